@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* How long work reports its progress and learns that it should stop. */
+#pragma once
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/**
+ * ShuProgressFunc:
+ * @stage: name of the work, e.g. "stage1"
+ * @step: steps done, 0..@total
+ * @total: number of steps, at least 1
+ *
+ * Called from the thread that does the work; must return quickly.
+ */
+typedef void (*ShuProgressFunc) (
+    const char *stage, int step, int total, gpointer data);
+
+/**
+ * ShuProgress:
+ * Everything may be NULL; so may a pointer to it.
+ */
+typedef struct {
+  ShuProgressFunc func;
+  gpointer data;
+  GCancellable *cancellable;
+} ShuProgress;
+
+/**
+ * shu_progress:
+ * Reports @step of @total.
+ *
+ * Returns: FALSE with %G_IO_ERROR_CANCELLED when the work must stop.
+ */
+gboolean shu_progress (const ShuProgress *progress, const char *stage, int step,
+    int total, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* Every operation there is: one interface, a backend behind it.
+ *
+ * Results are scoped (tensor/context.h).  After a failure every operation
+ * returns a nil tensor.  Activations are f32 on the CPU, channels last, any
+ * leading dimensions ("..."); weights are in checkpoint order.  "row" means
+ * one vector of the last dimension. */
+#pragma once
+#include "tensor/context.h"
+
+G_BEGIN_DECLS
+
+/* ---- weights of layers; b may be NULL ---- */
+
+typedef struct {
+  ShuTensor *w; /* [Co,Ci] */
+  ShuTensor *b; /* [Co] */
+} ShuLinear;
+
+typedef struct {
+  ShuTensor *w; /* [Co,Ci,kH,kW] or [Co,Ci,kD,kH,kW]; sparse [Co,kx,ky,kz,Ci] */
+  ShuTensor *b; /* [Co] */
+} ShuConv;
+
+typedef struct {
+  ShuTensor *w; /* [C] */
+  ShuTensor *b; /* [C] */
+} ShuNorm;
+
+typedef enum {
+  SHU_ACT_NONE,
+  SHU_ACT_SILU,
+  SHU_ACT_GELU,      /* exact, erf */
+  SHU_ACT_GELU_TANH, /* tanh approximation */
+  SHU_ACT_RELU,
+  SHU_ACT_SIGMOID,
+} ShuAct;
+
+/* ---- moving data ---- */
+
+/* A host array as a scoped tensor (copied). */
+ShuTensor *shu_from_host (ShuCtx *c, ShuDType dtype, int n_dims,
+    const gint64 *dims, gconstpointer data);
+/* Copies all of @t to host memory as f32 (I32 stays I32). */
+gboolean shu_to_host (ShuCtx *c, ShuTensor *t, gpointer ret_data);
+ShuTensor *shu_fill (ShuCtx *c, int n_dims, const gint64 *dims, float value);
+
+/* ---- shape; a reshape is a view, the others copy ---- */
+
+ShuTensor *shu_reshape (
+    ShuCtx *c, ShuTensor *x, int n_dims, const gint64 *dims);
+/* y.dims[i] = x.dims[axes[i]]; n_dims axes */
+ShuTensor *shu_permute (ShuCtx *c, ShuTensor *x, const int *axes);
+/* [start, start+size) of dimension @axis */
+ShuTensor *shu_slice (
+    ShuCtx *c, ShuTensor *x, int axis, gint64 start, gint64 size);
+ShuTensor *shu_concat (ShuCtx *c, int axis, int n, ShuTensor *const *x);
+#define shu_concat2(c, axis, a, b)                                             \
+  shu_concat (c, axis, 2, (ShuTensor *const[]){a, b})
+/* x [B,...] -> [B*times,...]; each item repeated @times in a row */
+ShuTensor *shu_repeat (ShuCtx *c, ShuTensor *x, int times);
+/* x [B,...] -> [times*B,...]; the whole tensor again and again */
+ShuTensor *shu_tile (ShuCtx *c, ShuTensor *x, int times);
+/* rows of x [N,C] at index I32 [M] (a negative one gives zeros) -> [M,C] */
+ShuTensor *shu_gather (ShuCtx *c, ShuTensor *x, ShuTensor *index);
+
+/* ---- elementwise; b broadcasts: its dims, aligned at the end, are equal to
+ * x's or 1, leading ones may lack ---- */
+
+ShuTensor *shu_add (ShuCtx *c, ShuTensor *x, ShuTensor *b);
+ShuTensor *shu_sub (ShuCtx *c, ShuTensor *x, ShuTensor *b);
+ShuTensor *shu_mul (ShuCtx *c, ShuTensor *x, ShuTensor *b);
+/* x * scale + shift, scalars */
+ShuTensor *shu_affine (ShuCtx *c, ShuTensor *x, float scale, float shift);
+ShuTensor *shu_act (ShuCtx *c, ShuTensor *x, ShuAct act);
+#define shu_silu(c, x) shu_act (c, x, SHU_ACT_SILU)
+ShuTensor *shu_clamp (ShuCtx *c, ShuTensor *x, float lo, float hi);
+/* (1 + scale) x + shift; scale, shift broadcast */
+ShuTensor *shu_modulate (
+    ShuCtx *c, ShuTensor *x, ShuTensor *shift, ShuTensor *scale);
+/* x + gate h; gate broadcasts */
+ShuTensor *shu_add_gated (
+    ShuCtx *c, ShuTensor *x, ShuTensor *h, ShuTensor *gate);
+
+/* ---- layers ---- */
+
+/* x [...,Ci] -> [...,Co] */
+ShuTensor *shu_linear (ShuCtx *c, ShuTensor *x, const ShuLinear *l);
+/* act (linear (x)) */
+ShuTensor *shu_linear_act (
+    ShuCtx *c, ShuTensor *x, const ShuLinear *l, ShuAct act);
+/* residual + linear (x) */
+ShuTensor *shu_linear_add (
+    ShuCtx *c, ShuTensor *x, const ShuLinear *l, ShuTensor *residual);
+/* l gives [...,2C]: first half a, second half g -> a gelu(g) [...,C] */
+ShuTensor *shu_linear_geglu (ShuCtx *c, ShuTensor *x, const ShuLinear *l);
+
+/**
+ * ShuConvParams:
+ * Zero-initialised members mean: stride 1, dilation 1, no padding, no
+ * activation.
+ */
+typedef struct {
+  int stride;
+  int dilation;
+  int pad_before;    /* top, left (front) */
+  int pad_after;     /* bottom, right (back) */
+  gboolean upsample; /* nearest x2 before the convolution (2D) */
+  ShuAct act;
+} ShuConvParams;
+
+/* x [B,H,W,Ci] -> [B,H',W',Co] */
+ShuTensor *shu_conv2d (
+    ShuCtx *c, ShuTensor *x, const ShuConv *k, const ShuConvParams *p);
+/* x [B,D,H,W,Ci] -> [B,D',H',W',Co] */
+ShuTensor *shu_conv3d (
+    ShuCtx *c, ShuTensor *x, const ShuConv *k, const ShuConvParams *p);
+/* 3x3 (3x3x3), stride 1, same size */
+ShuTensor *shu_conv2d_same (ShuCtx *c, ShuTensor *x, const ShuConv *k);
+ShuTensor *shu_conv3d_same (ShuCtx *c, ShuTensor *x, const ShuConv *k);
+
+/* ---- norms ---- */
+
+/* x [B,...,C]: statistics over a group's channels and everything between;
+ * then act.  norm->w, b as [C] */
+ShuTensor *shu_group_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
+    int n_groups, float eps, ShuAct act);
+/* over the last dimension; norm NULL: without affine */
+ShuTensor *shu_layer_norm (
+    ShuCtx *c, ShuTensor *x, const ShuNorm *norm, float eps);
+/* x [...,NH,HD], gamma [NH,HD]: x / max (|x|, 1e-12) * gamma * sqrt (HD) */
+ShuTensor *shu_rms_norm_heads (ShuCtx *c, ShuTensor *x, ShuTensor *gamma);
+
+/* ---- attention: softmax (q k^T / sqrt (HD)) v, per head ---- */
+
+/* q [B,Tq,C], k, v [B,Tk,C] -> [B,Tq,C]; C = n_heads * HD */
+ShuTensor *shu_attention (
+    ShuCtx *c, ShuTensor *q, ShuTensor *k, ShuTensor *v, int n_heads);
+/* one query against few keys, many times:
+ * q [N,C]; k, v [M,C]; index I32 [N,K]: rows of k and v -> [N,C] */
+ShuTensor *shu_attention_gather (ShuCtx *c, ShuTensor *q, ShuTensor *k,
+    ShuTensor *v, ShuTensor *index, int n_heads);
+/* tokens in groups that attend within themselves only:
+ * q, k, v [N,C]; order I32 [N]: token rows group after group;
+ * start I32 [G+1]: first position of each group in order -> [N,C] */
+ShuTensor *shu_attention_groups (ShuCtx *c, ShuTensor *q, ShuTensor *k,
+    ShuTensor *v, ShuTensor *order, ShuTensor *start, int n_heads);
+
+/* ---- resampling feature maps ---- */
+
+/* torch's bilinear, align_corners=False, no antialias; x [B,H,W,C] */
+ShuTensor *shu_resize_bilinear (ShuCtx *c, ShuTensor *x, int H, int W);
+/* torch's antialiased bicubic (a = -0.5); x [B,H,W,C] */
+ShuTensor *shu_resize_bicubic_aa (ShuCtx *c, ShuTensor *x, int H, int W);
+/* nearest, whole factor; x [B,H,W,C] */
+ShuTensor *shu_upsample_nearest (ShuCtx *c, ShuTensor *x, int factor);
+/* 2x2 maximum, stride 2, ceil mode; x [B,H,W,C] */
+ShuTensor *shu_max_pool2 (ShuCtx *c, ShuTensor *x);
+/* adaptive mean; x [B,H,W,C] -> [B,h,w,C] */
+ShuTensor *shu_adaptive_pool2d (ShuCtx *c, ShuTensor *x, int h, int w);
+/* x [B,D,H,W,C] -> [B,d,h,w,C] */
+ShuTensor *shu_adaptive_pool3d (ShuCtx *c, ShuTensor *x, int d, int h, int w);
+/* x [B,D,H,W,8C'] -> [B,2D,2H,2W,C']; channel 8c' + 4i + 2j + k goes to
+ * (2d+i, 2h+j, 2w+k) */
+ShuTensor *shu_pixel_shuffle3d (ShuCtx *c, ShuTensor *x);
+/* patches: x [B,H,W,C] -> [B,H/P,W/P,C*P*P], element order (c, i, j): what a
+ * convolution of size and stride P needs to be a linear layer */
+ShuTensor *shu_patchify (ShuCtx *c, ShuTensor *x, int P);
+
+/* ---- sparse voxels; x [N,C], rows in the order of the coordinates ---- */
+
+/* submanifold 3x3x3: nbr I32 [N,27] rows of x, -1 absent, tap index
+ * (kx*3 + ky)*3 + kz; k->w [Co,3,3,3,Ci] */
+ShuTensor *shu_sparse_conv (
+    ShuCtx *c, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
+/* the same after every row became 8 children (order 4dx+2dy+dz), without
+ * making them: nbr belongs to the parents -> [8N,Co] */
+ShuTensor *shu_sparse_conv_subdivided (
+    ShuCtx *c, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
+/* sum over the members of each output row / (count + 1): index I32 [N] in
+ * 0..M-1 -> [M,C] */
+ShuTensor *shu_sparse_pool (ShuCtx *c, ShuTensor *x, ShuTensor *index, int M);
+/* group norm over all rows (one object): x [N,C] */
+#define shu_sparse_group_norm(c, x, norm, n_groups, eps, act)                  \
+  shu_reshape_like (c,                                                         \
+      shu_group_norm (c,                                                       \
+          shu_reshape (c, x, SHU_DIMS (1, (x)->dims[0], (x)->dims[1])), norm,  \
+          n_groups, eps, act),                                                 \
+      x)
+/* @x with the dimensions of @like */
+ShuTensor *shu_reshape_like (ShuCtx *c, ShuTensor *x, ShuTensor *like);
+
+/* ---- embeddings ---- */
+
+/* [cos (value w_k), sin (value w_k)], w_k = 10000^(-k/(dim/2)); values are
+ * host floats -> [n,dim] */
+ShuTensor *shu_timestep_embedding (
+    ShuCtx *c, const float *values, int n, int dim);
+/* coords I32 [N,3] -> [N,C]: per axis [sin, cos] of d = C/6 frequencies
+ * 10000^(-k/d), zero-padded to C */
+ShuTensor *shu_position_embedding (ShuCtx *c, ShuTensor *coords, int C);
+
+G_END_DECLS

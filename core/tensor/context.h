@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* One device and one stream of work: allocator, scopes, backend, and the
+ * first error of a forward pass. */
+#pragma once
+#include "tensor/tensor.h"
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+typedef struct _ShuCtx ShuCtx;
+
+/**
+ * shu_ctx_new:
+ * @device: "auto", "cpu" or "cuda:N"
+ *
+ * Returns: (transfer full): a context, or NULL with %SHU_ERROR_UNSUPPORTED
+ *   where the device is not there
+ */
+ShuCtx *shu_ctx_new (const char *device, GError **error);
+void shu_ctx_free (ShuCtx *c);
+
+/* "cpu" or "cuda:N" */
+const char *shu_ctx_device (ShuCtx *c);
+
+/* Operations fail with %G_IO_ERROR_CANCELLED once @cancellable is. */
+void shu_ctx_set_cancellable (ShuCtx *c, GCancellable *cancellable);
+
+/**
+ * shu_ctx_fail:
+ * Records an error unless there is one already; operations that follow do
+ * nothing and return a nil tensor (all dims 1).
+ */
+void shu_ctx_fail (ShuCtx *c, int code, const char *format, ...)
+    G_GNUC_PRINTF (3, 4);
+void shu_ctx_take_error (ShuCtx *c, GError *error);
+gboolean shu_ctx_failed (ShuCtx *c);
+
+/**
+ * shu_ctx_finish:
+ * Waits for the device, hands out the first error and clears it.
+ */
+gboolean shu_ctx_finish (ShuCtx *c, GError **error);
+
+/* Live and peak bytes of results (not of weights). */
+gsize shu_ctx_live_bytes (ShuCtx *c);
+gsize shu_ctx_peak_bytes (ShuCtx *c);
+
+/* ---- scopes ---- */
+
+typedef struct {
+  ShuCtx *c;
+} ShuScope;
+
+ShuScope shu_scope_begin (ShuCtx *c);
+void shu_scope_end (ShuScope scope);
+
+static inline void
+shu_scope_clear (ShuScope *scope)
+{
+  shu_scope_end (*scope);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ShuScope, shu_scope_clear)
+
+/**
+ * SHU_SCOPE:
+ * What operations return from here on dies at the closing brace, except what
+ * shu_keep() hands out.
+ */
+#define SHU_SCOPE(c)                                                           \
+  G_GNUC_UNUSED g_auto (ShuScope) shu_scope_ = shu_scope_begin (c)
+
+/* Moves @t to the scope outside.  Returns: (transfer none): @t */
+ShuTensor *shu_keep (ShuCtx *c, ShuTensor *t);
+
+/**
+ * shu_own:
+ * A reference of the caller's own to a scoped result, for what crosses an API
+ * border.
+ *
+ * Returns: (transfer full): NULL after a failure
+ */
+ShuTensor *shu_own (ShuCtx *c, ShuTensor *t);
+
+/**
+ * shu_scoped:
+ * A new, not initialised tensor that belongs to the innermost scope.  Of all
+ * sizes 1 after a failure.
+ */
+ShuTensor *shu_scoped (
+    ShuCtx *c, ShuDType dtype, int n_dims, const gint64 *dims);
+
+/* Makes the innermost scope hold a reference to @t.  Returns: @t */
+ShuTensor *shu_scoped_ref (ShuCtx *c, ShuTensor *t);
+
+/* ---- taps ---- */
+
+/**
+ * ShuTapFunc:
+ * Sees a named intermediate result (for golden tests and SHU_TAPS).
+ */
+typedef void (*ShuTapFunc) (const char *name, ShuTensor *t, gpointer data);
+
+void shu_ctx_set_tap (ShuCtx *c, ShuTapFunc func, gpointer data);
+
+/* Names @t for listeners; returns @t.  Costs nothing where nobody listens. */
+ShuTensor *shu_tap (ShuCtx *c, ShuTensor *t, const char *format, ...)
+    G_GNUC_PRINTF (3, 4);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuCtx, shu_ctx_free)
+
+G_END_DECLS

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* Named weights with shape checks, whatever they come from: safetensors files,
+ * formulas, or tensors in memory.
+ *
+ * Lookups never fail at the call: the first mismatch or missing name sticks to
+ * the whole set, with its full name, and shu_weights_finish() reports it. */
+#pragma once
+#include "ops/ops.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ShuWeights ShuWeights;
+
+/**
+ * shu_weights_open:
+ * @path: a .safetensors file, an index of shards
+ *   (....safetensors.index.json), or a folder with the one or the other
+ *
+ * F16, BF16 and F32 are read; each tensor is converted once, when it is first
+ * asked for.  The file stays mapped.
+ *
+ * Returns: (transfer full): the set, or NULL with an error that names the file
+ */
+ShuWeights *shu_weights_open (const char *path, GError **error);
+
+/**
+ * ShuFormula:
+ * Fills @n values of the weight @name, of shape @dims.
+ */
+typedef void (*ShuFormula) (const char *name, int n_dims, const gint64 *dims,
+    gsize n, float *ret_values, gpointer data);
+
+/**
+ * shu_weights_new_formula:
+ * Weights that a function makes: any name and shape exists, except names for
+ * which @exists (nullable) says no.
+ *
+ * Returns: (transfer full)
+ */
+ShuWeights *shu_weights_new_formula (ShuFormula formula,
+    gboolean (*exists) (const char *name, gpointer data), gpointer data,
+    GDestroyNotify data_free);
+
+/* An empty set to put tensors into. */
+ShuWeights *shu_weights_new (void);
+void shu_weights_set (ShuWeights *w, const char *name, ShuTensor *t);
+
+ShuWeights *shu_weights_ref (ShuWeights *w);
+void shu_weights_unref (ShuWeights *w);
+
+/**
+ * shu_weights_at:
+ * The part of @w whose names begin with the given prefix and a dot.  Lives as
+ * long as @w; nothing to free.
+ */
+ShuWeights *shu_weights_at (ShuWeights *w, const char *format, ...)
+    G_GNUC_PRINTF (2, 3);
+
+/**
+ * shu_weights_get:
+ * The weight @name as f32 (I32 and U8 stay what they are); @dims must match,
+ * a dim of -1 matches anything.
+ *
+ * Returns: (transfer none): the tensor, owned by the set; a nil tensor after a
+ *   failure
+ */
+ShuTensor *shu_weights_get (
+    ShuWeights *w, const char *name, int n_dims, const gint64 *dims);
+
+/* Whether there is such a weight; no failure. */
+gboolean shu_weights_has (ShuWeights *w, const char *name);
+/* Its dimensions without loading it; FALSE where it is not there or the set
+ * is a formula. */
+gboolean shu_weights_dims (
+    ShuWeights *w, const char *name, int *ret_n_dims, gint64 *ret_dims);
+/* Names of all stored weights (not of a formula), sorted; (transfer full) */
+char **shu_weights_names (ShuWeights *w);
+
+/* Layers "NAME.weight" and "NAME.bias"; the bias is optional where the file
+ * has none only if @bias is FALSE. */
+ShuLinear shu_weights_linear (
+    ShuWeights *w, const char *name, gint64 Co, gint64 Ci, gboolean bias);
+/* 2D, [Co,Ci,k,k], with bias */
+ShuConv shu_weights_conv (
+    ShuWeights *w, const char *name, gint64 Co, gint64 Ci, int k);
+/* 3D, [Co,Ci,k,k,k], with bias */
+ShuConv shu_weights_conv3 (
+    ShuWeights *w, const char *name, gint64 Co, gint64 Ci, int k);
+/* sparse, "NAME.conv.weight" [Co,k,k,k,Ci], with bias */
+ShuConv shu_weights_sparse_conv (
+    ShuWeights *w, const char *name, gint64 Co, gint64 Ci, int k);
+ShuNorm shu_weights_norm (ShuWeights *w, const char *name, gint64 C);
+
+/**
+ * shu_weights_finish:
+ * Returns: FALSE with the first failure of a lookup in any part of the set
+ */
+gboolean shu_weights_finish (ShuWeights *w, GError **error);
+
+/* A failure of the caller's own, e.g. a configuration that cannot be. */
+void shu_weights_fail (ShuWeights *w, int code, const char *format, ...)
+    G_GNUC_PRINTF (3, 4);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuWeights, shu_weights_unref)
+
+G_END_DECLS
