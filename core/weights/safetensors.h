@@ -43,6 +43,9 @@ void shu_safetensors_shape (const ShuSafetensors *st, int i,
 const char *shu_safetensors_metadata (
     const ShuSafetensors *st, const char *key);
 
+/* (transfer none): string to string */
+GHashTable *shu_safetensors_all_metadata (const ShuSafetensors *st);
+
 /**
  * shu_safetensors_write:
  * @names: @n names, @tensors as many CPU tensors

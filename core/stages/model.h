@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Model folders: found, opened lazily, and shared by everything in the process
+ * that uses the same folder on the same device. */
+#pragma once
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+typedef struct _ShuModel ShuModel;
+
+/**
+ * shu_model_get:
+ * @folder: (nullable): a model folder, "synthetic:SEED" (official sizes),
+ *   "synthetic-tiny:SEED" (the smallest that the rules allow), or NULL: the
+ *   environment's SHU_MODEL, then the search path (docs/architecture.md)
+ * @device: (nullable): "auto", "cpu" or "cuda:N"; NULL: the environment's
+ *   SHU_DEVICE, then "auto"
+ *
+ * Opens the configuration only; a network is loaded when it is first used.
+ * Thread-safe.
+ *
+ * Returns: (transfer full): NULL with %SHU_ERROR_MISSING (a message that lists
+ *   where it was looked for), %SHU_ERROR_INVALID or %SHU_ERROR_UNSUPPORTED
+ */
+ShuModel *shu_model_get (
+    const char *folder, const char *device, GError **error);
+ShuModel *shu_model_ref (ShuModel *m);
+void shu_model_unref (ShuModel *m);
+
+const char *shu_model_folder (const ShuModel *m);
+const char *shu_model_device (const ShuModel *m);
+
+/**
+ * ShuModelDefaults:
+ * What the model folder asks for; parameters of -1 mean these.
+ * @view_size: side of the views, pixels (official 768)
+ * @condition_size: side of the condition image, pixels (official 518)
+ * @steps, @guidance: Stage 1 (official 50, 3.0)
+ * @slat_steps, @cfg_strength, @cfg_interval: Stage 2 (25, 5.0, [0.5,1.0])
+ * @up_size: side at which Stage 2 looks at the views, pixels (896)
+ * @voxel_res: resolution of the voxels (64)
+ * @mesh_res: resolution of the mesh extraction (256)
+ */
+typedef struct {
+  int view_size;
+  int condition_size;
+  int steps;
+  double guidance;
+  int slat_steps;
+  double cfg_strength;
+  double cfg_interval[2];
+  int up_size;
+  int voxel_res;
+  int mesh_res;
+} ShuModelDefaults;
+
+const ShuModelDefaults *shu_model_defaults (const ShuModel *m);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuModel, shu_model_unref)
+
+G_END_DECLS

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* The stages of the job, one function each: a GStreamer element is one of
+ * these, and a plain C program calls them in a row (examples/).
+ *
+ * Every function is thread-safe, leaves its input alone, reports progress
+ * under the name of its stage and stops with %G_IO_ERROR_CANCELLED within one
+ * step.  In parameters -1 means the model folder's value. */
+#pragma once
+#include "base/progress.h"
+#include "formats/image.h"
+#include "stages/model.h"
+#include "tensor/bundle.h"
+
+G_BEGIN_DECLS
+
+/**
+ * shu_stage_matting:
+ * @photo: RGB or RGBA
+ * @ret_warning: (out) (optional) (nullable): what is doubtful about the
+ *   subject, e.g. that only half a body is seen
+ *
+ * Cuts the person out (U^2-Net, Qin et al. 2020).  A picture with transparency
+ * of its own passes as it is.
+ *
+ * Returns: (transfer full): RGBA; NULL with %SHU_ERROR_NO_PERSON
+ */
+ShuImage *shu_stage_matting (ShuModel *model, const ShuImage *photo,
+    char **ret_warning, const ShuProgress *progress, GError **error);
+
+typedef struct {
+  gint64 seed;        /* kept for the stages that follow */
+  int view_size;      /* pixels, multiple of 24 */
+  int condition_size; /* pixels, multiple of 14 */
+} ShuPreprocessParams;
+
+/**
+ * shu_stage_preprocess:
+ * @cutout: RGBA
+ *
+ * Returns: (transfer full): bundle "subject"
+ */
+ShuBundle *shu_stage_preprocess (const ShuImage *cutout,
+    const ShuPreprocessParams *params, const ShuProgress *progress,
+    GError **error);
+
+typedef struct {
+  gint64 seed;     /* -1: the bundle's (official 43) */
+  int steps;       /* 1..1000, official 50 */
+  double guidance; /* 0..20, official 3.0 */
+} ShuStage1Params;
+
+/* What Stage 1 holds after each step, for previews: u8 [V,S,S,3] colours, or
+ * NULL where no preview was asked for. */
+
+/**
+ * shu_stage_stage1:
+ * @subject: bundle "subject"
+ *
+ * Makes five colour and five normal views and the sparse voxels (SyncHuman,
+ * arXiv 2510.07723, section 3.2).
+ *
+ * Returns: (transfer full): bundle "views"
+ */
+ShuBundle *shu_stage_stage1 (ShuModel *model, const ShuBundle *subject,
+    const ShuStage1Params *params, const ShuProgress *progress, GError **error);
+
+typedef struct {
+  gint64 seed;         /* -1: the bundle's */
+  int steps;           /* 1..1000, official 25 */
+  double cfg_strength; /* 0..20, official 5.0 */
+  double cfg_start;    /* 0..1, official 0.5 */
+  double cfg_end;      /* 0..1, official 1.0 */
+  int up_size;         /* pixels, multiple of 14, official 896 */
+} ShuStage2Params;
+
+/**
+ * shu_stage_stage2:
+ * @views: bundle "views"
+ *
+ * Structured latents from views and voxels, decoded to Gaussians and mesh
+ * features (SyncHuman section 3.3; TRELLIS, arXiv 2412.01506).
+ *
+ * Returns: (transfer full): bundle "asset"
+ */
+ShuBundle *shu_stage_stage2 (ShuModel *model, const ShuBundle *views,
+    const ShuStage2Params *params, const ShuProgress *progress, GError **error);
+
+typedef struct {
+  double simplify; /* 0..0.99: share of the faces removed, official 0.7 */
+} ShuMeshParams;
+
+/* FlexiCubes, outer surface, simplification: "asset" -> (transfer full)
+ * bundle "mesh" */
+ShuBundle *shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
+    const ShuProgress *progress, GError **error);
+
+typedef struct {
+  int texture_size; /* 256..4096, official 1024 */
+} ShuTextureParams;
+
+/* Atlas and texture: "mesh" -> (transfer full) bundle "model" */
+ShuBundle *shu_stage_texture (const ShuBundle *mesh,
+    const ShuTextureParams *params, const ShuProgress *progress,
+    GError **error);
+
+typedef struct {
+  double height; /* metres, 0.1..10, default 1.7 */
+} ShuGlbParams;
+
+/* "model" -> (transfer full): a GLB file */
+GBytes *shu_stage_glb (
+    const ShuBundle *model, const ShuGlbParams *params, GError **error);
+/* "asset" or later -> (transfer full): mesh as PLY in the GLB's frame */
+GBytes *shu_stage_mesh_ply (
+    const ShuBundle *bundle, const ShuGlbParams *params, GError **error);
+/* "asset" or later -> (transfer full): Gaussians as PLY */
+GBytes *shu_stage_gaussian_ply (const ShuBundle *bundle, GError **error);
+
+/**
+ * shu_views_frame:
+ * @views: bundle "views" or later
+ *
+ * Picture @i of 10 in the order color_0, normal_0, color_1, ... as the PNG
+ * files hold them.
+ *
+ * Returns: (transfer full): RGB
+ */
+ShuImage *shu_views_frame (const ShuBundle *views, int i, GError **error);
+
+/* Folders as the official code writes and reads them (stage1_output: PNG, NPZ,
+ * PLY).  Written beside, then renamed. */
+gboolean shu_views_save (
+    const ShuBundle *views, const char *folder, GError **error);
+ShuBundle *shu_views_load (const char *folder, GError **error);
+
+/* Contact sheet: photo, cut-out, views, model from eight sides.
+ * @model: bundle "model"; (transfer full): RGB */
+ShuImage *shu_contact_sheet (
+    const ShuImage *photo, const ShuBundle *model, GError **error);
+
+G_END_DECLS

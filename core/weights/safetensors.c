@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/* safetensors: 8 bytes of header length (little endian), a JSON object name ->
+ * {dtype, shape, data_offsets}, then the data.  Everything is checked at parse
+ * time, so later accesses need no checks. */
+#include "weights/safetensors.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "weights/json_check_private.h"
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+typedef struct {
+  const char *name;  /* interned in the JSON tree */
+  const char *dtype; /* likewise */
+  int n_dims;
+  gint64 dims[SHU_MAX_DIMS];
+  gsize begin, end; /* bytes from the start of the data */
+} Entry;
+
+struct _ShuSafetensors {
+  GBytes *bytes;
+  char *label;
+  JsonParser *parser; /* keeps names alive */
+  const guint8 *data;
+  gsize data_size;
+  GArray *entries;   /* Entry, by offset */
+  GHashTable *index; /* name -> position + 1 */
+  GHashTable *metadata;
+};
+
+static const struct {
+  const char *name;
+  gsize size;
+  int dtype; /* ShuDType, or -1: no tensor type of ours */
+} types[] = {
+    {"F32", 4, SHU_DTYPE_F32},
+    {"F16", 2, SHU_DTYPE_F16},
+    {"BF16", 2, SHU_DTYPE_BF16},
+    {"I32", 4, SHU_DTYPE_I32},
+    {"U8", 1, SHU_DTYPE_U8},
+    {"BOOL", 1, SHU_DTYPE_U8},
+    {"I8", 1, -1},
+    {"I16", 2, -1},
+    {"U16", 2, -1},
+    {"U32", 4, -1},
+    {"F64", 8, -1},
+    {"I64", 8, -1},
+    {"U64", 8, -1},
+};
+
+static int
+find_type (const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++)
+    if (strcmp (types[i].name, name) == 0)
+      return i;
+  return -1;
+}
+
+void
+shu_safetensors_free (ShuSafetensors *st)
+{
+  if (!st)
+    return;
+  g_clear_pointer (&st->bytes, g_bytes_unref);
+  g_clear_object (&st->parser);
+  g_clear_pointer (&st->entries, g_array_unref);
+  g_clear_pointer (&st->index, g_hash_table_unref);
+  g_clear_pointer (&st->metadata, g_hash_table_unref);
+  g_free (st->label);
+  g_free (st);
+}
+
+/* Whole, not negative JSON numbers @array[i] -> @ret. */
+static gboolean
+get_size (JsonArray *array, guint i, gint64 *ret)
+{
+  JsonNode *node = json_array_get_element (array, i);
+
+  if (!JSON_NODE_HOLDS_VALUE (node) ||
+      json_node_get_value_type (node) != G_TYPE_INT64)
+    return FALSE;
+  *ret = json_node_get_int (node);
+  return *ret >= 0;
+}
+
+static JsonArray *
+get_array (JsonObject *object, const char *key)
+{
+  JsonNode *node = json_object_get_member (object, key);
+
+  return node && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node)
+                                              : NULL;
+}
+
+/* Shapes of more than SHU_MAX_DIMS dimensions are accepted where the outer
+ * ones are 1: nothing that we read has more. */
+static const char *
+parse_entry (JsonNode *node, gsize data_size, Entry *e)
+{
+  JsonObject *object;
+  JsonNode *dtype;
+  JsonArray *shape, *offsets;
+  gint64 begin, end;
+  gsize size;
+  int type;
+
+  if (!JSON_NODE_HOLDS_OBJECT (node))
+    return "its entry is not an object";
+  object = json_node_get_object (node);
+  dtype = json_object_get_member (object, "dtype");
+  shape = get_array (object, "shape");
+  offsets = get_array (object, "data_offsets");
+  if (!dtype || !JSON_NODE_HOLDS_VALUE (dtype) ||
+      json_node_get_value_type (dtype) != G_TYPE_STRING || !shape || !offsets)
+    return "dtype, shape or data_offsets is missing";
+  e->dtype = json_node_get_string (dtype);
+  type = find_type (e->dtype);
+  if (type < 0)
+    return "its dtype is unknown";
+  if (json_array_get_length (shape) > SHU_MAX_DIMS)
+    return "it has more than 5 dimensions";
+  size = types[type].size;
+  e->n_dims = json_array_get_length (shape);
+  for (int i = 0; i < e->n_dims; i++)
+    if (!get_size (shape, i, &e->dims[i]) ||
+        !shu_mul_size (size, e->dims[i], &size))
+      return "its shape is not valid";
+  if (json_array_get_length (offsets) != 2 || !get_size (offsets, 0, &begin) ||
+      !get_size (offsets, 1, &end) || begin > end)
+    return "its data_offsets are not valid";
+  if ((guint64) end > data_size)
+    return "its data lie beyond the end of the file; copy the file again";
+  if ((gsize) (end - begin) != size)
+    return "its shape and its data_offsets do not agree";
+  if (e->n_dims == 0) { /* a scalar */
+    e->n_dims = 1;
+    e->dims[0] = 1;
+  }
+  e->begin = begin;
+  e->end = end;
+  return NULL;
+}
+
+static int
+by_offset (gconstpointer a, gconstpointer b)
+{
+  const Entry *x = a, *y = b;
+
+  if (x->begin != y->begin)
+    return x->begin < y->begin ? -1 : 1;
+  if (x->end != y->end)
+    return x->end < y->end ? -1 : 1;
+  return strcmp (x->name, y->name);
+}
+
+static gboolean
+parse_metadata (ShuSafetensors *st, JsonNode *node)
+{
+  JsonObjectIter iter;
+  const char *key;
+  JsonNode *value;
+
+  if (!JSON_NODE_HOLDS_OBJECT (node))
+    return FALSE;
+  json_object_iter_init (&iter, json_node_get_object (node));
+  while (json_object_iter_next (&iter, &key, &value)) {
+    if (!JSON_NODE_HOLDS_VALUE (value) ||
+        json_node_get_value_type (value) != G_TYPE_STRING)
+      return FALSE;
+    g_hash_table_replace (
+        st->metadata, g_strdup (key), g_strdup (json_node_get_string (value)));
+  }
+  return TRUE;
+}
+
+static gboolean
+parse_header (ShuSafetensors *st, JsonObject *root, GError **error)
+{
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
+
+  json_object_iter_init (&iter, root);
+  while (json_object_iter_next (&iter, &name, &node)) {
+    Entry e = {.name = name};
+    const char *fault;
+
+    if (strcmp (name, "__metadata__") == 0)
+      fault = parse_metadata (st, node) ? NULL : "it is not a list of strings";
+    else {
+      fault = parse_entry (node, st->data_size, &e);
+      g_array_append_val (st->entries, e);
+    }
+    if (fault) {
+      g_set_error (error, SHU_ERROR,
+          strstr (fault, "beyond") ? SHU_ERROR_TRUNCATED : SHU_ERROR_INVALID,
+          "%s: tensor \"%.200s\": %s", st->label, name, fault);
+      return FALSE;
+    }
+  }
+  g_array_sort (st->entries, by_offset);
+  for (guint i = 0; i < st->entries->len; i++) {
+    const Entry *e = &g_array_index (st->entries, Entry, i);
+
+    if (i > 0 && e->begin < (e - 1)->end) {
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "%s: tensors \"%.200s\" and \"%.200s\" overlap", st->label,
+          (e - 1)->name, e->name);
+      return FALSE;
+    }
+    g_hash_table_insert (
+        st->index, (gpointer) e->name, GUINT_TO_POINTER (i + 1));
+  }
+  return TRUE;
+}
+
+ShuSafetensors *
+shu_safetensors_parse (GBytes *bytes, const char *name, GError **error)
+{
+  gsize size;
+  const guint8 *p = g_bytes_get_data (bytes, &size);
+  ShuCursor cursor = shu_cursor (p, size);
+  guint64 header_size = shu_cursor_uint (&cursor, 8);
+  g_autoptr (ShuSafetensors) st = g_new0 (ShuSafetensors, 1);
+  g_autoptr (GError) cause = NULL;
+  const char *header;
+  JsonNode *root;
+
+  st->label = g_strdup (name);
+  st->bytes = g_bytes_ref (bytes);
+  if (!cursor.failed && header_size > SHU_SAFETENSORS_MAX_HEADER) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
+        "%s: a header of %" G_GUINT64_FORMAT
+        " bytes (at most %d): not a safetensors file",
+        name, header_size, SHU_SAFETENSORS_MAX_HEADER);
+    return NULL;
+  }
+  header = (const char *) shu_cursor_take (&cursor, header_size);
+  if (!header || header_size < 2) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_TRUNCATED,
+        "%s: %zu bytes, the file ends inside its header; copy it again", name,
+        size);
+    return NULL;
+  }
+  st->data = p + cursor.pos;
+  st->data_size = size - cursor.pos;
+  st->entries = g_array_new (FALSE, TRUE, sizeof (Entry));
+  st->index = g_hash_table_new (g_str_hash, g_str_equal);
+  st->metadata =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  st->parser = json_parser_new_immutable ();
+  if (!shu_json_check (header, header_size, 8, 0, &cause) ||
+      !json_parser_load_from_data (st->parser, header, header_size, &cause)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID, "%s: header: %s", name,
+        cause->message);
+    return NULL;
+  }
+  root = json_parser_get_root (st->parser);
+  if (!root || !JSON_NODE_HOLDS_OBJECT (root) ||
+      json_object_get_size (json_node_get_object (root)) >
+          SHU_SAFETENSORS_MAX_TENSORS) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "%s: the header is not an object of tensors", name);
+    return NULL;
+  }
+  if (!parse_header (st, json_node_get_object (root), error))
+    return NULL;
+  return g_steal_pointer (&st);
+}
+
+int
+shu_safetensors_n (const ShuSafetensors *st)
+{
+  return st->entries->len;
+}
+
+const char *
+shu_safetensors_name (const ShuSafetensors *st, int i)
+{
+  return g_array_index (st->entries, Entry, i).name;
+}
+
+int
+shu_safetensors_find (const ShuSafetensors *st, const char *name)
+{
+  return GPOINTER_TO_INT (g_hash_table_lookup (st->index, name)) - 1;
+}
+
+ShuTensor *
+shu_safetensors_tensor (const ShuSafetensors *st, int i, GError **error)
+{
+  const Entry *e = &g_array_index (st->entries, Entry, i);
+  int type = find_type (e->dtype);
+  const guint8 *data = st->data + e->begin;
+
+  for (int d = 0; d < e->n_dims; d++)
+    if (e->dims[d] == 0)
+      type = -1;
+  if (type < 0 || types[type].dtype < 0) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+        "%s: tensor \"%s\" (%s): its type is not supported, or it is empty",
+        st->label, e->name, e->dtype);
+    return NULL;
+  }
+  if ((guintptr) data % types[type].size != 0) { /* the format does not align */
+    ShuTensor *copy = shu_tensor_new (types[type].dtype, e->n_dims, e->dims);
+
+    memcpy (copy->data, data, e->end - e->begin);
+    return copy;
+  }
+  return shu_tensor_new_bytes (
+      types[type].dtype, e->n_dims, e->dims, st->bytes, data);
+}
+
+void
+shu_safetensors_shape (const ShuSafetensors *st, int i, const char **ret_dtype,
+    int *ret_n_dims, gint64 *ret_dims)
+{
+  const Entry *e = &g_array_index (st->entries, Entry, i);
+
+  if (ret_dtype)
+    *ret_dtype = e->dtype;
+  if (ret_n_dims)
+    *ret_n_dims = e->n_dims;
+  if (ret_dims)
+    memcpy (ret_dims, e->dims, e->n_dims * sizeof (gint64));
+}
+
+const char *
+shu_safetensors_metadata (const ShuSafetensors *st, const char *key)
+{
+  return g_hash_table_lookup (st->metadata, key);
+}
+
+GHashTable *
+shu_safetensors_all_metadata (const ShuSafetensors *st)
+{
+  return st->metadata;
+}
+
+/* ---- writing ---- */
+
+static const char *
+type_name (ShuDType dtype)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++)
+    if (types[i].dtype == (int) dtype)
+      return types[i].name;
+  g_return_val_if_reached ("U8");
+}
+
+static void
+add_string (JsonBuilder *b, const char *key, const char *value)
+{
+  json_builder_set_member_name (b, key);
+  json_builder_add_string_value (b, value);
+}
+
+static void
+add_metadata (JsonBuilder *b, GHashTable *metadata)
+{
+  g_autoptr (GList) keys =
+      g_list_sort (g_hash_table_get_keys (metadata), (GCompareFunc) strcmp);
+
+  json_builder_set_member_name (b, "__metadata__");
+  json_builder_begin_object (b);
+  for (GList *k = keys; k; k = k->next)
+    add_string (b, k->data, g_hash_table_lookup (metadata, k->data));
+  json_builder_end_object (b);
+}
+
+static char *
+make_header (int n, const char *const *names, ShuTensor *const *tensors,
+    GHashTable *metadata)
+{
+  g_autoptr (JsonBuilder) b = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+  gsize pos = 0;
+
+  json_builder_begin_object (b);
+  if (metadata && g_hash_table_size (metadata) > 0)
+    add_metadata (b, metadata);
+  for (int i = 0; i < n; i++) {
+    const ShuTensor *t = tensors[i];
+
+    json_builder_set_member_name (b, names[i]);
+    json_builder_begin_object (b);
+    add_string (b, "dtype", type_name (t->dtype));
+    json_builder_set_member_name (b, "shape");
+    json_builder_begin_array (b);
+    for (int d = 0; d < t->n_dims; d++)
+      json_builder_add_int_value (b, t->dims[d]);
+    json_builder_end_array (b);
+    json_builder_set_member_name (b, "data_offsets");
+    json_builder_begin_array (b);
+    json_builder_add_int_value (b, pos);
+    pos += shu_tensor_bytes (t);
+    json_builder_add_int_value (b, pos);
+    json_builder_end_array (b);
+    json_builder_end_object (b);
+  }
+  json_builder_end_object (b);
+  root = json_builder_get_root (b);
+  return json_to_string (root, FALSE);
+}
+
+GBytes *
+shu_safetensors_write (int n, const char *const *names,
+    ShuTensor *const *tensors, GHashTable *metadata)
+{
+  g_autofree char *header = make_header (n, names, tensors, metadata);
+  gsize length = strlen (header), padded = (length + 7) / 8 * 8;
+  GByteArray *out = g_byte_array_new ();
+  guint64 le = GUINT64_TO_LE (padded);
+
+  g_byte_array_append (out, (const guint8 *) &le, 8);
+  g_byte_array_append (out, (const guint8 *) header, length);
+  for (gsize i = length; i < padded; i++)
+    g_byte_array_append (out, (const guint8 *) " ", 1);
+  for (int i = 0; i < n; i++)
+    g_byte_array_append (out, tensors[i]->data, shu_tensor_bytes (tensors[i]));
+  return g_byte_array_free_to_bytes (out);
+}

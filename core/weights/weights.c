@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/* One root per model file, which keeps the sources, the tensors handed out so
+ * far and the first failure; parts of it are views with a prefix. */
+#include "weights/weights.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/half.h"
+#include "weights/config.h"
+#include "weights/safetensors.h"
+#include <string.h>
+
+typedef struct {
+  gatomicrefcount refs;
+  GMutex lock;
+  char *label;
+  GPtrArray *files;   /* ShuSafetensors */
+  GHashTable *where;  /* name -> file index, for shards */
+  GHashTable *loaded; /* name -> ShuTensor, f32 */
+  GHashTable *views;  /* prefix -> ShuWeights */
+  ShuFormula formula;
+  gboolean (*exists) (const char *, gpointer);
+  gpointer data;
+  GDestroyNotify data_free;
+  GError *error;
+  ShuTensor *nil;
+} Root;
+
+struct _ShuWeights {
+  Root *root;
+  char *prefix; /* "" or "blocks.0." */
+};
+
+static void
+view_free (ShuWeights *w)
+{
+  g_free (w->prefix);
+  g_free (w);
+}
+
+static ShuWeights *
+root_new (const char *label)
+{
+  Root *root = g_new0 (Root, 1);
+  ShuWeights *w = g_new0 (ShuWeights, 1);
+
+  g_atomic_ref_count_init (&root->refs);
+  g_mutex_init (&root->lock);
+  root->label = g_strdup (label);
+  root->files =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) shu_safetensors_free);
+  root->where = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  root->loaded = g_hash_table_new_full (
+      g_str_hash, g_str_equal, g_free, (GDestroyNotify) shu_tensor_unref);
+  root->views = g_hash_table_new_full (
+      g_str_hash, g_str_equal, NULL, (GDestroyNotify) view_free);
+  root->nil = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (1));
+  *(float *) root->nil->data = 0;
+  w->root = root;
+  w->prefix = g_strdup ("");
+  g_hash_table_insert (root->views, w->prefix, w);
+  return w;
+}
+
+ShuWeights *
+shu_weights_ref (ShuWeights *w)
+{
+  g_atomic_ref_count_inc (&w->root->refs);
+  return w;
+}
+
+void
+shu_weights_unref (ShuWeights *w)
+{
+  Root *root = w ? w->root : NULL;
+
+  if (!root || !g_atomic_ref_count_dec (&root->refs))
+    return;
+  if (root->data_free)
+    root->data_free (root->data);
+  g_hash_table_unref (root->where);
+  g_hash_table_unref (root->loaded);
+  g_hash_table_unref (root->views);
+  g_ptr_array_unref (root->files);
+  shu_tensor_unref (root->nil);
+  g_clear_error (&root->error);
+  g_mutex_clear (&root->lock);
+  g_free (root->label);
+  g_free (root);
+}
+
+/* ---- sources ---- */
+
+ShuWeights *
+shu_weights_new (void)
+{
+  return root_new ("weights");
+}
+
+ShuWeights *
+shu_weights_new_formula (ShuFormula formula,
+    gboolean (*exists) (const char *name, gpointer data), gpointer data,
+    GDestroyNotify data_free)
+{
+  ShuWeights *w = root_new ("formula weights");
+
+  w->root->formula = formula;
+  w->root->exists = exists;
+  w->root->data = data;
+  w->root->data_free = data_free;
+  return w;
+}
+
+static gboolean
+add_file (Root *root, const char *path, GError **error)
+{
+  g_autoptr (GBytes) bytes = shu_file_map (path, error);
+  ShuSafetensors *st;
+
+  if (!bytes)
+    return FALSE;
+  st = shu_safetensors_parse (bytes, path, error);
+  if (!st)
+    return FALSE;
+  g_ptr_array_add (root->files, st);
+  for (int i = 0; i < shu_safetensors_n (st); i++)
+    g_hash_table_insert (root->where, g_strdup (shu_safetensors_name (st, i)),
+        GINT_TO_POINTER (root->files->len - 1));
+  return TRUE;
+}
+
+/* The shards that an index file names; they lie beside it. */
+static gboolean
+add_shards (Root *root, const char *path, GError **error)
+{
+  g_autoptr (ShuConfig) index = shu_config_open (path, error);
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autofree const char **keys = NULL;
+  ShuConfig *map;
+
+  if (!index)
+    return FALSE;
+  map = shu_config_at (index, "weight_map");
+  keys = shu_config_keys (map);
+  for (int i = 0; keys[i]; i++) {
+    const char *file = shu_config_string (map, keys[i], NULL);
+    g_autofree char *shard = g_build_filename (folder, file, NULL);
+
+    if (strchr (file, '/') || *file == 0 || *file == '.')
+      shu_config_fail (map, "\"%.200s\": not the name of a file", file);
+    if (!shu_config_finish (index, error))
+      return FALSE;
+    if (g_hash_table_add (seen, (gpointer) file) &&
+        !add_file (root, shard, error))
+      return FALSE;
+  }
+  return shu_config_finish (index, error);
+}
+
+ShuWeights *
+shu_weights_open (const char *path, GError **error)
+{
+  static const char *const names[] = {"model.safetensors",
+      "diffusion_pytorch_model.safetensors",
+      "diffusion_pytorch_model.fp16.safetensors",
+      "model.safetensors.index.json",
+      "diffusion_pytorch_model.safetensors.index.json"};
+  g_autoptr (ShuWeights) w = root_new (path);
+  g_autofree char *file = g_strdup (path);
+
+  if (g_file_test (path, G_FILE_TEST_IS_DIR)) {
+    g_clear_pointer (&file, g_free);
+    for (gsize i = 0; !file && i < G_N_ELEMENTS (names); i++) {
+      file = g_build_filename (path, names[i], NULL);
+      if (!g_file_test (file, G_FILE_TEST_EXISTS))
+        g_clear_pointer (&file, g_free);
+    }
+    if (!file) {
+      g_set_error (error, SHU_ERROR, SHU_ERROR_MISSING,
+          "%s: no weights here (looked for %s, %s and their indices)", path,
+          names[0], names[1]);
+      return NULL;
+    }
+  }
+  if (!(g_str_has_suffix (file, ".json") ? add_shards (w->root, file, error)
+                                         : add_file (w->root, file, error)))
+    return NULL;
+  return g_steal_pointer (&w);
+}
+
+void
+shu_weights_set (ShuWeights *w, const char *name, ShuTensor *t)
+{
+  g_mutex_lock (&w->root->lock);
+  g_hash_table_replace (
+      w->root->loaded, g_strconcat (w->prefix, name, NULL), shu_tensor_ref (t));
+  g_mutex_unlock (&w->root->lock);
+}
+
+/* ---- parts ---- */
+
+ShuWeights *
+shu_weights_at (ShuWeights *w, const char *format, ...)
+{
+  g_autofree char *part = NULL;
+  g_autofree char *prefix = NULL;
+  ShuWeights *view;
+  va_list args;
+
+  va_start (args, format);
+  part = g_strdup_vprintf (format, args);
+  va_end (args);
+  prefix = g_strconcat (w->prefix, part, *part ? "." : "", NULL);
+  g_mutex_lock (&w->root->lock);
+  view = g_hash_table_lookup (w->root->views, prefix);
+  if (!view) {
+    view = g_new0 (ShuWeights, 1);
+    view->root = w->root;
+    view->prefix = g_steal_pointer (&prefix);
+    g_hash_table_insert (w->root->views, view->prefix, view);
+  }
+  g_mutex_unlock (&w->root->lock);
+  return view;
+}
+
+/* ---- failures ---- */
+
+static void
+take_error (Root *root, GError *error)
+{
+  if (root->error)
+    g_error_free (error);
+  else
+    root->error = error;
+}
+
+void
+shu_weights_fail (ShuWeights *w, int code, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_mutex_lock (&w->root->lock);
+  take_error (
+      w->root, g_error_new (SHU_ERROR, code, "%s: %s", w->root->label, text));
+  g_mutex_unlock (&w->root->lock);
+}
+
+gboolean
+shu_weights_finish (ShuWeights *w, GError **error)
+{
+  GError *cause;
+
+  g_mutex_lock (&w->root->lock);
+  cause = w->root->error ? g_error_copy (w->root->error) : NULL;
+  g_mutex_unlock (&w->root->lock);
+  if (!cause)
+    return TRUE;
+  g_propagate_error (error, cause);
+  return FALSE;
+}
+
+/* ---- lookups; all with the lock held ---- */
+
+static const ShuSafetensors *
+find (Root *root, const char *name, int *ret_i)
+{
+  gpointer file;
+  const ShuSafetensors *st;
+
+  if (!g_hash_table_lookup_extended (root->where, name, NULL, &file))
+    return NULL;
+  st = g_ptr_array_index (root->files, GPOINTER_TO_INT (file));
+  *ret_i = shu_safetensors_find (st, name);
+  return st;
+}
+
+static gboolean
+has (Root *root, const char *name)
+{
+  int i;
+
+  if (g_hash_table_contains (root->loaded, name) || find (root, name, &i))
+    return TRUE;
+  return root->formula && (!root->exists || root->exists (name, root->data));
+}
+
+/* F16 and BF16 as f32; the others as they are.  Takes @t over. */
+static ShuTensor *
+to_f32 (ShuTensor *t)
+{
+  ShuTensor *f;
+
+  if (t->dtype != SHU_DTYPE_F16 && t->dtype != SHU_DTYPE_BF16)
+    return t;
+  f = shu_tensor_new (SHU_DTYPE_F32, t->n_dims, t->dims);
+  if (t->dtype == SHU_DTYPE_F16)
+    shu_f16_to_f32_n (t->data, f->data, t->n);
+  else
+    shu_bf16_to_f32_n (t->data, f->data, t->n);
+  shu_tensor_unref (t);
+  return f;
+}
+
+static ShuTensor *
+load (Root *root, const char *name, int n_dims, const gint64 *dims)
+{
+  ShuTensor *t = g_hash_table_lookup (root->loaded, name);
+  GError *error = NULL;
+  const ShuSafetensors *st;
+  int i;
+
+  if (t)
+    return t;
+  st = find (root, name, &i);
+  if (st) {
+    t = shu_safetensors_tensor (st, i, &error);
+    if (!t) {
+      take_error (root, error);
+      return NULL;
+    }
+    t = to_f32 (t);
+  } else if (has (root, name)) {
+    for (int d = 0; d < n_dims; d++)
+      if (dims[d] < 1) {
+        take_error (root,
+            g_error_new (SHU_ERROR, SHU_ERROR_INTERNAL,
+                "%s: %s: a formula needs the whole shape", root->label, name));
+        return NULL;
+      }
+    t = shu_tensor_new (SHU_DTYPE_F32, n_dims, dims);
+    root->formula (name, n_dims, dims, t->n, t->data, root->data);
+  } else {
+    take_error (
+        root, g_error_new (SHU_ERROR, SHU_ERROR_MISSING,
+                  "%s: the tensor \"%s\" is missing", root->label, name));
+    return NULL;
+  }
+  g_hash_table_insert (root->loaded, g_strdup (name), t);
+  return t;
+}
+
+static char *
+describe (int n_dims, const gint64 *dims)
+{
+  GString *s = g_string_new ("[");
+
+  for (int i = 0; i < n_dims; i++)
+    g_string_append_printf (
+        s, "%s%" G_GINT64_FORMAT, i > 0 ? "," : "", dims[i]);
+  g_string_append_c (s, ']');
+  return g_string_free (s, FALSE);
+}
+
+ShuTensor *
+shu_weights_get (
+    ShuWeights *w, const char *name, int n_dims, const gint64 *dims)
+{
+  Root *root = w->root;
+  g_autofree char *full = g_strconcat (w->prefix, name, NULL);
+  gboolean fits;
+  ShuTensor *t;
+
+  g_mutex_lock (&root->lock);
+  t = root->error ? NULL : load (root, full, n_dims, dims);
+  if (t) {
+    fits = t->n_dims == n_dims;
+    for (int i = 0; fits && i < n_dims; i++)
+      fits = dims[i] < 0 || t->dims[i] == dims[i];
+    if (!fits) {
+      g_autofree char *want = describe (n_dims, dims);
+      g_autofree char *got = describe (t->n_dims, t->dims);
+
+      take_error (root,
+          g_error_new (SHU_ERROR, SHU_ERROR_INVALID,
+              "%s: %s: expected %s, got %s", root->label, full, want, got));
+      t = NULL;
+    }
+  }
+  g_mutex_unlock (&root->lock);
+  return t ? t : root->nil;
+}
+
+gboolean
+shu_weights_has (ShuWeights *w, const char *name)
+{
+  g_autofree char *full = g_strconcat (w->prefix, name, NULL);
+  gboolean result;
+
+  g_mutex_lock (&w->root->lock);
+  result = has (w->root, full);
+  g_mutex_unlock (&w->root->lock);
+  return result;
+}
+
+gboolean
+shu_weights_dims (
+    ShuWeights *w, const char *name, int *ret_n_dims, gint64 *ret_dims)
+{
+  Root *root = w->root;
+  g_autofree char *full = g_strconcat (w->prefix, name, NULL);
+  const ShuSafetensors *st;
+  ShuTensor *t;
+  int i, n = 0;
+
+  g_mutex_lock (&root->lock);
+  t = g_hash_table_lookup (root->loaded, full);
+  st = find (root, full, &i);
+  if (t) {
+    n = t->n_dims;
+    memcpy (ret_dims, t->dims, n * sizeof (gint64));
+  } else if (st)
+    shu_safetensors_shape (st, i, NULL, &n, ret_dims);
+  g_mutex_unlock (&root->lock);
+  if (ret_n_dims && n > 0)
+    *ret_n_dims = n;
+  return n > 0;
+}
+
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(char *const *) a, *(char *const *) b);
+}
+
+char **
+shu_weights_names (ShuWeights *w)
+{
+  GPtrArray *names = g_ptr_array_new ();
+  g_autoptr (GHashTable) all = g_hash_table_new (g_str_hash, g_str_equal);
+  GHashTable *tables[] = {w->root->where, w->root->loaded};
+  gsize skip = strlen (w->prefix);
+  GHashTableIter iter;
+  gpointer key;
+
+  g_mutex_lock (&w->root->lock);
+  for (int k = 0; k < 2; k++) {
+    g_hash_table_iter_init (&iter, tables[k]);
+    while (g_hash_table_iter_next (&iter, &key, NULL))
+      if (g_str_has_prefix (key, w->prefix) && g_hash_table_add (all, key))
+        g_ptr_array_add (names, g_strdup ((char *) key + skip));
+  }
+  g_mutex_unlock (&w->root->lock);
+  g_ptr_array_sort (names, compare_names);
+  g_ptr_array_add (names, NULL);
+  return (char **) g_ptr_array_free (names, FALSE);
+}
+
+/* ---- layers ---- */
+
+static ShuTensor *
+named (ShuWeights *w, const char *name, const char *what, int n_dims,
+    const gint64 *dims)
+{
+  g_autofree char *full = g_strconcat (name, what, NULL);
+
+  return shu_weights_get (w, full, n_dims, dims);
+}
+
+ShuLinear
+shu_weights_linear (
+    ShuWeights *w, const char *name, gint64 Co, gint64 Ci, gboolean bias)
+{
+  return (ShuLinear){
+      .w = named (w, name, ".weight", SHU_DIMS (Co, Ci)),
+      .b = bias ? named (w, name, ".bias", SHU_DIMS (Co)) : NULL,
+  };
+}
+
+ShuConv
+shu_weights_conv (ShuWeights *w, const char *name, gint64 Co, gint64 Ci, int k)
+{
+  return (ShuConv){
+      .w = named (w, name, ".weight", SHU_DIMS (Co, Ci, k, k)),
+      .b = named (w, name, ".bias", SHU_DIMS (Co)),
+  };
+}
+
+ShuConv
+shu_weights_conv3 (ShuWeights *w, const char *name, gint64 Co, gint64 Ci, int k)
+{
+  return (ShuConv){
+      .w = named (w, name, ".weight", SHU_DIMS (Co, Ci, k, k, k)),
+      .b = named (w, name, ".bias", SHU_DIMS (Co)),
+  };
+}
+
+ShuConv
+shu_weights_sparse_conv (
+    ShuWeights *w, const char *name, gint64 Co, gint64 Ci, int k)
+{
+  return (ShuConv){
+      .w = named (w, name, ".conv.weight", SHU_DIMS (Co, k, k, k, Ci)),
+      .b = named (w, name, ".conv.bias", SHU_DIMS (Co)),
+  };
+}
+
+ShuNorm
+shu_weights_norm (ShuWeights *w, const char *name, gint64 C)
+{
+  return (ShuNorm){
+      .w = named (w, name, ".weight", SHU_DIMS (C)),
+      .b = named (w, name, ".bias", SHU_DIMS (C)),
+  };
+}
