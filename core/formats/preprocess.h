@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* From a photo to what the networks look at: the picture for matting and the
+ * cut-out it gives, body and face for the multi-view network, the conditioning
+ * picture for the 3D networks.  Byte for byte as the reference does it. */
+#pragma once
+#include "base/image.h"
+
+G_BEGIN_DECLS
+
+/**
+ * ShuBox:
+ * Pixels x0 <= x < x1, y0 <= y < y1; may reach beyond the picture.
+ */
+typedef struct {
+  int x0, y0, x1, y1;
+} ShuBox;
+
+/**
+ * ShuSubject:
+ * @body: RGB [S,S], the person on white, of the canvas height
+ * @face: RGB [S,S], top centre third of @body, three times as large
+ * @front: RGB [S,S], @body rounded as the reference does where it saves it as
+ *   its front view (color_0.png); @body itself is truncated
+ * @condition: RGB [C,C], the person on black with a margin
+ * @coverage: sum of alpha / 255 over the number of pixels of the cut-out
+ * @body_box: part of the cut-out shown in @body
+ * @condition_box: part of the cut-out shown in @condition
+ */
+typedef struct {
+  ShuImage *body;
+  ShuImage *face;
+  ShuImage *front;
+  ShuImage *condition;
+  double coverage;
+  ShuBox body_box;
+  ShuBox condition_box;
+} ShuSubject;
+
+void shu_subject_free (ShuSubject *subject);
+
+/**
+ * shu_preprocess:
+ * @cutout: RGBA, the person on transparent ground
+ * @side: side S of the multi-view canvas, a multiple of 3; official 768
+ * @condition_side: side C of the conditioning picture; official 518
+ *
+ * Returns: (transfer full): or NULL with %SHU_ERROR_NO_PERSON where the cut-out
+ *   shows nothing usable, %SHU_ERROR_INVALID where it is not RGBA
+ */
+ShuSubject *shu_preprocess (
+    const ShuImage *cutout, int side, int condition_side, GError **error);
+
+/**
+ * shu_body_canvas:
+ * Crops to alpha != 0 (the last row and column are lost, as in the reference),
+ * scales to the canvas (bicubic) and centres.
+ *
+ * Returns: (transfer full): RGBA [side,side]
+ */
+ShuImage *shu_body_canvas (
+    const ShuImage *cutout, int side, ShuBox *ret_box, GError **error);
+
+/**
+ * shu_face_canvas:
+ * Returns: (transfer full): RGBA of the size of @canvas: its top centre third
+ */
+ShuImage *shu_face_canvas (const ShuImage *canvas);
+
+/**
+ * shu_condition_image:
+ * The square around alpha >= 205 with a margin of a fifth, on black, Lanczos.
+ *
+ * Returns: (transfer full): RGB [side,side]
+ */
+ShuImage *shu_condition_image (
+    const ShuImage *cutout, int side, ShuBox *ret_box, GError **error);
+
+/**
+ * shu_composite:
+ * @rgba: straight alpha
+ * @background: grey level, 1 is white
+ * @ret: (out caller-allocates): [H,W,3] in 0..1; float32 rounding after the
+ *   product, the background's share and the sum
+ */
+void shu_composite (const ShuImage *rgba, float background, float *ret);
+
+/**
+ * shu_image_flatten:
+ * Returns: (transfer full): RGB, shu_composite() times 255 and truncated: what
+ *   CLIP, the VAE and DINOv2 see
+ */
+ShuImage *shu_image_flatten (const ShuImage *rgba, float background);
+
+/**
+ * shu_image_crop:
+ * Returns: (transfer full): the pixels of @box; zeros outside the picture
+ */
+ShuImage *shu_image_crop (const ShuImage *image, const ShuBox *box);
+
+/**
+ * shu_image_has_alpha:
+ * Returns: TRUE where some pixel is not opaque.  Such a picture needs no
+ *   matting: its own alpha says who the person is.
+ */
+gboolean shu_image_has_alpha (const ShuImage *image);
+
+/**
+ * shu_image_coverage:
+ * Returns: the mean of alpha / 255; 1 for pictures without alpha
+ */
+double shu_image_coverage (const ShuImage *image);
+
+/* RGB from grey, RGB or RGBA (whose alpha is dropped, not blended). */
+ShuImage *shu_image_to_rgb (const ShuImage *image);
+
+/**
+ * shu_matting_picture:
+ * Returns: (transfer full): @photo as RGB, reduced (Lanczos) to 1024 pixels on
+ *   its long side; 1023 for some sizes, as in the reference
+ */
+ShuImage *shu_matting_picture (const ShuImage *photo);
+
+/**
+ * shu_matting_input:
+ * @picture: RGB, any size
+ * @side: of the network's input, 320
+ * @ret: (out caller-allocates): [side,side,3]; each value over the largest
+ *   byte, then ImageNet's mean and deviation
+ */
+void shu_matting_input (const ShuImage *picture, int side, float *ret);
+
+/**
+ * shu_matting_mask:
+ * @p: [side,side], output of the network, any range
+ *
+ * Returns: (transfer full): grey [side,side], stretched to 0..255; or NULL with
+ *   %SHU_ERROR_NO_PERSON where @p is constant
+ */
+ShuImage *shu_matting_mask (const float *p, int side, GError **error);
+
+/**
+ * shu_matting_cutout:
+ * @picture: RGB
+ * @mask: grey, any size; resized (Lanczos) to that of @picture
+ * @straight: FALSE multiplies the colours by alpha once more, which the
+ *   reference does and its networks have seen; TRUE leaves them
+ *
+ * Returns: (transfer full): RGBA of the size of @picture
+ */
+ShuImage *shu_matting_cutout (
+    const ShuImage *picture, const ShuImage *mask, gboolean straight);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuSubject, shu_subject_free)
+
+G_END_DECLS
