@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* Rules of thumb on the silhouette, reduced to a small grid.  They only warn:
+ * they are wrong now and then, and the networks cope with more than this. */
+#include "subject.h"
+#include "base/error.h"
+
+enum {
+  GRID = 192,       /* longest side of the silhouette, cells */
+  MIN_EXTENT = 16,  /* pixels of the picture */
+  MIN_SHARE = 2000, /* of the picture's pixels: one in so many */
+};
+
+/* cell: 0 background, 1 foreground not yet visited, 2.. component + 2 */
+typedef struct {
+  int W, H;
+  int step; /* pixels per cell */
+  guint16 *cell;
+} Silhouette;
+
+typedef struct {
+  int area, x0, y0, x1, y1; /* cells, inclusive */
+} Part;
+
+static gboolean
+no_person (GError **error, const char *text)
+{
+  g_set_error (error, SHU_ERROR, SHU_ERROR_NO_PERSON,
+      "no person found: %s; use a photo of one whole person", text);
+  return FALSE;
+}
+
+/* A cell belongs to the person where its mean alpha is one half or more. */
+static gsize
+fill_silhouette (Silhouette *s, const ShuImage *cutout)
+{
+  g_autofree guint32 *sum = g_new0 (guint32, (gsize) s->W * s->H);
+  g_autofree guint32 *count = g_new0 (guint32, (gsize) s->W * s->H);
+  gsize n_pixels = 0;
+
+  for (int y = 0; y < cutout->height; y++) {
+    const guint8 *row = cutout->data + (gsize) y * cutout->width * 4;
+    gsize line = (gsize) (y / s->step) * s->W;
+
+    for (int x = 0; x < cutout->width; x++) {
+      sum[line + x / s->step] += row[4 * x + 3];
+      count[line + x / s->step]++;
+      n_pixels += row[4 * x + 3] >= 128;
+    }
+  }
+  for (int i = 0; i < s->W * s->H; i++)
+    s->cell[i] = sum[i] >= 128 * count[i];
+  return n_pixels;
+}
+
+/* Marks the eight-connected part that holds cell @start with @label. */
+static Part
+flood (Silhouette *s, int start, guint16 label, int *stack)
+{
+  Part p = {0, s->W, s->H, -1, -1};
+  int n = 0;
+
+  stack[n++] = start;
+  s->cell[start] = label;
+  while (n > 0) {
+    int i = stack[--n], x = i % s->W, y = i / s->W;
+
+    p.area++;
+    p.x0 = MIN (p.x0, x);
+    p.x1 = MAX (p.x1, x);
+    p.y0 = MIN (p.y0, y);
+    p.y1 = MAX (p.y1, y);
+    for (int v = MAX (y - 1, 0); v <= MIN (y + 1, s->H - 1); v++)
+      for (int u = MAX (x - 1, 0); u <= MIN (x + 1, s->W - 1); u++)
+        if (s->cell[v * s->W + u] == 1) {
+          s->cell[v * s->W + u] = label;
+          stack[n++] = v * s->W + u;
+        }
+  }
+  return p;
+}
+
+static int
+height_of (const Part *p)
+{
+  return p->y1 - p->y0 + 1;
+}
+
+static int
+width_of (const Part *p)
+{
+  return p->x1 - p->x0 + 1;
+}
+
+/* Two columns of body with little between them: people who hold hands.  (One
+ * person's legs have the trunk above their gap.) */
+static gboolean
+has_two_trunks (const Silhouette *s, const Part *p, guint16 label)
+{
+  int H = height_of (p);
+  gboolean seen = FALSE, gap = FALSE;
+
+  for (int x = p->x0; x <= p->x1; x++) {
+    int fill = 0;
+
+    for (int y = p->y0; y <= p->y1; y++)
+      fill += s->cell[y * s->W + x] == label;
+    if (fill * 20 >= H * 13) {
+      if (gap)
+        return TRUE;
+      seen = TRUE;
+    } else if (seen && fill * 20 < H * 7)
+      gap = TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean
+shows_several (const Silhouette *s, GArray *parts, guint main_part)
+{
+  const Part *p = &g_array_index (parts, Part, main_part);
+
+  for (guint i = 0; i < parts->len; i++) {
+    const Part *other = &g_array_index (parts, Part, i);
+
+    if (i != main_part && other->area * 5 >= p->area &&
+        height_of (other) * 2 >= height_of (p))
+      return TRUE;
+  }
+  return width_of (p) * 5 > height_of (p) * 7 ||
+         has_two_trunks (s, p, main_part + 2);
+}
+
+/* Foreground cells among @n from @first on, @step apart. */
+static int
+count_line (const Silhouette *s, int first, int step, int n)
+{
+  int count = 0;
+
+  for (int i = 0; i < n; i++)
+    count += s->cell[first + i * step] != 0;
+  return count;
+}
+
+/* Whether a line of the border is about as full as the one a little further
+ * in: feet and heads taper off, a cut does not. */
+static gboolean
+is_cut (int at_border, int further_in, int least)
+{
+  return at_border >= MAX (least, 2) && at_border * 5 >= further_in * 4;
+}
+
+static ShuSubjectFlags
+find_cuts (const Silhouette *s, const Part *p)
+{
+  int W = s->W, H = s->H;
+  int dy = MAX (height_of (p) / 30, 2), dx = MAX (width_of (p) / 30, 2);
+  int least_x = width_of (p) / 8, least_y = height_of (p) / 20;
+  ShuSubjectFlags flags = SHU_SUBJECT_FINE;
+
+  if (H <= dy || W <= dx)
+    return flags;
+  if (p->y1 == H - 1 && is_cut (count_line (s, (H - 1) * W, 1, W),
+                            count_line (s, (H - 1 - dy) * W, 1, W), least_x))
+    flags |= SHU_SUBJECT_CUT_BELOW;
+  if (p->y0 == 0 &&
+      is_cut (count_line (s, 0, 1, W), count_line (s, dy * W, 1, W), least_x))
+    flags |= SHU_SUBJECT_CUT_ABOVE;
+  if ((p->x0 == 0 && is_cut (count_line (s, 0, W, H), count_line (s, dx, W, H),
+                         least_y)) ||
+      (p->x1 == W - 1 && is_cut (count_line (s, W - 1, W, H),
+                             count_line (s, W - 1 - dx, W, H), least_y)))
+    flags |= SHU_SUBJECT_CUT_ASIDE;
+  return flags;
+}
+
+static char *
+describe (ShuSubjectFlags flags)
+{
+  static const struct {
+    ShuSubjectFlags flag;
+    const char *text;
+  } texts[] = {
+      {SHU_SUBJECT_SEVERAL,
+          "The picture seems to show several people, or one who does not "
+          "stand upright; use a photo of one standing person."},
+      {SHU_SUBJECT_CUT_BELOW,
+          "The lower edge of the picture cuts through the person; use a photo "
+          "that shows the feet."},
+      {SHU_SUBJECT_CUT_ABOVE,
+          "The upper edge of the picture cuts through the person; use a photo "
+          "that shows the whole head."},
+      {SHU_SUBJECT_CUT_ASIDE,
+          "The side of the picture cuts through the person; use a photo with "
+          "room on both sides."},
+  };
+
+  g_autoptr (GString) all = g_string_new (NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    if (flags & texts[i].flag)
+      g_string_append_printf (
+          all, "%s%s", all->len > 0 ? " " : "", texts[i].text);
+  return all->len > 0 ? g_string_free (g_steal_pointer (&all), FALSE) : NULL;
+}
+
+/* All parts of the silhouette, the largest of which is @ret_main. */
+static GArray *
+find_parts (Silhouette *s, guint *ret_main)
+{
+  GArray *parts = g_array_new (FALSE, FALSE, sizeof (Part));
+  g_autofree int *stack = g_new (int, (gsize) s->W * s->H);
+  int largest = 0;
+
+  for (int i = 0; i < s->W * s->H; i++)
+    if (s->cell[i] == 1) {
+      Part p = flood (s, i, parts->len + 2, stack);
+
+      if (p.area > largest) {
+        largest = p.area;
+        *ret_main = parts->len;
+      }
+      g_array_append_val (parts, p);
+    }
+  return parts;
+}
+
+gboolean
+shu_subject_check (const ShuImage *cutout, ShuSubjectFlags *ret_flags,
+    char **ret_text, GError **error)
+{
+  int step = (MAX (cutout->width, cutout->height) + GRID - 1) / GRID;
+  Silhouette s = {.W = (cutout->width + step - 1) / step,
+      .H = (cutout->height + step - 1) / step,
+      .step = step};
+  g_autofree guint16 *cells = g_new0 (guint16, (gsize) s.W * s.H);
+  g_autoptr (GArray) parts = NULL;
+  ShuSubjectFlags flags;
+  guint main_part = 0;
+  const Part *p;
+  gsize n;
+
+  if (cutout->n_channels != 4) {
+    g_set_error_literal (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "a picture without alpha is no cut-out");
+    return FALSE;
+  }
+  s.cell = cells;
+  n = fill_silhouette (&s, cutout);
+  if (n == 0)
+    return no_person (error, "nothing stands out from the background");
+  parts = find_parts (&s, &main_part);
+  if (parts->len == 0)
+    return no_person (error, "only specks stand out from the background");
+  p = &g_array_index (parts, Part, main_part);
+  if (MAX (width_of (p), height_of (p)) * step < MIN_EXTENT ||
+      n * MIN_SHARE < (gsize) cutout->width * cutout->height)
+    return no_person (error, "what stands out is too small");
+  flags = find_cuts (&s, p);
+  if (shows_several (&s, parts, main_part))
+    flags |= SHU_SUBJECT_SEVERAL;
+  if (ret_flags)
+    *ret_flags = flags;
+  if (ret_text)
+    *ret_text = describe (flags);
+  return TRUE;
+}
