@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* What a device must be able to do.  ops.c checks shapes and types, allocates
+ * the result y and calls; a backend gets arguments that are already right, none
+ * of them empty.  A NULL entry is reported by name.  Failures go to the
+ * context. */
+#pragma once
+#include "ops/ops.h"
+#include "tensor/context_private.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+  SHU_BINARY_ADD,
+  SHU_BINARY_SUB,
+  SHU_BINARY_MUL,
+} ShuBinary;
+
+typedef enum {
+  SHU_TERNARY_MODULATE,  /* (1 + b) x + d */
+  SHU_TERNARY_ADD_GATED, /* x + b d, b and d broadcast */
+} ShuTernary;
+
+/* @n_rows runs of @bytes each; offsets and steps in bytes. */
+typedef struct {
+  gsize n_rows;
+  gsize bytes;
+  gsize y_offset, y_step;
+  gsize x_offset, x_step;
+} ShuCopy;
+
+typedef struct _ShuBackend ShuBackend;
+
+struct _ShuBackend {
+  const char *name;
+
+  void (*upload) (ShuCtx *c, ShuTensor *y, gconstpointer data);
+  void (*download) (ShuCtx *c, gpointer data, ShuTensor *x);
+  void (*fill) (ShuCtx *c, ShuTensor *y, float value);
+
+  void (*copy) (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *copy);
+  void (*permute) (ShuCtx *c, ShuTensor *y, ShuTensor *x, const int *axes);
+  void (*gather) (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index);
+
+  void (*binary) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *b, ShuBinary op);
+  void (*ternary) (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *b,
+      ShuTensor *d, ShuTernary op);
+  void (*affine) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, float scale, float shift);
+  void (*act) (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuAct act);
+  void (*clamp) (ShuCtx *c, ShuTensor *y, ShuTensor *x, float lo, float hi);
+
+  /* act (x w^T + b) + residual; residual may be NULL */
+  void (*linear) (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
+      ShuAct act, ShuTensor *residual);
+  void (*linear_geglu) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l);
+  /* @p complete: stride and dilation at least 1 */
+  void (*conv2d) (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
+      const ShuConvParams *p);
+  void (*conv3d) (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
+      const ShuConvParams *p);
+
+  void (*group_norm) (ShuCtx *c, ShuTensor *y, ShuTensor *x,
+      const ShuNorm *norm, int n_groups, float eps, ShuAct act);
+  void (*layer_norm) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm, float eps);
+  void (*rms_norm_heads) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *gamma);
+
+  void (*attention) (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
+      ShuTensor *v, int n_heads);
+  void (*attention_gather) (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
+      ShuTensor *v, ShuTensor *index, int n_heads);
+  void (*attention_groups) (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
+      ShuTensor *v, ShuTensor *order, ShuTensor *start, int n_heads);
+
+  void (*resize_bilinear) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+  void (*resize_bicubic_aa) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+  void (*upsample_nearest) (ShuCtx *c, ShuTensor *y, ShuTensor *x, int factor);
+  void (*max_pool2) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+  /* both [B,D,H,W,C] */
+  void (*adaptive_pool) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+  void (*pixel_shuffle3d) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+  void (*patchify) (ShuCtx *c, ShuTensor *y, ShuTensor *x, int P);
+
+  void (*sparse_conv) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
+  void (*sparse_conv_subdivided) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
+  void (*sparse_pool) (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index);
+
+  void (*timestep_embedding) (ShuCtx *c, ShuTensor *y, const float *values);
+  void (*position_embedding) (ShuCtx *c, ShuTensor *y, ShuTensor *coords);
+};
+
+extern const ShuBackend shu_backend_cpu;
+
+/* The backend of @c where it has an entry for the operation and @c is in
+ * order; NULL, with the error recorded, where not. */
+#define SHU_BACKEND_FOR(c, op)                                                 \
+  shu_backend_get (c, #op, G_STRUCT_OFFSET (ShuBackend, op) / sizeof (gpointer))
+const ShuBackend *shu_backend_get (ShuCtx *c, const char *op, gsize slot);
+
+/* Records "OP: WHAT, got SHAPE and SHAPE ..." (tensors up to a NULL); returns
+ * the nil tensor. */
+ShuTensor *shu_op_wrong (
+    ShuCtx *c, const char *op, const char *what, ...) G_GNUC_NULL_TERMINATED;
+
+G_END_DECLS

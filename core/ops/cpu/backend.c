@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The CPU backend: oneDNN for products and convolutions, plain C for the
+ * rest, f32 throughout. */
+#include "ops/cpu/cpu_private.h"
+
+const ShuBackend shu_backend_cpu = {
+    .name = "cpu",
+    .upload = shu_cpu_upload,
+    .download = shu_cpu_download,
+    .fill = shu_cpu_fill,
+    .copy = shu_cpu_copy,
+    .permute = shu_cpu_permute,
+    .gather = shu_cpu_gather,
+    .binary = shu_cpu_binary,
+    .ternary = shu_cpu_ternary,
+    .affine = shu_cpu_affine,
+    .act = shu_cpu_act,
+    .clamp = shu_cpu_clamp,
+    .linear = shu_cpu_linear,
+    .linear_geglu = shu_cpu_linear_geglu,
+    .conv2d = shu_cpu_conv,
+    .conv3d = shu_cpu_conv,
+    .group_norm = shu_cpu_group_norm,
+    .layer_norm = shu_cpu_layer_norm,
+    .rms_norm_heads = shu_cpu_rms_norm_heads,
+    .attention = shu_cpu_attention,
+    .attention_gather = shu_cpu_attention_gather,
+    .attention_groups = shu_cpu_attention_groups,
+    .resize_bilinear = shu_cpu_resize_bilinear,
+    .resize_bicubic_aa = shu_cpu_resize_bicubic_aa,
+    .upsample_nearest = shu_cpu_upsample_nearest,
+    .max_pool2 = shu_cpu_max_pool2,
+    .adaptive_pool = shu_cpu_adaptive_pool,
+    .pixel_shuffle3d = shu_cpu_pixel_shuffle3d,
+    .patchify = shu_cpu_patchify,
+    .sparse_conv = shu_cpu_sparse_conv,
+    .sparse_conv_subdivided = shu_cpu_sparse_conv_subdivided,
+    .sparse_pool = shu_cpu_sparse_pool,
+    .timestep_embedding = shu_cpu_timestep_embedding,
+    .position_embedding = shu_cpu_position_embedding,
+};

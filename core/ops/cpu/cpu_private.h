@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* The CPU backend's own functions, one file for each family. */
+#pragma once
+#include "ops/backend_private.h"
+
+G_BEGIN_DECLS
+
+static inline float *
+shu_f32 (ShuTensor *t)
+{
+  return (float *) t->data;
+}
+
+static inline const gint32 *
+shu_i32 (const ShuTensor *t)
+{
+  return (const gint32 *) t->data;
+}
+
+/* data.c */
+void shu_cpu_upload (ShuCtx *c, ShuTensor *y, gconstpointer data);
+void shu_cpu_download (ShuCtx *c, gpointer data, ShuTensor *x);
+void shu_cpu_fill (ShuCtx *c, ShuTensor *y, float value);
+void shu_cpu_copy (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *copy);
+void shu_cpu_permute (ShuCtx *c, ShuTensor *y, ShuTensor *x, const int *axes);
+void shu_cpu_gather (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index);
+
+/* elementwise.c */
+void shu_cpu_binary (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *b, ShuBinary op);
+void shu_cpu_ternary (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *b,
+    ShuTensor *d, ShuTernary op);
+void shu_cpu_affine (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, float scale, float shift);
+void shu_cpu_act (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuAct act);
+void shu_cpu_clamp (ShuCtx *c, ShuTensor *y, ShuTensor *x, float lo, float hi);
+/* y = a gelu (g) for rows [a, g] of 2C in x; y may be NULL: x's first half */
+void shu_cpu_geglu_rows (float *y, const float *x, gsize rows, gsize C);
+
+/* linear.c */
+void shu_cpu_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
+    ShuAct act, ShuTensor *residual);
+void shu_cpu_linear_geglu (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l);
+
+/* conv.c */
+void shu_cpu_conv (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
+    const ShuConvParams *p);
+
+/* norm.c */
+void shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x,
+    const ShuNorm *norm, int n_groups, float eps, ShuAct act);
+void shu_cpu_layer_norm (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm, float eps);
+void shu_cpu_rms_norm_heads (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *gamma);
+
+/* attention.c */
+void shu_cpu_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
+    ShuTensor *v, int n_heads);
+void shu_cpu_attention_gather (ShuCtx *c, ShuTensor *y, ShuTensor *q,
+    ShuTensor *k, ShuTensor *v, ShuTensor *index, int n_heads);
+void shu_cpu_attention_groups (ShuCtx *c, ShuTensor *y, ShuTensor *q,
+    ShuTensor *k, ShuTensor *v, ShuTensor *order, ShuTensor *start,
+    int n_heads);
+
+/* resample.c */
+void shu_cpu_resize_bilinear (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+void shu_cpu_resize_bicubic_aa (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+void shu_cpu_upsample_nearest (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, int factor);
+void shu_cpu_max_pool2 (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+void shu_cpu_adaptive_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+void shu_cpu_pixel_shuffle3d (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+void shu_cpu_patchify (ShuCtx *c, ShuTensor *y, ShuTensor *x, int P);
+
+/* sparse.c */
+void shu_cpu_sparse_conv (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
+void shu_cpu_sparse_conv_subdivided (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
+void shu_cpu_sparse_pool (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index);
+
+/* embed.c */
+void shu_cpu_timestep_embedding (ShuCtx *c, ShuTensor *y, const float *values);
+void shu_cpu_position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords);
+
+G_END_DECLS

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* Sparse voxels: submanifold convolutions as products of gathered rows, block
+ * by block, and pooling. */
+#include "ops/cpu/onednn_private.h"
+#include "base/error.h"
+#include <string.h>
+
+enum { BLOCK = 64, TAPS = 27 };
+
+static gboolean
+neighbours_inside (ShuCtx *c, const char *op, ShuTensor *nbr, gint64 N)
+{
+  const gint32 *rows = shu_i32 (nbr);
+
+  for (gsize i = 0; i < nbr->n; i++)
+    if (rows[i] >= N) {
+      shu_ctx_fail (c, SHU_ERROR_INVALID,
+          "%s: expected neighbours below %" G_GINT64_FORMAT ", got %d", op, N,
+          rows[i]);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* dst [n_taps,C] = rows of x, zeros where absent */
+static void
+gather_taps (float *dst, const float *x, const gint32 *rows, const guint8 *taps,
+    gsize n_taps, gsize C)
+{
+  for (gsize t = 0; t < n_taps; t++, dst += C) {
+    gint32 row = rows[taps ? taps[t] : t];
+
+    if (row < 0)
+      memset (dst, 0, C * sizeof (float));
+    else
+      memcpy (dst, x + (gsize) row * C, C * sizeof (float));
+  }
+}
+
+static void
+set_bias (float *y, gsize ld, gsize rows, const float *b, gsize C)
+{
+  for (gsize r = 0; r < rows; r++)
+    if (b)
+      memcpy (y + r * ld, b, C * sizeof (float));
+    else
+      memset (y + r * ld, 0, C * sizeof (float));
+}
+
+void
+shu_cpu_sparse_conv (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
+{
+  gsize N = (gsize) x->dims[0], Ci = (gsize) x->dims[1];
+  gsize Co = (gsize) y->dims[1];
+  const float *b = k->b ? shu_f32 (k->b) : NULL;
+  gint64 blocks = (gint64) ((N + BLOCK - 1) / BLOCK);
+  dnnl_status_t failed = dnnl_success;
+
+  if (!neighbours_inside (c, "sparse_conv", nbr, x->dims[0]))
+    return;
+#pragma omp parallel
+  {
+    g_autofree float *rows = g_new (float, BLOCK *TAPS *Ci);
+
+#pragma omp for schedule(dynamic)
+    for (gint64 i = 0; i < blocks; i++) {
+      gsize first = (gsize) i * BLOCK, n = MIN (BLOCK, N - first);
+      dnnl_status_t status;
+
+      for (gsize r = 0; r < n; r++)
+        gather_taps (rows + r * TAPS * Ci, shu_f32 (x),
+            shu_i32 (nbr) + (first + r) * TAPS, NULL, TAPS, Ci);
+      set_bias (shu_f32 (y) + first * Co, Co, n, b, Co);
+      status = dnnl_sgemm ('N', 'T', n, Co, TAPS * Ci, 1.f, rows, TAPS * Ci,
+          shu_f32 (k->w), TAPS * Ci, 1.f, shu_f32 (y) + first * Co, Co);
+      if (status != dnnl_success) {
+#pragma omp atomic write
+        failed = status;
+      }
+    }
+  }
+  shu_dnn_check (c, failed, "sparse_conv");
+}
+
+/* ---- after a subdivision ---- */
+
+/* Along one axis a child of parity p sees two parents: s = 0, the one at
+ * offset p - 1, through kernel taps 0 .. -p (one or two of them), and s = 1,
+ * the one at offset p. */
+static int
+parent_offset (int p, int s)
+{
+  return p + s; /* 0, 1, 2 for -1, 0, +1 */
+}
+
+/* Whether kernel tap k of a child of parity p falls on parent slot s:
+ * floor ((p + k - 1) / 2) is that parent's offset. */
+static gboolean
+falls_on (int p, int s, int k)
+{
+  return (p + k + 1) / 2 == parent_offset (p, s);
+}
+
+/* The weights of each parity as [8 parities, Co, 8 parents, Ci]. */
+static float *
+sum_weights (ShuTensor *w)
+{
+  gsize Co = (gsize) w->dims[0], Ci = (gsize) w->dims[4];
+  float *sums = g_new0 (float, 64 * Co * Ci);
+
+  for (int at = 0; at < 64 * TAPS; at++) {
+    int parity = at / TAPS / 8, slot = at / TAPS % 8, tap = at % TAPS;
+
+    if (!falls_on (parity >> 2, slot >> 2, tap / 9) ||
+        !falls_on (parity >> 1 & 1, slot >> 1 & 1, tap / 3 % 3) ||
+        !falls_on (parity & 1, slot & 1, tap % 3))
+      continue;
+    for (gsize o = 0; o < Co; o++) {
+      float *dst = sums + (((gsize) parity * Co + o) * 8 + (gsize) slot) * Ci;
+      const float *src = shu_f32 (w) + (o * TAPS + (gsize) tap) * Ci;
+
+      for (gsize i = 0; i < Ci; i++)
+        dst[i] += src[i];
+    }
+  }
+  return sums;
+}
+
+static const float *
+subdivided_weights (ShuTensor *w)
+{
+  ShuPacked *packed = shu_packed_of (w);
+
+  g_mutex_lock (&packed->lock);
+  if (!packed->subdivided)
+    packed->subdivided = sum_weights (w);
+  g_mutex_unlock (&packed->lock);
+  return packed->subdivided;
+}
+
+/* The taps of a parent's neighbourhood that a child of @parity sees. */
+static void
+parent_taps (int parity, guint8 *ret_taps)
+{
+  for (int slot = 0; slot < 8; slot++)
+    ret_taps[slot] =
+        (guint8) (parent_offset (parity >> 2, slot >> 2) * 9 +
+                  parent_offset (parity >> 1 & 1, slot >> 1 & 1) * 3 +
+                  parent_offset (parity & 1, slot & 1));
+}
+
+void
+shu_cpu_sparse_conv_subdivided (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
+{
+  gsize N = (gsize) x->dims[0], Ci = (gsize) x->dims[1];
+  gsize Co = (gsize) y->dims[1];
+  const float *b = k->b ? shu_f32 (k->b) : NULL;
+  const float *w = subdivided_weights (k->w);
+  gint64 blocks = (gint64) ((N + BLOCK - 1) / BLOCK);
+  dnnl_status_t failed = dnnl_success;
+
+  if (!neighbours_inside (c, "sparse_conv_subdivided", nbr, x->dims[0]))
+    return;
+#pragma omp parallel
+  {
+    g_autofree float *rows = g_new (float, BLOCK * 8 * Ci);
+
+#pragma omp for schedule(dynamic)
+    for (gint64 i = 0; i < 8 * blocks; i++) {
+      gsize first = (gsize) i / 8 * BLOCK, n = MIN (BLOCK, N - first);
+      int parity = (int) (i % 8);
+      float *dst = shu_f32 (y) + (8 * first + (gsize) parity) * Co;
+      guint8 taps[8];
+      dnnl_status_t status;
+
+      parent_taps (parity, taps);
+      for (gsize r = 0; r < n; r++)
+        gather_taps (rows + r * 8 * Ci, shu_f32 (x),
+            shu_i32 (nbr) + (first + r) * TAPS, taps, 8, Ci);
+      set_bias (dst, 8 * Co, n, b, Co);
+      status = dnnl_sgemm ('N', 'T', n, Co, 8 * Ci, 1.f, rows, 8 * Ci,
+          w + (gsize) parity * Co * 8 * Ci, 8 * Ci, 1.f, dst, 8 * Co);
+      if (status != dnnl_success) {
+#pragma omp atomic write
+        failed = status;
+      }
+    }
+  }
+  shu_dnn_check (c, failed, "sparse_conv_subdivided");
+}
+
+/* ---- pooling ---- */
+
+void
+shu_cpu_sparse_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index)
+{
+  gsize C = (gsize) x->dims[1], M = (gsize) y->dims[0];
+  const gint32 *rows = shu_i32 (index);
+  g_autofree gint32 *count = g_new0 (gint32, M);
+
+  for (gsize i = 0; i < index->n; i++)
+    if (rows[i] < 0 || rows[i] >= y->dims[0]) {
+      shu_ctx_fail (c, SHU_ERROR_INVALID,
+          "sparse_pool: expected rows in 0..%" G_GINT64_FORMAT ", got %d",
+          y->dims[0] - 1, rows[i]);
+      return;
+    }
+  memset (y->data, 0, shu_tensor_bytes (y));
+  for (gsize i = 0; i < index->n; i++) {
+    float *dst = shu_f32 (y) + (gsize) rows[i] * C;
+    const float *src = shu_f32 (x) + i * C;
+
+    count[rows[i]]++;
+    for (gsize k = 0; k < C; k++)
+      dst[k] += src[k];
+  }
+  /* Not the mean: the reference's scatter keeps the zero that it starts from
+   * as a member. */
+  for (gsize m = 0; m < M; m++)
+    for (gsize k = 0; k < C; k++)
+      shu_f32 (y)[m * C + k] /= (float) (count[m] + 1);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* Picks a context's backend, and says what is wrong with an operation. */
+#include "ops/backend_private.h"
+#include "base/error.h"
+
+const ShuBackend *
+shu_backend_get (ShuCtx *c, const char *op, gsize slot)
+{
+  if (!shu_ctx_ready (c))
+    return NULL;
+  if (!c->backend)
+    c->backend = &shu_backend_cpu;
+  if (!((const gpointer *) c->backend)[slot]) {
+    shu_ctx_fail (c, SHU_ERROR_UNSUPPORTED, "%s: no %s", c->backend->name, op);
+    return NULL;
+  }
+  return c->backend;
+}
+
+ShuTensor *
+shu_op_wrong (ShuCtx *c, const char *op, const char *what, ...)
+{
+  g_autoptr (GString) shapes = g_string_new (NULL);
+  va_list args;
+  ShuTensor *t;
+
+  va_start (args, what);
+  while ((t = va_arg (args, ShuTensor *))) {
+    g_autofree char *shape = shu_tensor_describe (t);
+
+    g_string_append_printf (shapes, "%s%s", shapes->len ? ", " : "", shape);
+  }
+  va_end (args);
+  shu_ctx_fail (c, SHU_ERROR_INVALID, "%s: expected %s, got %s", op, what,
+      shapes->len ? shapes->str : "nothing");
+  return c->nil;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* Contexts: scopes, the first error, taps.  What computes is behind ops/. */
+#include "tensor/context.h"
+#include "tensor/context_private.h"
+#include "base/error.h"
+#include <string.h>
+
+static GPtrArray *
+scope_new (void)
+{
+  return g_ptr_array_new_with_free_func ((GDestroyNotify) shu_tensor_unref);
+}
+
+ShuCtx *
+shu_ctx_new (const char *device, GError **error)
+{
+  ShuCtx *c;
+
+  g_return_val_if_fail (device, NULL);
+  if (g_str_has_prefix (device, "cuda:") || !strcmp (device, "cuda")) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+        "device %s: this build has no CUDA backend; use cpu or auto", device);
+    return NULL;
+  }
+  if (strcmp (device, "auto") != 0 && strcmp (device, "cpu") != 0) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+        "device %s: expected auto, cpu or cuda:N", device);
+    return NULL;
+  }
+
+  c = g_new0 (ShuCtx, 1);
+  c->device = g_strdup ("cpu");
+  c->pool = shu_pool_new ();
+  c->scopes =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
+  g_ptr_array_add (c->scopes, scope_new ());
+  c->nil = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (1, 1, 1, 1, 1));
+  memset (c->nil->data, 0, SHU_ALIGN);
+  return c;
+}
+
+void
+shu_ctx_free (ShuCtx *c)
+{
+  if (!c)
+    return;
+  if (c->backend_state && c->backend_state_free)
+    c->backend_state_free (c->backend_state);
+  /* innermost first */
+  while (c->scopes->len > 0)
+    g_ptr_array_remove_index (c->scopes, c->scopes->len - 1);
+  g_ptr_array_unref (c->scopes);
+  shu_tensor_unref (c->nil);
+  g_clear_error (&c->error);
+  g_clear_object (&c->cancellable);
+  shu_pool_trim (c->pool);
+  shu_pool_unref (c->pool);
+  g_free (c->device);
+  g_free (c);
+}
+
+const char *
+shu_ctx_device (ShuCtx *c)
+{
+  return c->device;
+}
+
+void
+shu_ctx_set_cancellable (ShuCtx *c, GCancellable *cancellable)
+{
+  g_set_object (&c->cancellable, cancellable);
+}
+
+void
+shu_ctx_fail (ShuCtx *c, int code, const char *format, ...)
+{
+  va_list args;
+
+  if (c->error)
+    return;
+  va_start (args, format);
+  c->error = g_error_new_valist (SHU_ERROR, code, format, args);
+  va_end (args);
+}
+
+void
+shu_ctx_take_error (ShuCtx *c, GError *error)
+{
+  g_return_if_fail (error);
+  if (c->error)
+    g_error_free (error);
+  else
+    c->error = error;
+}
+
+gboolean
+shu_ctx_failed (ShuCtx *c)
+{
+  return c->error != NULL;
+}
+
+gboolean
+shu_ctx_ready (ShuCtx *c)
+{
+  GError *error = NULL;
+
+  if (c->error)
+    return FALSE;
+  if (g_cancellable_set_error_if_cancelled (c->cancellable, &error)) {
+    shu_ctx_take_error (c, error);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+shu_ctx_finish (ShuCtx *c, GError **error)
+{
+  if (!c->error)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&c->error));
+  return FALSE;
+}
+
+gsize
+shu_ctx_live_bytes (ShuCtx *c)
+{
+  return shu_pool_live (c->pool);
+}
+
+gsize
+shu_ctx_peak_bytes (ShuCtx *c)
+{
+  return shu_pool_peak (c->pool);
+}
+
+/* ---- scopes ---- */
+
+ShuScope
+shu_scope_begin (ShuCtx *c)
+{
+  g_ptr_array_add (c->scopes, scope_new ());
+  return (ShuScope){c};
+}
+
+void
+shu_scope_end (ShuScope scope)
+{
+  GPtrArray *scopes = scope.c->scopes;
+
+  g_return_if_fail (scopes->len > 1);
+  g_ptr_array_remove_index (scopes, scopes->len - 1);
+}
+
+static GPtrArray *
+scope_at (ShuCtx *c, guint depth)
+{
+  guint n = c->scopes->len;
+
+  return g_ptr_array_index (c->scopes, n - 1 - MIN (depth, n - 1));
+}
+
+ShuTensor *
+shu_scoped_take (ShuCtx *c, ShuTensor *t)
+{
+  g_ptr_array_add (scope_at (c, 0), t);
+  return t;
+}
+
+ShuTensor *
+shu_scoped_ref (ShuCtx *c, ShuTensor *t)
+{
+  g_return_val_if_fail (t, c->nil);
+  return shu_scoped_take (c, shu_tensor_ref (t));
+}
+
+ShuTensor *
+shu_keep (ShuCtx *c, ShuTensor *t)
+{
+  g_return_val_if_fail (t, c->nil);
+  /* The scope outside takes a reference of its own; the one that the innermost
+   * scope may hold goes with that scope. */
+  g_ptr_array_add (scope_at (c, 1), shu_tensor_ref (t));
+  return t;
+}
+
+ShuTensor *
+shu_own (ShuCtx *c, ShuTensor *t)
+{
+  return c->error || !t ? NULL : shu_tensor_ref (t);
+}
+
+ShuTensor *
+shu_scoped (ShuCtx *c, ShuDType dtype, int n_dims, const gint64 *dims)
+{
+  ShuStorage *storage;
+  gsize bytes;
+
+  if (c->error)
+    return c->nil;
+  if (!shu_tensor_size (dtype, n_dims, dims, &bytes)) {
+    shu_ctx_fail (c, SHU_ERROR_LIMIT, "tensor: sizes are out of range");
+    return c->nil;
+  }
+  storage = shu_storage_new_pool (c->pool, MAX (bytes, 1));
+  if (!storage) {
+    shu_ctx_fail (c, SHU_ERROR_MEMORY,
+        "no memory for %" G_GSIZE_FORMAT " MB beside the %" G_GSIZE_FORMAT
+        " MB in use; choose a smaller size",
+        bytes >> 20, shu_ctx_live_bytes (c) >> 20);
+    return c->nil;
+  }
+  return shu_scoped_take (
+      c, shu_tensor_new_storage (dtype, n_dims, dims, storage));
+}
+
+/* ---- taps ---- */
+
+void
+shu_ctx_set_tap (ShuCtx *c, ShuTapFunc func, gpointer data)
+{
+  c->tap = func;
+  c->tap_data = data;
+}
+
+ShuTensor *
+shu_tap (ShuCtx *c, ShuTensor *t, const char *format, ...)
+{
+  g_autofree char *name = NULL;
+  va_list args;
+
+  if (!c->tap || c->error)
+    return t;
+  va_start (args, format);
+  name = g_strdup_vprintf (format, args);
+  va_end (args);
+  c->tap (name, t, c->tap_data);
+  return t;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside of a context, for the operations. */
+#pragma once
+#include "tensor/context.h"
+#include "tensor/storage_private.h"
+
+G_BEGIN_DECLS
+
+struct _ShuCtx {
+  char *device;
+  ShuPool *pool;
+  GPtrArray *scopes; /* of GPtrArray of ShuTensor; [0] is the context's own */
+  ShuTensor *nil;    /* what operations return after a failure */
+  GError *error;
+  GCancellable *cancellable;
+  ShuTapFunc tap;
+  gpointer tap_data;
+
+  /* set and used by ops/ alone */
+  const struct _ShuBackend *backend;
+  gpointer backend_state;
+  GDestroyNotify backend_state_free;
+};
+
+/* FALSE, with the error recorded, once the context has failed or has been
+ * cancelled: what every operation asks first. */
+gboolean shu_ctx_ready (ShuCtx *c);
+
+/* Puts @t (transfer full) into the innermost scope. */
+ShuTensor *shu_scoped_take (ShuCtx *c, ShuTensor *t);
+
+G_END_DECLS

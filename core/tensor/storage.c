@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* Storage and its pool.  Free blocks wait in buckets, four to a power of two,
+ * so at most a fifth of a block is wasted; the pool itself lives until the last
+ * block that came from it is gone, so a tensor may outlive its context. */
+#include "tensor/storage_private.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+  MIN_SHIFT = 6,
+  STEPS = 4, /* buckets to a power of two */
+  N_BUCKETS = (48 - MIN_SHIFT) * STEPS,
+};
+
+/* Blocks of this size and above sit on huge pages where the system has them. */
+static const gsize HUGE_BLOCK = (gsize) 4 << 20;
+static const gsize HUGE_PAGE = (gsize) 2 << 20;
+
+struct _ShuPool {
+  gatomicrefcount refs;
+  GMutex lock;
+  GPtrArray *free[N_BUCKETS];
+  gsize live;
+  gsize peak;
+};
+
+/* The smallest bucket that holds @size; its size in @ret_size. */
+static int
+bucket_of (gsize size, gsize *ret_size)
+{
+  int shift = MIN_SHIFT;
+  gsize step;
+  gsize k;
+
+  if (size <= ((gsize) 1 << MIN_SHIFT)) {
+    *ret_size = (gsize) 1 << MIN_SHIFT;
+    return 0;
+  }
+  while (((gsize) 2 << shift) < size)
+    shift++;
+  /* 2^shift < size <= 2^(shift+1) */
+  step = ((gsize) 1 << shift) / STEPS;
+  k = (size - ((gsize) 1 << shift) + step - 1) / step; /* 1..STEPS */
+  *ret_size = ((gsize) 1 << shift) + k * step;
+  return (shift - MIN_SHIFT) * STEPS + (int) k;
+}
+
+static void *
+block_alloc (gsize size)
+{
+  void *p = NULL;
+  gsize align = size >= HUGE_BLOCK ? HUGE_PAGE : SHU_ALIGN;
+
+  if (posix_memalign (&p, align, size) != 0)
+    return NULL;
+  if (size >= HUGE_BLOCK)
+    madvise (p, size & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);
+  return p;
+}
+
+ShuPool *
+shu_pool_new (void)
+{
+  ShuPool *pool = g_new0 (ShuPool, 1);
+
+  g_atomic_ref_count_init (&pool->refs);
+  g_mutex_init (&pool->lock);
+  return pool;
+}
+
+ShuPool *
+shu_pool_ref (ShuPool *pool)
+{
+  g_atomic_ref_count_inc (&pool->refs);
+  return pool;
+}
+
+void
+shu_pool_unref (ShuPool *pool)
+{
+  if (!g_atomic_ref_count_dec (&pool->refs))
+    return;
+  shu_pool_trim (pool);
+  g_mutex_clear (&pool->lock);
+  g_free (pool);
+}
+
+void
+shu_pool_trim (ShuPool *pool)
+{
+  g_mutex_lock (&pool->lock);
+  for (int i = 0; i < N_BUCKETS; i++) {
+    if (pool->free[i])
+      g_ptr_array_free (pool->free[i], TRUE);
+    pool->free[i] = NULL;
+  }
+  g_mutex_unlock (&pool->lock);
+}
+
+gsize
+shu_pool_live (ShuPool *pool)
+{
+  gsize n;
+
+  g_mutex_lock (&pool->lock);
+  n = pool->live;
+  g_mutex_unlock (&pool->lock);
+  return n;
+}
+
+gsize
+shu_pool_peak (ShuPool *pool)
+{
+  gsize n;
+
+  g_mutex_lock (&pool->lock);
+  n = pool->peak;
+  g_mutex_unlock (&pool->lock);
+  return n;
+}
+
+static ShuStorage *
+storage_new (void *data, gsize size, ShuPool *pool, GBytes *owner)
+{
+  ShuStorage *s = g_new (ShuStorage, 1);
+
+  g_atomic_ref_count_init (&s->refs);
+  s->data = data;
+  s->size = size;
+  s->pool = pool ? shu_pool_ref (pool) : NULL;
+  s->owner = owner ? g_bytes_ref (owner) : NULL;
+  return s;
+}
+
+ShuStorage *
+shu_storage_new_pool (ShuPool *pool, gsize size)
+{
+  void *p = NULL;
+  gsize block;
+  int bucket;
+
+  if (size > (gsize) 1 << 46)
+    return NULL;
+  bucket = bucket_of (size, &block);
+  g_mutex_lock (&pool->lock);
+  if (pool->free[bucket] && pool->free[bucket]->len > 0)
+    p = g_ptr_array_steal_index_fast (
+        pool->free[bucket], pool->free[bucket]->len - 1);
+  g_mutex_unlock (&pool->lock);
+
+  if (!p)
+    p = block_alloc (block);
+  if (!p) {
+    /* What waits in other buckets may be enough. */
+    shu_pool_trim (pool);
+    p = block_alloc (block);
+  }
+  if (!p)
+    return NULL;
+
+  g_mutex_lock (&pool->lock);
+  pool->live += size;
+  pool->peak = MAX (pool->peak, pool->live);
+  g_mutex_unlock (&pool->lock);
+  return storage_new (p, size, pool, NULL);
+}
+
+static void
+pool_put (ShuPool *pool, void *data, gsize size)
+{
+  gsize block;
+  int bucket = bucket_of (size, &block);
+
+  g_mutex_lock (&pool->lock);
+  if (!pool->free[bucket])
+    pool->free[bucket] = g_ptr_array_new_with_free_func (free);
+  g_ptr_array_add (pool->free[bucket], data);
+  pool->live -= size;
+  g_mutex_unlock (&pool->lock);
+}
+
+ShuStorage *
+shu_storage_new (gsize size)
+{
+  gsize block;
+  void *p;
+
+  bucket_of (MAX (size, 1), &block);
+  p = block_alloc (block);
+  if (!p)
+    g_error ("no memory for %" G_GSIZE_FORMAT " bytes", size);
+  return storage_new (p, size, NULL, NULL);
+}
+
+ShuStorage *
+shu_storage_new_bytes (GBytes *owner, gconstpointer data, gsize size)
+{
+  return storage_new ((void *) data, size, NULL, owner);
+}
+
+ShuStorage *
+shu_storage_ref (ShuStorage *s)
+{
+  g_atomic_ref_count_inc (&s->refs);
+  return s;
+}
+
+void
+shu_storage_unref (ShuStorage *s)
+{
+  if (!g_atomic_ref_count_dec (&s->refs))
+    return;
+  if (s->owner)
+    g_bytes_unref (s->owner);
+  else if (s->pool)
+    pool_put (s->pool, s->data, s->size);
+  else
+    free (s->data);
+  if (s->pool)
+    shu_pool_unref (s->pool);
+  g_free (s);
+}

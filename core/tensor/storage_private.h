@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocks of memory behind tensors, and the pool that recycles them: a network
+ * asks for the same sizes again and again, and fresh pages from the kernel cost
+ * more than many of the operations on them. */
+#pragma once
+#include "tensor/tensor.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ShuPool ShuPool;
+
+/* Every block starts at a multiple of this. */
+enum { SHU_ALIGN = 64 };
+
+struct _ShuStorage {
+  gatomicrefcount refs;
+  void *data;
+  gsize size;    /* bytes asked for */
+  ShuPool *pool; /* where the block goes back to; NULL: free() or @owner */
+  GBytes *owner; /* keeps foreign memory alive */
+};
+
+ShuPool *shu_pool_new (void);
+ShuPool *shu_pool_ref (ShuPool *pool);
+void shu_pool_unref (ShuPool *pool);
+
+/* A block from the pool, or NULL where there is no memory. */
+ShuStorage *shu_storage_new_pool (ShuPool *pool, gsize size);
+ShuStorage *shu_storage_new (gsize size);
+ShuStorage *shu_storage_new_bytes (
+    GBytes *owner, gconstpointer data, gsize size);
+ShuStorage *shu_storage_ref (ShuStorage *s);
+void shu_storage_unref (ShuStorage *s);
+
+/* Bytes asked for by storages that live now, and the most there ever were. */
+gsize shu_pool_live (ShuPool *pool);
+gsize shu_pool_peak (ShuPool *pool);
+/* Gives unused blocks back to the system. */
+void shu_pool_trim (ShuPool *pool);
+
+/* Takes the caller's reference to @storage, which must hold @dims. */
+ShuTensor *shu_tensor_new_storage (
+    ShuDType dtype, int n_dims, const gint64 *dims, ShuStorage *storage);
+
+/* Bytes that a tensor needs; FALSE on overflow, a size below 0 or a wrong
+ * number of dimensions. */
+gboolean shu_tensor_size (
+    ShuDType dtype, int n_dims, const gint64 *dims, gsize *ret_bytes);
+
+G_END_DECLS
