@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/* The atlas as a whole: measure the surface, cut it, flatten each chart and
+ * split those that fold, pack, check the result by drawing it. */
+#include "geometry/atlas_private.h"
+#include "base/error.h"
+#include "geometry/raster.h"
+#include <math.h>
+#include <string.h>
+
+enum {
+  DEFAULT_SIZE = 1024,
+  DEFAULT_GUTTER = 4,
+  MAX_GRID = 512,
+  MAX_REPAIRS = 4,
+};
+
+static const float min_cos = 0.28f; /* of a face to its chart: 74 degrees */
+static const float default_detail = 1.5f;
+static const float head_part = 0.14f; /* of the height, from the top */
+
+/* A directed edge by its ends, smaller first. */
+typedef struct {
+  gint32 lo, hi;
+  gint32 face;
+  gint32 side;
+} Edge;
+
+static int
+compare_edges (gconstpointer a, gconstpointer b)
+{
+  const Edge *p = a, *q = b;
+
+  if (p->lo != q->lo)
+    return p->lo < q->lo ? -1 : 1;
+  if (p->hi != q->hi)
+    return p->hi < q->hi ? -1 : 1;
+  return (p->face > q->face) - (p->face < q->face);
+}
+
+/* Links faces across edges that exactly two share, in opposite directions. */
+static void
+link_faces (ShuSurface *s)
+{
+  const ShuMesh *m = s->mesh;
+  gsize n = 3 * (gsize) m->n_faces;
+  g_autofree Edge *edges = g_new (Edge, n);
+
+  for (gsize i = 0; i < n; i++) {
+    gint32 a = m->faces[i], b;
+    if (i % 3 == 2)
+      b = m->faces[i - 2];
+    else
+      b = m->faces[i + 1];
+    edges[i] =
+        (Edge){MIN (a, b), MAX (a, b), (gint32) (i / 3), (gint32) (i % 3)};
+    s->next[i / 3][i % 3] = -1;
+  }
+  qsort (edges, n, sizeof (Edge), compare_edges);
+  for (gsize i = 0, j; i < n; i = j) {
+    for (j = i + 1;
+         j < n && edges[j].lo == edges[i].lo && edges[j].hi == edges[i].hi; j++)
+      ;
+    const Edge *p = edges + i, *q = p + 1;
+    if (j - i != 2 || p->lo == p->hi || p->face == q->face)
+      continue;
+    if (m->faces[3 * (gsize) p->face + p->side] ==
+        m->faces[3 * (gsize) q->face + q->side])
+      continue;
+    s->next[p->face][p->side] = q->face;
+    s->next[q->face][q->side] = p->face;
+  }
+}
+
+static void
+measure_faces (ShuSurface *s)
+{
+  const ShuMesh *m = s->mesh;
+  float top = -G_MAXFLOAT, bottom = G_MAXFLOAT;
+
+  for (int i = 0; i < m->n_verts; i++) {
+    top = MAX (top, m->pos[3 * (gsize) i + 2]);
+    bottom = MIN (bottom, m->pos[3 * (gsize) i + 2]);
+  }
+  for (int f = 0; f < m->n_faces; f++) {
+    const float *p[3];
+    double a[3], b[3], n[3], len;
+
+    for (int k = 0; k < 3; k++)
+      p[k] = m->pos + 3 * (gsize) m->faces[3 * (gsize) f + k];
+    for (int d = 0; d < 3; d++) {
+      a[d] = (double) p[1][d] - p[0][d];
+      b[d] = (double) p[2][d] - p[0][d];
+    }
+    for (int d = 0; d < 3; d++)
+      n[d] = a[(d + 1) % 3] * b[(d + 2) % 3] - a[(d + 2) % 3] * b[(d + 1) % 3];
+    len = sqrt (n[0] * n[0] + n[1] * n[1] + n[2] * n[2]);
+    s->area[f] = (float) (0.5 * len);
+    for (int d = 0; d < 3; d++)
+      s->normal[f][d] = len > 0 ? (float) (n[d] / len) : d == 2;
+    float z = (p[0][2] + p[1][2] + p[2][2]) / 3;
+    s->zone[f] = z > top - head_part * (top - bottom);
+  }
+}
+
+/* Faces of the chart by distance, in faces, from @start; the last one found
+ * is returned.  @index: chart face of a mesh face, @dist: -1 before. */
+static int
+flood (const ShuSurface *s, const ShuChart *c, GHashTable *index,
+    const int *starts, int n_starts, gint32 *owner)
+{
+  g_autofree int *queue = g_new (int, c->n_faces);
+  int head = 0, tail = 0;
+
+  for (int i = 0; i < c->n_faces; i++)
+    owner[i] = -1;
+  for (int i = 0; i < n_starts; i++) {
+    owner[starts[i]] = i;
+    queue[tail++] = starts[i];
+  }
+  while (head < tail) {
+    int i = queue[head++];
+    for (int k = 0; k < 3; k++) {
+      gpointer value;
+      int next = s->next[c->faces[i]][k];
+      if (next < 0 || !g_hash_table_lookup_extended (
+                          index, GINT_TO_POINTER (next), NULL, &value))
+        continue;
+      int j = GPOINTER_TO_INT (value);
+      if (owner[j] < 0) {
+        owner[j] = owner[i];
+        queue[tail++] = j;
+      }
+    }
+  }
+  return queue[tail - 1];
+}
+
+void
+shu_chart_split (const ShuSurface *s, const ShuChart *c, const int *seed,
+    ShuChart *ret_part[2])
+{
+  g_autoptr (GHashTable) index = g_hash_table_new (NULL, NULL);
+  g_autofree gint32 *owner = g_new (gint32, c->n_faces);
+  g_autofree gint32 *faces = g_new (gint32, c->n_faces);
+  int starts[2] = {seed[0], seed[1]};
+
+  g_assert (c->n_faces >= 2);
+  for (int i = 0; i < c->n_faces; i++)
+    g_hash_table_insert (
+        index, GINT_TO_POINTER (c->faces[i]), GINT_TO_POINTER (i));
+  if (starts[0] < 0 || starts[0] == starts[1]) {
+    int zero = 0;
+    starts[0] = flood (s, c, index, &zero, 1, owner);
+    starts[1] = flood (s, c, index, starts, 1, owner);
+    if (starts[0] == starts[1])
+      starts[1] = starts[0] ? 0 : 1;
+  }
+  flood (s, c, index, starts, 2, owner);
+  for (int part = 0; part < 2; part++) {
+    int n = 0;
+    for (int i = 0; i < c->n_faces; i++)
+      if (owner[i] == part || (part == 0 && owner[i] < 0))
+        faces[n++] = c->faces[i];
+    ret_part[part] = shu_chart_new (s, faces, n);
+  }
+}
+
+/* Texels per unit on this chart against the rest. */
+static float
+chart_density (const ShuSurface *s, const ShuChart *c, float detail)
+{
+  double area = 0, front = 0;
+
+  if (!s->zone[c->faces[0]])
+    return 1;
+  for (int i = 0; i < c->n_faces; i++) {
+    area += s->area[c->faces[i]];
+    front -= (double) s->area[c->faces[i]] * s->normal[c->faces[i]][1];
+  }
+  double t = area > 0 ? CLAMP (front / area / 0.6, 0, 1) : 0;
+  return (float) (1 + (detail - 1) * t);
+}
+
+/* Flattens every chart, splitting those that fold. */
+static void
+flatten_all (
+    const ShuSurface *s, GPtrArray *charts, float resolution, float detail)
+{
+  for (guint first = 0; first < charts->len;) {
+    guint n = charts->len;
+    g_autofree int *seeds = g_new (int, 2 * (n - first));
+    g_autofree gboolean *ok = g_new (gboolean, n - first);
+
+#pragma omp parallel for schedule(dynamic, 1)
+    for (guint i = first; i < n; i++)
+      ok[i - first] = shu_chart_flatten (
+          s, charts->pdata[i], resolution, seeds + 2 * (i - first));
+    for (guint i = first; i < n; i++) {
+      ShuChart *c = charts->pdata[i], *part[2];
+      if (ok[i - first] || c->n_faces < 2)
+        continue;
+      shu_chart_split (s, c, seeds + 2 * (i - first), part);
+      g_ptr_array_add (charts, part[0]);
+      g_ptr_array_add (charts, part[1]);
+      shu_chart_free (c);
+      charts->pdata[i] = NULL;
+    }
+    first = n;
+  }
+  guint n = 0;
+  for (guint i = 0; i < charts->len; i++)
+    if (charts->pdata[i])
+      charts->pdata[n++] = charts->pdata[i];
+  /* The moved pointers must not be freed with the tail. */
+  for (guint i = n; i < charts->len; i++)
+    charts->pdata[i] = NULL;
+  g_ptr_array_set_size (charts, n);
+  for (guint i = 0; i < n; i++) {
+    ShuChart *c = charts->pdata[i];
+    c->density = chart_density (s, c, detail);
+    shu_chart_align (c);
+  }
+}
+
+/* Faces keep their order; vertices come chart by chart. */
+static ShuMesh *
+assemble (const ShuMesh *mesh, GPtrArray *charts, float scale, int grid)
+{
+  int n_verts = 0, base = 0;
+  ShuMesh *out;
+
+  for (guint i = 0; i < charts->len; i++)
+    n_verts += ((ShuChart *) charts->pdata[i])->n_verts;
+  out = shu_mesh_new (n_verts, mesh->n_faces, mesh->attr != NULL, TRUE);
+  for (guint i = 0; i < charts->len; i++) {
+    const ShuChart *c = charts->pdata[i];
+    for (int j = 0; j < c->n_verts; j++) {
+      gsize v = base + j, from = c->verts[j];
+      memcpy (out->pos + 3 * v, mesh->pos + 3 * from, 3 * sizeof (float));
+      if (mesh->attr)
+        memcpy (out->attr + 6 * v, mesh->attr + 6 * from, 6 * sizeof (float));
+      shu_chart_place (c, scale, c->uv + 2 * j, out->uv + 2 * v);
+      out->uv[2 * v] /= grid;
+      out->uv[2 * v + 1] /= grid;
+    }
+    for (int j = 0; j < 3 * c->n_faces; j++)
+      out->faces[3 * (gsize) c->faces[j / 3] + j % 3] = base + c->tris[j];
+    base += c->n_verts;
+  }
+  return out;
+}
+
+/* Area-weighted L2 stretch: root of half the trace of the metric of the map
+ * from the plane to the surface. */
+static float
+measure_stretch (const ShuSurface *s, GPtrArray *charts)
+{
+  double sum = 0, total = 0;
+
+  for (guint i = 0; i < charts->len; i++) {
+    const ShuChart *c = charts->pdata[i];
+    for (int j = 0; j < c->n_faces; j++) {
+      const gint32 *t = c->tris + 3 * (gsize) j;
+      const gint32 *f = s->mesh->faces + 3 * (gsize) c->faces[j];
+      const float *a = c->uv + 2 * t[0], *b = c->uv + 2 * t[1],
+                  *d = c->uv + 2 * t[2];
+      double area2 = ((double) b[0] - a[0]) * ((double) d[1] - a[1]) -
+                     ((double) b[1] - a[1]) * ((double) d[0] - a[0]);
+      double trace = 0;
+      if (!(area2 > 1e-14) || !(s->area[c->faces[j]] > 1e-14))
+        continue;
+      for (int k = 0; k < 3; k++) {
+        double su =
+            (s->mesh->pos[3 * (gsize) f[0] + k] * ((double) b[1] - d[1]) +
+                s->mesh->pos[3 * (gsize) f[1] + k] * ((double) d[1] - a[1]) +
+                s->mesh->pos[3 * (gsize) f[2] + k] * ((double) a[1] - b[1])) /
+            area2;
+        double sv =
+            (s->mesh->pos[3 * (gsize) f[0] + k] * ((double) d[0] - b[0]) +
+                s->mesh->pos[3 * (gsize) f[1] + k] * ((double) a[0] - d[0]) +
+                s->mesh->pos[3 * (gsize) f[2] + k] * ((double) b[0] - a[0])) /
+            area2;
+        trace += su * su + sv * sv;
+      }
+      sum += s->area[c->faces[j]] * 0.5 * trace;
+      total += s->area[c->faces[j]];
+    }
+  }
+  return total > 0 ? (float) sqrt (sum / total) : 1;
+}
+
+/* Packs, draws the result, and splits charts that double texels, until none
+ * does.  Returns: NULL when the charts do not fit. */
+static ShuMesh *
+pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
+    float detail, ShuAtlasReport *report)
+{
+  int grid = MIN (size, MAX_GRID);
+  /* A gutter of whole cells, at least as wide as the one asked for. */
+  int cells = MAX (1, (gutter * grid + size - 1) / size);
+  g_autoptr (ShuRaster) r = shu_raster_new (size, size, 0);
+  g_autoptr (ShuMesh) out = NULL;
+
+  for (int repair = 0;; repair++) {
+    float scale = shu_charts_pack (charts, grid, cells);
+    gsize covered = 0;
+
+    if (!(scale > 0))
+      return NULL;
+    g_clear_pointer (&out, shu_mesh_free);
+    out = assemble (s->mesh, charts, scale, grid);
+    shu_raster_uv (r, out, 0, &report->n_doubles);
+    for (gsize i = 0; i < (gsize) size * size; i++)
+      covered += r->face[i] >= 0;
+    report->utilisation = (float) ((double) covered / size / size);
+    if (!report->n_doubles || repair == MAX_REPAIRS)
+      break;
+    float resolution = scale / grid * size;
+    guint n = charts->len;
+    for (guint i = 0; i < n; i++) {
+      ShuChart *c = charts->pdata[i], *part[2];
+      int seed[2];
+      if (c->n_faces < 2 || !shu_chart_overlaps (c,
+                                resolution * c->density * (4 << repair), seed))
+        continue;
+      shu_chart_split (s, c, seed, part);
+      shu_chart_free (c);
+      charts->pdata[i] = part[0];
+      g_ptr_array_add (charts, part[1]);
+    }
+    if (charts->len > n)
+      flatten_all (s, charts, resolution * 4, detail);
+  }
+  report->n_charts = charts->len;
+  report->stretch = measure_stretch (s, charts);
+  return g_steal_pointer (&out);
+}
+
+ShuMesh *
+shu_atlas (const ShuMesh *mesh, const ShuAtlasParams *params,
+    ShuAtlasReport *ret_report, const ShuProgress *progress, GError **error)
+{
+  int size = params && params->size ? params->size : DEFAULT_SIZE;
+  int gutter = params && params->gutter ? params->gutter : DEFAULT_GUTTER;
+  float detail =
+      params && params->face_detail > 0 ? params->face_detail : default_detail;
+  gsize n = mesh->n_faces;
+  g_autofree void *normal = g_new (float, MAX (1, 3 * n));
+  g_autofree void *next = g_new (gint32, MAX (1, 3 * n));
+  g_autofree float *area = g_new (float, MAX (1, n));
+  g_autofree guint8 *zone = g_new (guint8, MAX (1, n));
+  ShuSurface s = {mesh, normal, area, next, zone};
+  ShuAtlasReport report = {0};
+  g_autoptr (GPtrArray) charts = NULL;
+  double total = 0;
+
+  g_return_val_if_fail (size >= 64 && size <= 8192, NULL);
+  g_return_val_if_fail (gutter > 0 && gutter <= 64, NULL);
+  if (!shu_progress (progress, "atlas", 0, 3, error))
+    return NULL;
+  measure_faces (&s);
+  for (gsize f = 0; f < n; f++)
+    total += area[f];
+  if (!(total > 0)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "atlas: %d faces without any area", mesh->n_faces);
+    return NULL;
+  }
+  link_faces (&s);
+  charts = shu_charts_cut (&s, min_cos);
+  if (!shu_progress (progress, "atlas", 1, 3, error))
+    return NULL;
+  flatten_all (&s, charts, (float) (2 * size * sqrt (0.7 / total)), detail);
+  if (!shu_progress (progress, "atlas", 2, 3, error))
+    return NULL;
+  ShuMesh *out = pack_and_check (&s, charts, size, gutter, detail, &report);
+  if (!out) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
+        "atlas: %u charts do not fit into %d x %d texels", charts->len, size,
+        size);
+    return NULL;
+  }
+  if (ret_report)
+    *ret_report = report;
+  return out;
+}

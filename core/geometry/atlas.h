@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* Texture coordinates for a mesh: cut into charts, flattened, packed. */
+#pragma once
+#include "base/progress.h"
+#include "geometry/mesh.h"
+
+G_BEGIN_DECLS
+
+/**
+ * ShuAtlasParams:
+ * @size: side of the texture the atlas is made for, in texels; 0 means 1024
+ * @gutter: texels that stay free between two charts; 0 means 4
+ * @face_detail: texels per unit length on the front of the head, as a multiple
+ *   of those elsewhere; 0 means 1.5
+ */
+typedef struct {
+  int size;
+  int gutter;
+  float face_detail;
+} ShuAtlasParams;
+
+/**
+ * ShuAtlasReport:
+ * @n_charts: number of charts
+ * @utilisation: share of the texels whose centre a face covers
+ * @stretch: mean over the surface of the L2 stretch within its chart, 1 for a
+ *   perfect map (Sander et al. 2001)
+ * @n_doubles: texel centres that more than one face covers: 0
+ */
+typedef struct {
+  int n_charts;
+  float utilisation;
+  float stretch;
+  int n_doubles;
+} ShuAtlasReport;
+
+/**
+ * shu_atlas:
+ * @mesh: checked (shu_mesh_check()); at least one face
+ * @params: (nullable): NULL means the defaults
+ * @ret_report: (out) (optional)
+ *
+ * Cuts @mesh into charts of limited normal deviation, flattens each with
+ * little stretch and without folds, and packs them into the unit square.
+ * Faces keep their order.  The result depends on nothing but the arguments.
+ *
+ * Returns: (transfer full): @mesh with vertices doubled along the seams, uv
+ *   set and attributes carried along; or NULL with %SHU_ERROR_INVALID
+ *   (nothing to unwrap), %SHU_ERROR_LIMIT (the charts do not fit) or
+ *   %G_IO_ERROR_CANCELLED
+ */
+ShuMesh *shu_atlas (const ShuMesh *mesh, const ShuAtlasParams *params,
+    ShuAtlasReport *ret_report, const ShuProgress *progress, GError **error);
+
+G_END_DECLS

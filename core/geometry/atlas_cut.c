@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* Cuts a mesh into charts: faces are clusters, and the pair of neighbours
+ * whose union is flattest and roundest is united until none may be (Garland,
+ * Willmott and Heckbert 2001, with the normal metric of Cohen-Steiner et al.
+ * 2004). */
+#include "geometry/atlas_private.h"
+#include <math.h>
+#include <string.h>
+
+/* Weight of the squared outline against the spread of the normals. */
+static const float outline_weight = 0.04f;
+
+typedef struct {
+  int other;
+  float length; /* of the common border */
+} Border;
+
+typedef struct {
+  float area;
+  float normal[3]; /* sum of area * normal */
+  float outline;   /* length of the border */
+  int first, last; /* faces, linked through @next_face */
+  int stamp;       /* times it changed; -1: absorbed */
+  GArray *borders;
+} Cluster;
+
+typedef struct {
+  float cost;
+  int a, b;
+  int stamp_a, stamp_b;
+} Pair;
+
+typedef struct {
+  const ShuSurface *s;
+  Cluster *clusters;
+  int *next_face;
+  float min_cos;
+  GArray *heap;
+} Cutter;
+
+static gboolean
+pair_before (const Pair *p, const Pair *q)
+{
+  if (p->cost != q->cost)
+    return p->cost < q->cost;
+  return p->a != q->a ? p->a < q->a : p->b < q->b;
+}
+
+static void
+heap_push (GArray *heap, Pair p)
+{
+  guint i = heap->len;
+
+  g_array_append_val (heap, p);
+  Pair *h = (Pair *) heap->data;
+  for (; i > 0 && pair_before (&p, h + (i - 1) / 2); i = (i - 1) / 2)
+    h[i] = h[(i - 1) / 2];
+  h[i] = p;
+}
+
+static Pair
+heap_pop (GArray *heap)
+{
+  Pair *h = (Pair *) heap->data;
+  Pair top = h[0], p = h[heap->len - 1];
+  guint i = 0, n = heap->len - 1;
+
+  for (guint c; (c = 2 * i + 1) < n; i = c) {
+    if (c + 1 < n && pair_before (h + c + 1, h + c))
+      c++;
+    if (!pair_before (h + c, &p))
+      break;
+    h[i] = h[c];
+  }
+  h[i] = p;
+  g_array_set_size (heap, n);
+  return top;
+}
+
+static void
+push_pair (Cutter *c, int a, const Border *border)
+{
+  const Cluster *p = c->clusters + a, *q = c->clusters + border->other;
+  float area = p->area + q->area;
+  float outline = p->outline + q->outline - 2 * border->length;
+  float n[3];
+
+  for (int k = 0; k < 3; k++)
+    n[k] = p->normal[k] + q->normal[k];
+  float flat = sqrtf (n[0] * n[0] + n[1] * n[1] + n[2] * n[2]);
+  /* Half a turn of normals apart: never. */
+  if (flat < 0.3f * area)
+    return;
+  heap_push (c->heap, (Pair){area - flat + outline_weight * outline * outline,
+                          MIN (a, border->other), MAX (a, border->other),
+                          a < border->other ? p->stamp : q->stamp,
+                          a < border->other ? q->stamp : p->stamp});
+}
+
+/* Whether all faces of both turn less than the limit from their mean. */
+static gboolean
+may_unite (const Cutter *c, const Cluster *p, const Cluster *q)
+{
+  float n[3], len;
+
+  for (int k = 0; k < 3; k++)
+    n[k] = p->normal[k] + q->normal[k];
+  len = sqrtf (n[0] * n[0] + n[1] * n[1] + n[2] * n[2]);
+  for (int part = 0; part < 2; part++)
+    for (int f = part ? q->first : p->first; f >= 0; f = c->next_face[f]) {
+      const float *m = c->s->normal[f];
+      if (c->s->area[f] > 0 &&
+          m[0] * n[0] + m[1] * n[1] + m[2] * n[2] < c->min_cos * len)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Replaces @from by @to among the borders of @cluster, adding lengths. */
+static void
+rename_border (Cluster *cluster, int from, int to)
+{
+  Border *b = (Border *) cluster->borders->data;
+  int at = -1, had = -1;
+
+  for (guint i = 0; i < cluster->borders->len; i++) {
+    if (b[i].other == from)
+      at = i;
+    else if (b[i].other == to)
+      had = i;
+  }
+  if (at >= 0 && had >= 0) {
+    b[had].length += b[at].length;
+    g_array_remove_index_fast (cluster->borders, at);
+  } else if (at >= 0) {
+    b[at].other = to;
+  }
+}
+
+/* The smaller, @ib, goes into @ia. */
+static void
+unite (Cutter *c, int ia, int ib)
+{
+  Cluster *a = c->clusters + ia, *b = c->clusters + ib;
+
+  a->area += b->area;
+  a->outline += b->outline;
+  for (int k = 0; k < 3; k++)
+    a->normal[k] += b->normal[k];
+  c->next_face[a->last] = b->first;
+  a->last = b->last;
+  a->stamp++;
+  b->stamp = -1;
+  for (guint i = 0; i < b->borders->len; i++) {
+    Border e = g_array_index (b->borders, Border, i);
+    guint j = 0;
+
+    if (e.other == ia) {
+      a->outline -= 2 * e.length;
+      continue;
+    }
+    rename_border (c->clusters + e.other, ib, ia);
+    for (; j < a->borders->len; j++)
+      if (g_array_index (a->borders, Border, j).other == e.other)
+        break;
+    if (j < a->borders->len)
+      g_array_index (a->borders, Border, j).length += e.length;
+    else
+      g_array_append_val (a->borders, e);
+  }
+  for (guint j = 0; j < a->borders->len; j++)
+    if (g_array_index (a->borders, Border, j).other == ib) {
+      g_array_remove_index_fast (a->borders, j);
+      break;
+    }
+  g_clear_pointer (&b->borders, g_array_unref);
+  for (guint j = 0; j < a->borders->len; j++)
+    push_pair (c, ia, &g_array_index (a->borders, Border, j));
+}
+
+static float
+edge_length (const ShuMesh *mesh, int face, int k)
+{
+  const gint32 *f = mesh->faces + 3 * (gsize) face;
+  const float *p = mesh->pos + 3 * (gsize) f[k];
+  const float *q = mesh->pos + 3 * (gsize) f[(k + 1) % 3];
+
+  return sqrtf ((p[0] - q[0]) * (p[0] - q[0]) + (p[1] - q[1]) * (p[1] - q[1]) +
+                (p[2] - q[2]) * (p[2] - q[2]));
+}
+
+static void
+init_clusters (Cutter *c)
+{
+  const ShuSurface *s = c->s;
+
+  for (int f = 0; f < s->mesh->n_faces; f++) {
+    Cluster *p = c->clusters + f;
+
+    *p = (Cluster){.area = s->area[f], .first = f, .last = f};
+    p->borders = g_array_sized_new (FALSE, FALSE, sizeof (Border), 3);
+    c->next_face[f] = -1;
+    for (int k = 0; k < 3; k++) {
+      Border e = {s->next[f][k], edge_length (s->mesh, f, k)};
+      guint j = 0;
+
+      p->normal[k] = s->area[f] * s->normal[f][k];
+      p->outline += e.length;
+      if (e.other < 0 || e.other == f || s->zone[e.other] != s->zone[f])
+        continue;
+      for (; j < p->borders->len; j++)
+        if (g_array_index (p->borders, Border, j).other == e.other)
+          break;
+      if (j < p->borders->len)
+        g_array_index (p->borders, Border, j).length += e.length;
+      else
+        g_array_append_val (p->borders, e);
+    }
+  }
+}
+
+GPtrArray *
+shu_charts_cut (const ShuSurface *s, float min_cos)
+{
+  int n = s->mesh->n_faces;
+  g_autofree Cluster *clusters = g_new (Cluster, n);
+  g_autofree int *next_face = g_new (int, n);
+  g_autofree gint32 *faces = g_new (gint32, n);
+  g_autoptr (GArray) heap = g_array_new (FALSE, FALSE, sizeof (Pair));
+  Cutter c = {s, clusters, next_face, min_cos, heap};
+  GPtrArray *charts = g_ptr_array_new_with_free_func (shu_chart_free);
+
+  init_clusters (&c);
+  for (int f = 0; f < n; f++)
+    for (guint j = 0; j < clusters[f].borders->len; j++) {
+      const Border *e = &g_array_index (clusters[f].borders, Border, j);
+      if (e->other > f)
+        push_pair (&c, f, e);
+    }
+  while (heap->len > 0) {
+    Pair p = heap_pop (heap);
+    Cluster *a = clusters + p.a, *b = clusters + p.b;
+
+    if (a->stamp != p.stamp_a || b->stamp != p.stamp_b || !may_unite (&c, a, b))
+      continue;
+    if (a->borders->len >= b->borders->len)
+      unite (&c, p.a, p.b);
+    else
+      unite (&c, p.b, p.a);
+  }
+  for (int i = 0; i < n; i++) {
+    int n_faces = 0;
+
+    if (clusters[i].stamp < 0)
+      continue;
+    for (int f = clusters[i].first; f >= 0; f = next_face[f])
+      faces[n_faces++] = f;
+    g_ptr_array_add (charts, shu_chart_new (s, faces, n_faces));
+    g_array_unref (clusters[i].borders);
+  }
+  return charts;
+}
