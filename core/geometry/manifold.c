@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/* Makes a triangle soup a combinatorial surface: at most two faces at an
+ * edge, one fan of faces at a vertex (Gueziec et al., "Cutting and
+ * Stitching", 2001, with the pairing at crowded edges by angle). */
+#include "surface_private.h"
+#include <string.h>
+
+void
+edge_groups_init (EdgeGroups *g, const Surface *s)
+{
+  int n_half = 3 * s->n_faces;
+  g_autofree int *start = g_new0 (int, s->n_verts + 2);
+
+  g->half = g_new (int, n_half + 1);
+  g->at = g_new (int, n_half + 1);
+  g->n = 0;
+  /* Counting sort by the lower end, insertion by the higher. */
+  for (int h = 0; h < n_half; h++)
+    start[MIN (half_from (s, h), half_to (s, h)) + 1]++;
+  for (int v = 0; v < s->n_verts; v++)
+    start[v + 1] += start[v];
+  for (int h = 0; h < n_half; h++)
+    g->half[start[MIN (half_from (s, h), half_to (s, h))]++] = h;
+  for (int v = 0, from = 0; v < s->n_verts; from = start[v++]) {
+    for (int i = from + 1; i < start[v]; i++) {
+      int h = g->half[i], hi = MAX (half_from (s, h), half_to (s, h)), k = i;
+
+      for (; k > from; k--) {
+        int o = g->half[k - 1];
+
+        if (MAX (half_from (s, o), half_to (s, o)) <= hi)
+          break;
+        g->half[k] = o;
+      }
+      g->half[k] = h;
+    }
+    for (int i = from; i < start[v]; i++) {
+      int h = g->half[i], o = i > from ? g->half[i - 1] : -1;
+
+      if (o < 0 || MAX (half_from (s, h), half_to (s, h)) !=
+                       MAX (half_from (s, o), half_to (s, o)))
+        g->at[g->n++] = i;
+    }
+  }
+  g->at[g->n] = n_half;
+}
+
+void
+edge_groups_clear (EdgeGroups *g)
+{
+  g_clear_pointer (&g->half, g_free);
+  g_clear_pointer (&g->at, g_free);
+}
+
+static int
+compare_places (gconstpointer a, gconstpointer b, gpointer data)
+{
+  int i = *(const int *) a, k = *(const int *) b;
+  Vec3 p = ((const Vec3 *) data)[i], q = ((const Vec3 *) data)[k];
+
+  if (p.x != q.x)
+    return p.x < q.x ? -1 : 1;
+  if (p.y != q.y)
+    return p.y < q.y ? -1 : 1;
+  if (p.z != q.z)
+    return p.z < q.z ? -1 : 1;
+  return i < k ? -1 : i > k;
+}
+
+static void
+weld (Surface *s)
+{
+  g_autofree int *order = g_new (int, s->n_verts + 1);
+  g_autofree int *to = g_new (int, s->n_verts + 1);
+
+  for (int i = 0; i < s->n_verts; i++)
+    order[i] = i;
+  g_qsort_with_data (order, s->n_verts, sizeof (int), compare_places, s->pos);
+  for (int i = 0; i < s->n_verts; i++) {
+    int v = order[i], o = i > 0 ? order[i - 1] : -1;
+    gboolean same = o >= 0 && s->pos[v].x == s->pos[o].x &&
+                    s->pos[v].y == s->pos[o].y && s->pos[v].z == s->pos[o].z;
+
+    to[v] = same ? to[o] : v;
+  }
+  for (int h = 0; h < 3 * s->n_faces; h++)
+    s->faces[h] = to[s->faces[h]];
+}
+
+typedef struct {
+  gint32 v[3]; /* ascending */
+  int face;
+  int sign; /* whether the order is an even permutation */
+} FaceKey;
+
+static FaceKey
+face_key (const Surface *s, int f)
+{
+  const gint32 *v = s->faces + 3 * (gsize) f;
+  int lo = v[0] < v[1] ? (v[0] < v[2] ? 0 : 2) : (v[1] < v[2] ? 1 : 2);
+  gint32 b = v[(lo + 1) % 3], c = v[(lo + 2) % 3];
+
+  return (FaceKey){{v[lo], MIN (b, c), MAX (b, c)}, f, b < c ? 1 : -1};
+}
+
+static int
+compare_faces (gconstpointer a, gconstpointer b)
+{
+  const FaceKey *l = a, *r = b;
+
+  for (int k = 0; k < 3; k++)
+    if (l->v[k] != r->v[k])
+      return l->v[k] < r->v[k] ? -1 : 1;
+  return l->face < r->face ? -1 : l->face > r->face;
+}
+
+/* Of faces over the same vertices one stays; none if front meets back. */
+static void
+mark_duplicates (const Surface *s, guint8 *keep)
+{
+  g_autofree FaceKey *keys = g_new (FaceKey, s->n_faces + 1);
+
+  for (int f = 0; f < s->n_faces; f++)
+    keys[f] = face_key (s, f);
+  qsort (keys, s->n_faces, sizeof *keys, compare_faces);
+  for (int i = 0, end; i < s->n_faces; i = end) {
+    int sum = 0;
+    gboolean found = FALSE;
+
+    for (end = i; end < s->n_faces &&
+                  memcmp (keys[i].v, keys[end].v, sizeof keys[i].v) == 0;
+         end++)
+      sum += keys[end].sign;
+    for (int k = i; end - i > 1 && k < end; k++) {
+      if (sum == 0 || found || keys[k].sign * sum < 0)
+        keep[keys[k].face] = FALSE;
+      else
+        found = TRUE;
+    }
+  }
+}
+
+int
+surface_drop_degenerate (Surface *s)
+{
+  g_autofree guint8 *keep = g_new (guint8, s->n_faces + 1);
+  int before = s->n_faces;
+
+  weld (s);
+  memset (s->twin, 0xff, 3 * (gsize) s->n_faces * sizeof (int));
+  for (int f = 0; f < s->n_faces; f++) {
+    const gint32 *v = s->faces + 3 * (gsize) f;
+
+    keep[f] = v[0] != v[1] && v[1] != v[2] && v[2] != v[0];
+  }
+  surface_keep_faces (s, keep);
+  memset (keep, TRUE, s->n_faces);
+  mark_duplicates (s, keep);
+  surface_keep_faces (s, keep);
+  return before - s->n_faces;
+}
+
+/* Turns faces so that neighbours over two-face edges agree where possible. */
+static void
+agree_on_winding (Surface *s, const EdgeGroups *g)
+{
+  g_autofree int *other = g_new (int, 3 * (gsize) s->n_faces + 1);
+  g_autofree gint8 *turn = g_new (gint8, s->n_faces + 1);
+  g_autofree int *stack = g_new (int, s->n_faces + 1);
+
+  memset (other, 0xff, 3 * (gsize) s->n_faces * sizeof (int));
+  memset (turn, 0xff, s->n_faces);
+  for (int i = 0; i < g->n; i++)
+    if (g->at[i + 1] - g->at[i] == 2) {
+      other[g->half[g->at[i]]] = g->half[g->at[i] + 1];
+      other[g->half[g->at[i] + 1]] = g->half[g->at[i]];
+    }
+  for (int seed = 0; seed < s->n_faces; seed++) {
+    int n = 0;
+
+    if (turn[seed] >= 0)
+      continue;
+    turn[seed] = 0;
+    stack[n++] = seed;
+    while (n > 0) {
+      int f = stack[--n];
+
+      for (int h = 3 * f; h < 3 * f + 3; h++) {
+        int o = other[h];
+
+        if (o < 0 || turn[o / 3] >= 0)
+          continue;
+        turn[o / 3] = turn[f] ^ (half_from (s, h) == half_from (s, o));
+        stack[n++] = o / 3;
+      }
+    }
+  }
+  for (int f = 0; f < s->n_faces; f++)
+    if (turn[f] == 1) {
+      gint32 *v = s->faces + 3 * (gsize) f, t = v[0];
+
+      v[0] = v[1];
+      v[1] = t;
+    }
+}
+
+static gboolean
+winding_differs (const Surface *s, const EdgeGroups *g)
+{
+  for (int i = 0; i < g->n; i++)
+    if (g->at[i + 1] - g->at[i] == 2 &&
+        half_from (s, g->half[g->at[i]]) ==
+            half_from (s, g->half[g->at[i] + 1]))
+      return TRUE;
+  return FALSE;
+}
+
+typedef struct {
+  double angle;
+  int half;
+  gboolean forward;
+} Spoke;
+
+static int
+compare_spokes (gconstpointer a, gconstpointer b)
+{
+  const Spoke *l = a, *r = b;
+
+  if (l->angle != r->angle)
+    return l->angle < r->angle ? -1 : 1;
+  return l->half < r->half ? -1 : l->half > r->half;
+}
+
+static void
+link_pair (Surface *s, int h, int o)
+{
+  s->twin[h] = o;
+  s->twin[o] = h;
+}
+
+/* Pairs the faces around a crowded edge so that each pair encloses a wedge of
+ * the inside: bodies that touch there come apart. */
+static void
+link_crowded (Surface *s, const int *half, int n)
+{
+  g_autofree Spoke *spokes = g_new (Spoke, n);
+  int lo = MIN (half_from (s, half[0]), half_to (s, half[0]));
+  int hi = MAX (half_from (s, half[0]), half_to (s, half[0]));
+  Vec3 axis = vec3_unit (vec3_sub (s->pos[hi], s->pos[lo]));
+  Vec3 e1 = fabs (axis.x) < 0.7 ? (Vec3){1, 0, 0} : (Vec3){0, 1, 0}, e2;
+
+  e1 = vec3_unit (vec3_cross (axis, e1));
+  e2 = vec3_cross (axis, e1);
+  for (int i = 0; i < n; i++) {
+    Vec3 w = vec3_sub (s->pos[half_from (s, half_prev (half[i]))], s->pos[lo]);
+
+    spokes[i] = (Spoke){atan2 (vec3_dot (w, e2), vec3_dot (w, e1)), half[i],
+        half_from (s, half[i]) == lo};
+  }
+  qsort (spokes, n, sizeof *spokes, compare_spokes);
+  for (int i = 0; i < n; i++) {
+    const Spoke *b = &spokes[i], *f = &spokes[(i + 1) % n];
+
+    if (!b->forward && f->forward)
+      link_pair (s, b->half, f->half);
+  }
+  /* What the angles left over: any front with any back. */
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < n && s->twin[spokes[i].half] < 0; k++)
+      if (s->twin[spokes[k].half] < 0 && spokes[i].forward != spokes[k].forward)
+        link_pair (s, spokes[i].half, spokes[k].half);
+}
+
+static void
+link_edges (Surface *s, const EdgeGroups *g)
+{
+  memset (s->twin, 0xff, 3 * (gsize) s->n_faces * sizeof (int));
+  for (int i = 0; i < g->n; i++) {
+    const int *half = g->half + g->at[i];
+    int n = g->at[i + 1] - g->at[i];
+
+    if (n == 2 && half_from (s, half[0]) != half_from (s, half[1]))
+      link_pair (s, half[0], half[1]);
+    else if (n > 2)
+      link_crowded (s, half, n);
+  }
+}
+
+/* A fan beyond the first gets a vertex of its own, drawn a little towards its
+ * faces so that no reader welds it back. */
+static void
+split_fan (Surface *s, const int *fan, int n)
+{
+  int v = half_from (s, fan[0]), copy;
+  Vec3 mean = {0, 0, 0};
+  float attr[6] = {0};
+
+  for (int i = 0; i < n; i++) {
+    mean = vec3_add (mean, s->pos[half_to (s, fan[i])]);
+    mean = vec3_add (mean, s->pos[half_from (s, half_prev (fan[i]))]);
+  }
+  mean = vec3_sub (vec3_scale (mean, 0.5 / n), s->pos[v]);
+  if (s->attr)
+    memcpy (attr, surface_attr (s, v), sizeof attr);
+  copy = surface_add_vertex (
+      s, vec3_add (s->pos[v], vec3_scale (mean, 0.02)), attr);
+  for (int i = 0; i < n; i++)
+    s->faces[fan[i]] = copy;
+}
+
+static void
+split_vertices (Surface *s)
+{
+  int n_half = 3 * s->n_faces;
+  g_autofree guint8 *seen = g_new0 (guint8, n_half + 1);
+  g_autofree guint8 *used = g_new0 (guint8, s->n_verts + 1);
+  g_autoptr (GArray) fan = g_array_new (FALSE, FALSE, sizeof (int));
+
+  for (int start = 0; start < n_half; start++) {
+    int v = half_from (s, start), h = start, twin;
+
+    if (seen[start])
+      continue;
+    g_array_set_size (fan, 0);
+    /* One way round, then the other if a border stopped us. */
+    do {
+      seen[h] = TRUE;
+      g_array_append_val (fan, h);
+      twin = s->twin[half_prev (h)];
+      h = twin;
+    } while (h >= 0 && h != start);
+    if (h < 0)
+      for (h = start; (twin = s->twin[h]) >= 0;) {
+        h = half_next (twin);
+        seen[h] = TRUE;
+        g_array_append_val (fan, h);
+      }
+    if (used[v])
+      split_fan (s, (const int *) fan->data, fan->len);
+    used[v] = TRUE;
+  }
+}
+
+/* Cuts a new vertex into the edge of @h, on both sides. */
+static void
+split_edge (Surface *s, int h)
+{
+  int a = half_from (s, h), b = half_to (s, h), twin = s->twin[h], m;
+  float attr[6] = {0};
+
+  for (int k = 0; s->attr && k < 6; k++)
+    attr[k] = (surface_attr (s, a)[k] + surface_attr (s, b)[k]) / 2;
+  m = surface_add_vertex (
+      s, vec3_scale (vec3_add (s->pos[a], s->pos[b]), 0.5), attr);
+  for (int side = 0; side < 2; side++, h = twin) {
+    int to, apex;
+
+    if (h < 0)
+      return;
+    to = half_to (s, h);
+    apex = half_from (s, half_prev (h));
+    s->faces[half_next (h)] = m;
+    surface_add_face (s, m, to, apex);
+  }
+}
+
+/* Where two different edges still join the same two vertices, all but one of
+ * them are split.  Returns: whether there was any. */
+static gboolean
+split_parallel_edges (Surface *s, const EdgeGroups *g)
+{
+  g_autofree guint8 *touched = g_new0 (guint8, s->n_faces + 1);
+  gboolean any = FALSE;
+
+  for (int i = 0; i < g->n; i++) {
+    const int *half = g->half + g->at[i];
+    int n = g->at[i + 1] - g->at[i];
+
+    if (n == 1 || (n == 2 && s->twin[half[0]] == half[1]))
+      continue;
+    any = TRUE;
+    for (int k = 1; k < n; k++) {
+      int h = half[k], t = s->twin[h];
+
+      if (t == half[0] || (t >= 0 && t < h) || touched[h / 3] ||
+          (t >= 0 && touched[t / 3]))
+        continue;
+      touched[h / 3] = TRUE;
+      if (t >= 0)
+        touched[t / 3] = TRUE;
+      split_edge (s, h);
+    }
+  }
+  return any;
+}
+
+void
+surface_make_manifold (Surface *s)
+{
+  gboolean again = TRUE;
+
+  for (int round = 0; again && round < 16; round++) {
+    g_auto (EdgeGroups) g = {0}, split = {0};
+
+    edge_groups_init (&g, s);
+    if (round == 0 && winding_differs (s, &g)) {
+      agree_on_winding (s, &g);
+      edge_groups_clear (&g);
+      edge_groups_init (&g, s);
+    }
+    link_edges (s, &g);
+    split_vertices (s);
+    edge_groups_init (&split, s);
+    again = split_parallel_edges (s, &split);
+  }
+}
