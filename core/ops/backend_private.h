@@ -5,7 +5,7 @@
  * context. */
 #pragma once
 #include "ops/ops.h"
-#include "tensor/context_private.h"
+#include "tensor/context_backend.h"
 
 G_BEGIN_DECLS
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Contexts: scopes, the first error, taps.  What computes is behind ops/. */
 #include "tensor/context.h"
-#include "tensor/context_private.h"
+#include "tensor/context_backend.h"
 #include "base/error.h"
 #include <string.h>
 

@@ -2,7 +2,7 @@
 /* Storage and its pool.  Free blocks wait in buckets, four to a power of two,
  * so at most a fifth of a block is wasted; the pool itself lives until the last
  * block that came from it is gone, so a tensor may outlive its context. */
-#include "tensor/storage_private.h"
+#include "tensor/storage.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

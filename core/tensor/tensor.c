@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tensors: a shape over a storage, reference counted. */
 #include "tensor/tensor.h"
-#include "tensor/storage_private.h"
+#include "tensor/storage.h"
 #include "base/bytes.h"
 
 gsize

@@ -50,6 +50,7 @@ shu_cpu_conv (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
   ShuTensor *w = k->w;
   ShuDnnKey key = {
       .kind = SHU_DNN_CONV,
+      .n_dims = x->n_dims,
       .act = (gint32) p->act,
       .flags = k->b ? SHU_DNN_BIAS : 0,
       .stride = p->stride,

@@ -3,6 +3,7 @@
  * context, packed weights with the weight tensor. */
 #include "ops/cpu/onednn_private.h"
 #include "base/error.h"
+#include <omp.h>
 #include <string.h>
 
 typedef struct {
@@ -101,8 +102,9 @@ shu_dnn_stream (ShuCtx *c)
 }
 
 ShuDnnOp *
-shu_dnn_lookup (ShuCtx *c, const ShuDnnKey *key)
+shu_dnn_lookup (ShuCtx *c, ShuDnnKey *key)
 {
+  key->n_threads = omp_get_max_threads ();
   return g_hash_table_lookup (state_of (c)->ops, key);
 }
 

@@ -13,6 +13,8 @@ typedef struct {
   gint32 act;
   gint32 flags;
   gint32 stride, dilation, before, after;
+  gint32 n_threads; /* set by the lookup */
+  gint32 n_dims;
   gint64 x[SHU_MAX_DIMS];
   gint64 w[SHU_MAX_DIMS];
 } ShuDnnKey;
@@ -46,7 +48,8 @@ dnnl_stream_t shu_dnn_stream (ShuCtx *c);
 /* FALSE, and the context fails, unless @status is success. */
 gboolean shu_dnn_check (ShuCtx *c, dnnl_status_t status, const char *what);
 
-ShuDnnOp *shu_dnn_lookup (ShuCtx *c, const ShuDnnKey *key);
+/* Completes @key and finds its primitive, or NULL. */
+ShuDnnOp *shu_dnn_lookup (ShuCtx *c, ShuDnnKey *key);
 
 /* Makes @desc a primitive, with an activation and a sum after it as @key says,
  * and remembers it.  NULL, and the context fails, where oneDNN cannot. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of a context, for the operations. */
+/* The side of a context that operations and backends see. */
 #pragma once
 #include "tensor/context.h"
-#include "tensor/storage_private.h"
+#include "tensor/storage.h"
 
 G_BEGIN_DECLS
 
