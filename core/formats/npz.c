@@ -31,6 +31,11 @@ open_archive (gconstpointer data, gsize size, GError **error)
   zip_source_t *source;
   zip_t *zip;
 
+  if (size == 0) { /* to libzip this is an archive without members */
+    g_set_error_literal (
+        error, SHU_ERROR, SHU_ERROR_TRUNCATED, "the NPZ archive is empty");
+    return NULL;
+  }
   zip_error_init (&cause);
   source = zip_source_buffer_create (data, size, 0, &cause);
   if (!source) {
@@ -72,8 +77,12 @@ read_member (
   }
   bytes = g_try_malloc (st.size + 1);
   file = bytes ? zip_fopen_index (zip, index, 0) : NULL;
-  if (file) { /* one more than there should be also checks the sum */
-    got = zip_fread (file, bytes, st.size + 1);
+  if (file) {
+    guint8 more;
+
+    got = zip_fread (file, bytes, st.size);
+    if (zip_fread (file, &more, 1) != 0) /* the sum is checked at the end */
+      got = -1;
     zip_fclose (file);
   }
   if (got < 0 || (guint64) got != st.size) {
