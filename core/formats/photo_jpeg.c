@@ -59,7 +59,6 @@ on_error (j_common_ptr cinfo)
 {
   JpegJob *job = (JpegJob *) cinfo->err;
   char text[JMSG_LENGTH_MAX];
-  g_autofree char *what = NULL;
   ShuError code = code_of_message (cinfo->err->msg_code);
 
   cinfo->err->format_message (cinfo, text);
