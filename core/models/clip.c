@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* patches -> [class, patches] + positions -> pre-norm -> layers -> post-norm of
+ * the class token -> projection             [B,S,S,3] -> [B,T,C] -> [B,P]
+ *
+ * Traps: the patch convolution has no bias; "pre_layrnorm" is the checkpoint's
+ * spelling; GELU is the exact one; the result is not normalised. */
+#include "models/clip.h"
+#include "base/error.h"
+#include <string.h>
+
+enum { MAX_LAYERS = 256, MAX_CHANNELS = 16384 };
+
+typedef struct {
+  ShuNorm layer_norm1, layer_norm2;           /* [C] */
+  ShuLinear q_proj, k_proj, v_proj, out_proj; /* [C,C] */
+  ShuLinear fc1, fc2;                         /* [I,C], [C,I] */
+} Layer;
+
+struct _ShuClip {
+  ShuWeights *weights;
+  int C, I, P, S, patch, n_layers, n_heads;
+  float eps;
+  ShuLinear patch_embedding;  /* [C,3*patch^2], the convolution as a matrix */
+  ShuTensor *class_embedding; /* [C] */
+  ShuTensor *position_embedding; /* [T,C] */
+  ShuNorm pre_layrnorm, post_layernorm;
+  Layer *layers;
+  ShuLinear visual_projection; /* [P,C] */
+};
+
+static void
+read_config (ShuClip *m, ShuConfig *config)
+{
+  m->C = shu_config_int (config, "hidden_size", 1, MAX_CHANNELS, -1);
+  m->I = shu_config_int (config, "intermediate_size", 1, 4 * MAX_CHANNELS, -1);
+  m->P = shu_config_int (config, "projection_dim", 1, MAX_CHANNELS, -1);
+  m->S = shu_config_int (config, "image_size", 1, 4096, 224);
+  m->patch = shu_config_int (config, "patch_size", 1, 256, 14);
+  m->n_layers = shu_config_int (config, "num_hidden_layers", 1, MAX_LAYERS, -1);
+  m->n_heads = shu_config_int (config, "num_attention_heads", 1, 1024, -1);
+  m->eps = shu_config_float (config, "layer_norm_eps", 1e-12, 1, 1e-5);
+  if (strcmp (shu_config_string (config, "hidden_act", "gelu"), "gelu") != 0)
+    shu_config_fail (config, "\"hidden_act\": only \"gelu\" is supported");
+  shu_config_int (config, "num_channels", 3, 3, 3);
+  if (m->S < m->patch)
+    shu_config_fail (config, "\"image_size\" is smaller than a patch");
+  if (m->C % m->n_heads != 0)
+    shu_config_fail (config,
+        "\"hidden_size\" must be a multiple of \"num_attention_heads\"");
+}
+
+static void
+load_layer (Layer *l, ShuWeights *w, gint64 C, gint64 I)
+{
+  ShuWeights *a = shu_weights_at (w, "self_attn");
+
+  *l = (Layer){
+      .layer_norm1 = shu_weights_norm (w, "layer_norm1", C),
+      .q_proj = shu_weights_linear (a, "q_proj", C, C, TRUE),
+      .k_proj = shu_weights_linear (a, "k_proj", C, C, TRUE),
+      .v_proj = shu_weights_linear (a, "v_proj", C, C, TRUE),
+      .out_proj = shu_weights_linear (a, "out_proj", C, C, TRUE),
+      .layer_norm2 = shu_weights_norm (w, "layer_norm2", C),
+      .fc1 = shu_weights_linear (w, "mlp.fc1", I, C, TRUE),
+      .fc2 = shu_weights_linear (w, "mlp.fc2", C, I, TRUE),
+  };
+}
+
+ShuClip *
+shu_clip_new (ShuConfig *config, ShuWeights *w, GError **error)
+{
+  g_autoptr (ShuClip) m = g_new0 (ShuClip, 1);
+  ShuWeights *v = shu_weights_at (w, "vision_model");
+  ShuTensor *patch;
+  gint64 side, k;
+
+  m->weights = shu_weights_ref (w);
+  read_config (m, config);
+  if (!shu_config_finish (config, error))
+    return NULL;
+  k = m->patch;
+  side = m->S / k;
+  patch = shu_weights_get (
+      v, "embeddings.patch_embedding.weight", SHU_DIMS (m->C, 3, k, k));
+  m->class_embedding =
+      shu_weights_get (v, "embeddings.class_embedding", SHU_DIMS (m->C));
+  m->position_embedding = shu_weights_get (v,
+      "embeddings.position_embedding.weight", SHU_DIMS (side * side + 1, m->C));
+  m->pre_layrnorm = shu_weights_norm (v, "pre_layrnorm", m->C);
+  m->layers = g_new0 (Layer, m->n_layers);
+  for (int i = 0; i < m->n_layers; i++)
+    load_layer (
+        &m->layers[i], shu_weights_at (v, "encoder.layers.%d", i), m->C, m->I);
+  m->post_layernorm = shu_weights_norm (v, "post_layernorm", m->C);
+  m->visual_projection =
+      shu_weights_linear (w, "visual_projection", m->P, m->C, FALSE);
+  if (!shu_weights_finish (w, error))
+    return NULL;
+  m->patch_embedding.w = shu_tensor_view (patch, SHU_DIMS (m->C, -1));
+  return g_steal_pointer (&m);
+}
+
+void
+shu_clip_free (ShuClip *m)
+{
+  if (!m)
+    return;
+  g_clear_pointer (&m->patch_embedding.w, shu_tensor_unref);
+  g_free (m->layers);
+  shu_weights_unref (m->weights);
+  g_free (m);
+}
+
+int
+shu_clip_image_size (const ShuClip *m)
+{
+  return m->S;
+}
+
+int
+shu_clip_projection_dim (const ShuClip *m)
+{
+  return m->P;
+}
+
+static ShuTensor *
+layer (ShuCtx *c, const ShuClip *m, int i, ShuTensor *x)
+{
+  SHU_SCOPE (c);
+  const Layer *l = &m->layers[i];
+  ShuTensor *h = shu_layer_norm (c, x, &l->layer_norm1, m->eps);
+
+  h = shu_attention (c, shu_linear (c, h, &l->q_proj),
+      shu_linear (c, h, &l->k_proj), shu_linear (c, h, &l->v_proj), m->n_heads);
+  h = shu_linear (c, h, &l->out_proj);
+  x = shu_add (c, x, shu_tap (c, h, "layers.%d.self_attn", i));
+  h = shu_layer_norm (c, x, &l->layer_norm2, m->eps);
+  h = shu_linear_act (c, h, &l->fc1, SHU_ACT_GELU);
+  h = shu_linear (c, h, &l->fc2);
+  x = shu_add (c, x, shu_tap (c, h, "layers.%d.mlp", i));
+  return shu_keep (c, shu_tap (c, x, "layers.%d", i));
+}
+
+ShuTensor *
+shu_clip_embed (ShuCtx *c, const ShuClip *m, ShuTensor *pixels)
+{
+  SHU_SCOPE (c);
+  gint64 B = pixels->dims[0], C = m->C;
+  ShuTensor *x, *first;
+
+  if (!shu_ctx_failed (c) &&
+      (pixels->n_dims != 4 || pixels->dims[1] != m->S ||
+          pixels->dims[2] != m->S || pixels->dims[3] != 3))
+    shu_ctx_fail (
+        c, SHU_ERROR_INVALID, "clip: pictures must be %dx%d RGB", m->S, m->S);
+  x = shu_linear (c, shu_patchify (c, pixels, m->patch), &m->patch_embedding);
+  x = shu_reshape (c, x, SHU_DIMS (B, -1, C));
+  first = shu_reshape (c, m->class_embedding, SHU_DIMS (1, 1, C));
+  x = shu_concat2 (c, 1, shu_repeat (c, first, B), x); /* [B,T,C] */
+  x = shu_add (c, x, m->position_embedding);
+  x = shu_layer_norm (c, x, &m->pre_layrnorm, m->eps);
+  shu_tap (c, x, "pre_layrnorm");
+  for (int i = 0; i < m->n_layers; i++)
+    x = layer (c, m, i, x);
+  shu_tap (c, x, "last_hidden_state");
+  x = shu_reshape (c, shu_slice (c, x, 1, 0, 1), SHU_DIMS (B, C));
+  x = shu_layer_norm (c, x, &m->post_layernorm, m->eps);
+  return shu_keep (c, shu_linear (c, x, &m->visual_projection));
+}

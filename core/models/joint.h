@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* The joint 2D-3D denoiser of Stage 1 (SyncHuman, arXiv 2510.07723, section
+ * 3.2; reference: SyncHuman_2D3DCrossSpaceDiffusion). */
+#pragma once
+#include "models/mv_unet.h"
+#include "models/ss_dit.h"
+#include "models/sync.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ShuJoint ShuJoint;
+
+/**
+ * shu_joint_new:
+ * @config: the folder's config.json; beside the official keys,
+ *   "dual_ss_heads" and "dual_mv_heads" give the heads of the sync modules
+ *   (default: "num_heads")
+ *
+ * Keeps a reference to @w.  Immutable, may be used by several contexts of one
+ * device at once.
+ *
+ * Returns: (transfer full)
+ */
+ShuJoint *shu_joint_new (ShuConfig *config, ShuWeights *w, GError **error);
+void shu_joint_free (ShuJoint *m);
+
+const ShuUnetSizes *shu_joint_unet_sizes (const ShuJoint *m);
+const ShuSsSizes *shu_joint_ss_sizes (const ShuJoint *m);
+
+/**
+ * ShuJointCondition:
+ * Rows are normal views 0..V-1, then colour views 0..V-1.
+ * @text: [2V,S,X] prompt embeddings
+ * @labels: [2V,P] class labels
+ * @images: [2V,L,L,Ci-Co] image latents
+ * @context: [1,S,K] tokens of the condition image
+ * @guided: also compute the unconditional rows (without labels, image
+ *   latents and context, with the same text)
+ */
+typedef struct {
+  ShuTensor *text, *labels, *images, *context;
+  gboolean guided;
+} ShuJointCondition;
+
+/**
+ * ShuJointPrepared:
+ * Everything that is the same in all steps: keys and values of text and
+ * context, class embeddings, image latents, positions.
+ */
+typedef struct _ShuJointPrepared ShuJointPrepared;
+
+/* Returns: (transfer full): NULL after a failure of @c */
+ShuJointPrepared *shu_joint_prepare (
+    ShuCtx *c, const ShuJoint *m, const ShuJointCondition *condition);
+void shu_joint_prepared_free (ShuJointPrepared *p);
+
+/**
+ * ShuJointVelocity:
+ * G = 2 where guided (unconditional first), else 1.
+ * @views: [2 G V,L,L,Co], row (d * G + g) * V + v
+ * @structure: [G,res,res,res,C]
+ */
+typedef struct {
+  ShuTensor *views, *structure;
+} ShuJointVelocity;
+
+/**
+ * shu_joint_step:
+ * @latents: [2V,L,L,Co]
+ * @structure: [1,res,res,res,C]
+ * @t: time of the 2D branch, already x1000
+ * @t3: time of the 3D branch, x1000; the reference rounds it to float16
+ *
+ * Returns: scoped
+ */
+ShuJointVelocity shu_joint_step (ShuCtx *c, const ShuJoint *m,
+    const ShuJointPrepared *p, ShuTensor *latents, ShuTensor *structure,
+    float t, float t3);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuJoint, shu_joint_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuJointPrepared, shu_joint_prepared_free)
+
+G_END_DECLS

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* a = in (x); e1 = down1 (a); e_k = down_k (pool (e_k-1)), k < L;
+ * bottom = down_L (e_L-1), dilated, not pooled;
+ * d = up_L-1 ([bottom, e_L-1]); d = up_k ([upsample (d), e_k]); a + d
+ *
+ * Traps: concatenation is [deeper, skip]; RSU-4F dilates its decoder too. */
+#include "nn/rsu.h"
+#include "base/error.h"
+#include <math.h>
+
+static const double BN_EPS = 1e-5;
+
+/* w' = w g / sqrt (var + eps); b' = (b - mean) g / sqrt (var + eps) + beta */
+static ShuConv
+fold (const ShuConv *k, const ShuNorm *bn, ShuTensor *mean, ShuTensor *var)
+{
+  ShuTensor *w = shu_tensor_new (SHU_DTYPE_F32, 4, k->w->dims);
+  ShuTensor *b = shu_tensor_new (SHU_DTYPE_F32, 1, k->b->dims);
+  const float *w0 = k->w->data, *b0 = k->b->data;
+  const float *gamma = bn->w->data, *beta = bn->b->data;
+  const float *mu = mean->data, *v = var->data;
+  gsize n = w->n / w->dims[0];
+
+  for (gint64 o = 0; o < w->dims[0]; o++) {
+    double s = gamma[o] / sqrt (v[o] + BN_EPS);
+
+    for (gsize i = 0; i < n; i++)
+      ((float *) w->data)[o * n + i] = (float) (w0[o * n + i] * s);
+    ((float *) b->data)[o] = (float) ((b0[o] - mu[o]) * s + beta[o]);
+  }
+  return (ShuConv){w, b};
+}
+
+static ShuRebnconv
+load_unit (ShuWeights *w, const char *rsu, const char *name, gint64 Ci,
+    gint64 Co, int dilation)
+{
+  ShuWeights *p = shu_weights_at (shu_weights_part (w, rsu), "%s", name);
+  ShuConv k = shu_weights_conv (p, "conv_s1", Co, Ci, 3);
+  ShuRebnconv unit = {.dilation = dilation};
+
+  /* Exporters fold too: then there is no batch norm left. */
+  if (shu_weights_has (p, "bn_s1.weight")) {
+    ShuNorm bn = shu_weights_norm (p, "bn_s1", Co);
+    ShuTensor *mean = shu_weights_get (p, "bn_s1.running_mean", SHU_DIMS (Co));
+    ShuTensor *var = shu_weights_get (p, "bn_s1.running_var", SHU_DIMS (Co));
+
+    if (k.w->n_dims == 4 && k.b->n == (gsize) Co && bn.w->n == (gsize) Co &&
+        bn.b->n == (gsize) Co && mean->n == (gsize) Co && var->n == (gsize) Co)
+      unit.conv = fold (&k, &bn, mean, var);
+  } else {
+    unit.conv = (ShuConv){shu_tensor_ref (k.w), shu_tensor_ref (k.b)};
+  }
+  return unit;
+}
+
+ShuRsu
+shu_rsu_load (ShuWeights *w, const char *name, int height, gboolean dilated,
+    gint64 Ci, gint64 M, gint64 Co)
+{
+  ShuRsu r = {.height = height, .dilated = dilated};
+  int bottom = dilated ? 1 << (height - 1) : 2;
+  char unit[32];
+
+  g_assert (height >= 4 && height <= SHU_RSU_MAX_UNITS);
+  shu_name_set (r.name, "", "%s", name);
+  r.in = load_unit (w, name, "rebnconvin", Ci, Co, 1);
+  for (int k = 0; k < height; k++) {
+    int dilation = k == height - 1 ? bottom : dilated ? 1 << k : 1;
+
+    g_snprintf (unit, sizeof unit, "rebnconv%d", k + 1);
+    r.down[k] = load_unit (w, name, unit, k == 0 ? Co : M, M, dilation);
+  }
+  for (int k = 0; k < height - 1; k++) {
+    g_snprintf (unit, sizeof unit, "rebnconv%dd", k + 1);
+    r.up[k] =
+        load_unit (w, name, unit, 2 * M, k == 0 ? Co : M, dilated ? 1 << k : 1);
+  }
+  return r;
+}
+
+static void
+unit_clear (ShuRebnconv *unit)
+{
+  g_clear_pointer (&unit->conv.w, shu_tensor_unref);
+  g_clear_pointer (&unit->conv.b, shu_tensor_unref);
+}
+
+void
+shu_rsu_clear (ShuRsu *r)
+{
+  unit_clear (&r->in);
+  for (int k = 0; k < SHU_RSU_MAX_UNITS; k++)
+    unit_clear (&r->down[k]);
+  for (int k = 0; k < SHU_RSU_MAX_UNITS - 1; k++)
+    unit_clear (&r->up[k]);
+}
+
+static ShuTensor *
+run_unit (ShuCtx *c, const ShuRebnconv *unit, ShuTensor *x)
+{
+  return shu_conv2d (c, x, &unit->conv,
+      &(ShuConvParams){.dilation = unit->dilation,
+          .pad_before = unit->dilation,
+          .pad_after = unit->dilation,
+          .act = SHU_ACT_RELU});
+}
+
+ShuTensor *
+shu_upsample_like (ShuCtx *c, ShuTensor *x, ShuTensor *like)
+{
+  if (x->dims[1] == like->dims[1] && x->dims[2] == like->dims[2])
+    return x;
+  return shu_resize_bilinear (c, x, like->dims[1], like->dims[2]);
+}
+
+ShuTensor *
+shu_rsu (ShuCtx *c, const ShuRsu *r, ShuTensor *x)
+{
+  SHU_SCOPE (c);
+  int L = r->height;
+  ShuTensor *a = run_unit (c, &r->in, x), *e[SHU_RSU_MAX_UNITS], *d;
+
+  shu_tap (c, a, "%srebnconvin", r->name);
+  for (int k = 0; k < L; k++) {
+    ShuTensor *from = k == 0 ? a : e[k - 1];
+
+    if (k > 0 && k < L - 1 && !r->dilated)
+      from = shu_max_pool2 (c, from);
+    e[k] = shu_tap (
+        c, run_unit (c, &r->down[k], from), "%srebnconv%d", r->name, k + 1);
+  }
+  d = e[L - 1];
+  for (int k = L - 2; k >= 0; k--) {
+    d = shu_concat2 (c, 3, shu_upsample_like (c, d, e[k]), e[k]);
+    d = shu_tap (
+        c, run_unit (c, &r->up[k], d), "%srebnconv%dd", r->name, k + 1);
+  }
+  d = shu_add (c, d, a);
+  return shu_keep (c, shu_tap (c, d, "%.*s", SHU_NAME_ARGS (r->name)));
+}
