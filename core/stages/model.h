@@ -35,8 +35,10 @@ const char *shu_model_device (const ShuModel *m);
  * What the model folder asks for; parameters of -1 mean these.
  * @view_size: side of the views, pixels (official 768)
  * @condition_size: side of the condition image, pixels (official 518)
- * @steps, @guidance: Stage 1 (official 50, 3.0)
- * @slat_steps, @cfg_strength, @cfg_interval: Stage 2 (25, 5.0, [0.5,1.0])
+ * @steps, @guidance, @rescale_t: Stage 1 (official 50, 3.0, 3.0)
+ * @slat_steps, @cfg_strength, @cfg_interval, @slat_rescale_t: Stage 2
+ *   (official 25, 5.0, [0.5,1.0], 3.0)
+ * @dino_taps: blocks whose tokens the decoders see (official 4, 11, 17, 23)
  * @up_size: side at which Stage 2 looks at the views, pixels (896)
  * @voxel_res: resolution of the voxels (64)
  * @mesh_res: resolution of the mesh extraction (256)
@@ -46,9 +48,13 @@ typedef struct {
   int condition_size;
   int steps;
   double guidance;
+  double rescale_t;
   int slat_steps;
   double cfg_strength;
   double cfg_interval[2];
+  double slat_rescale_t;
+  int dino_taps[8];
+  int n_dino_taps;
   int up_size;
   int voxel_res;
   int mesh_res;

@@ -7,7 +7,8 @@
  * step.  In parameters -1 means the model folder's value. */
 #pragma once
 #include "base/progress.h"
-#include "formats/image.h"
+#include "base/image.h"
+#include "formats/glb.h"
 #include "stages/model.h"
 #include "tensor/bundle.h"
 
@@ -48,9 +49,6 @@ typedef struct {
   int steps;       /* 1..1000, official 50 */
   double guidance; /* 0..20, official 3.0 */
 } ShuStage1Params;
-
-/* What Stage 1 holds after each step, for previews: u8 [V,S,S,3] colours, or
- * NULL where no preview was asked for. */
 
 /**
  * shu_stage_stage1:
@@ -103,11 +101,7 @@ ShuBundle *shu_stage_texture (const ShuBundle *mesh,
     const ShuTextureParams *params, const ShuProgress *progress,
     GError **error);
 
-typedef struct {
-  double height; /* metres, 0.1..10, default 1.7 */
-} ShuGlbParams;
-
-/* "model" -> (transfer full): a GLB file */
+/* "model" -> (transfer full): a GLB file; a height <= 0 means 1.7 m */
 GBytes *shu_stage_glb (
     const ShuBundle *model, const ShuGlbParams *params, GError **error);
 /* "asset" or later -> (transfer full): mesh as PLY in the GLB's frame */
@@ -133,7 +127,7 @@ gboolean shu_views_save (
     const ShuBundle *views, const char *folder, GError **error);
 ShuBundle *shu_views_load (const char *folder, GError **error);
 
-/* Contact sheet: photo, cut-out, views, model from eight sides.
+/* Contact sheet: photo (nullable), cut-out, views, model from eight sides.
  * @model: bundle "model"; (transfer full): RGB */
 ShuImage *shu_contact_sheet (
     const ShuImage *photo, const ShuBundle *model, GError **error);

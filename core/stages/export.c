@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* Bundles as files that other programs read: GLB and PLY. */
+#include "stages/stages.h"
+#include "formats/ply.h"
+#include "formats/png.h"
+#include "stages/fields_private.h"
+
+GBytes *
+shu_stage_glb (
+    const ShuBundle *model, const ShuGlbParams *params, GError **error)
+{
+  static const char *const schemas[] = {"model", NULL};
+  ShuGlbParams p = *params;
+  g_autoptr (ShuMesh) mesh = NULL;
+  g_autoptr (ShuImage) texture = NULL;
+  g_autoptr (GBytes) png = NULL;
+
+  p.height = MAX (p.height, 0);
+  if (!shu_bundle_check_schema (model, schemas, error))
+    return NULL;
+  mesh = shu_bundle_take_mesh (model, TRUE, error);
+  if (!mesh)
+    return NULL;
+  texture = shu_bundle_take_image (model, "texture", 3, error);
+  if (!texture)
+    return NULL;
+  png = shu_png_encode (texture, error);
+  return png ? shu_glb_encode (mesh, png, &p, error) : NULL;
+}
+
+GBytes *
+shu_stage_mesh_ply (
+    const ShuBundle *bundle, const ShuGlbParams *params, GError **error)
+{
+  static const char *const schemas[] = {"asset", "mesh", "model", NULL};
+  g_autoptr (ShuMesh) mesh = NULL;
+
+  if (!shu_bundle_check_schema (bundle, schemas, error))
+    return NULL;
+  mesh = g_str_equal (shu_bundle_schema (bundle), "asset")
+             ? shu_asset_extract (bundle, error)
+             : shu_bundle_take_mesh (bundle, FALSE, error);
+  return mesh ? shu_ply_mesh (mesh, MAX (params->height, 0), error) : NULL;
+}
+
+GBytes *
+shu_stage_gaussian_ply (const ShuBundle *bundle, GError **error)
+{
+  static const char *const schemas[] = {"asset", "mesh", "model", NULL};
+  ShuGaussians gaussians;
+
+  if (!shu_bundle_check_schema (bundle, schemas, error) ||
+      !shu_bundle_gaussians (bundle, &gaussians, error))
+    return NULL;
+  return shu_ply_gaussians (&gaussians, error);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "stages/fields_private.h"
+#include "base/error.h"
+#include <string.h>
+
+const char *const shu_carried_fields[] = {"color", "normal", "coords",
+    "condition", "cutout", "gs_pos", "gs_scale", "gs_quat", "gs_opacity",
+    "gs_rgb", NULL};
+
+gboolean
+shu_bundle_check_schema (
+    const ShuBundle *b, const char *const *schemas, GError **error)
+{
+  g_autofree char *list = NULL;
+
+  if (g_strv_contains (schemas, shu_bundle_schema (b)))
+    return TRUE;
+  list = g_strjoinv ("\" or \"", (char **) schemas);
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      "a bundle \"%s\" where \"%s\" is needed", shu_bundle_schema (b), list);
+  return FALSE;
+}
+
+/* ---- pictures ---- */
+
+void
+shu_bundle_put_image (ShuBundle *b, const char *name, const ShuImage *image)
+{
+  ShuTensor *t = shu_tensor_new (
+      SHU_DTYPE_U8, SHU_DIMS (image->height, image->width, image->n_channels));
+
+  memcpy (t->data, image->data, shu_image_size (image));
+  shu_bundle_take (b, name, t);
+}
+
+void
+shu_bundle_put_images (
+    ShuBundle *b, const char *name, int n, ShuImage *const *images)
+{
+  const ShuImage *first = images[0];
+  gsize size = shu_image_size (first);
+  ShuTensor *t = shu_tensor_new (SHU_DTYPE_U8,
+      SHU_DIMS (n, first->height, first->width, first->n_channels));
+
+  for (int i = 0; i < n; i++) {
+    g_assert (shu_image_size (images[i]) == size);
+    memcpy ((guint8 *) t->data + i * size, images[i]->data, size);
+  }
+  shu_bundle_take (b, name, t);
+}
+
+/* Item @i of [n,H,W,C] (or the whole of [H,W,C], with @i 0). */
+static ShuImage *
+take_image (const ShuBundle *b, const char *name, int n_dims, int n_channels,
+    int i, GError **error)
+{
+  const gint64 dims[] = {-1, -1, -1, n_channels};
+  ShuTensor *t =
+      shu_bundle_need (b, name, SHU_DTYPE_U8, n_dims, dims + 4 - n_dims, error);
+  gint64 H, W;
+  ShuImage *image;
+
+  if (!t)
+    return NULL;
+  H = t->dims[n_dims - 3];
+  W = t->dims[n_dims - 2];
+  if (H > SHU_IMAGE_MAX_SIDE || W > SHU_IMAGE_MAX_SIDE ||
+      (n_dims == 4 && i >= t->dims[0])) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "bundle \"%s\": field \"%s\": picture %d is too large or not there",
+        shu_bundle_schema (b), name, i);
+    return NULL;
+  }
+  image = shu_image_new (W, H, n_channels);
+  memcpy (image->data, (guint8 *) t->data + i * shu_image_size (image),
+      shu_image_size (image));
+  return image;
+}
+
+ShuImage *
+shu_bundle_take_image (
+    const ShuBundle *b, const char *name, int n_channels, GError **error)
+{
+  return take_image (b, name, 3, n_channels, 0, error);
+}
+
+ShuImage *
+shu_bundle_take_nth_image (
+    const ShuBundle *b, const char *name, int i, GError **error)
+{
+  return take_image (b, name, 4, 3, i, error);
+}
+
+/* ---- meshes and Gaussians ---- */
+
+static void
+put_floats (ShuBundle *b, const char *name, const float *data, gint64 n, int k)
+{
+  ShuTensor *t = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (n, k));
+
+  memcpy (t->data, data, n * k * sizeof (float));
+  shu_bundle_take (b, name, t);
+}
+
+void
+shu_bundle_put_mesh (ShuBundle *b, const ShuMesh *mesh)
+{
+  ShuTensor *faces =
+      shu_tensor_new (SHU_DTYPE_I32, SHU_DIMS (mesh->n_faces, 3));
+
+  put_floats (b, "vertices", mesh->pos, mesh->n_verts, 3);
+  memcpy (faces->data, mesh->faces, faces->n * sizeof (gint32));
+  shu_bundle_take (b, "faces", faces);
+  if (mesh->attr)
+    put_floats (b, "attributes", mesh->attr, mesh->n_verts, 6);
+  if (mesh->uv)
+    put_floats (b, "uv", mesh->uv, mesh->n_verts, 2);
+}
+
+ShuMesh *
+shu_bundle_take_mesh (const ShuBundle *b, gboolean with_uv, GError **error)
+{
+  ShuTensor *pos =
+      shu_bundle_need (b, "vertices", SHU_DTYPE_F32, SHU_DIMS (-1, 3), error);
+  ShuTensor *faces, *attr, *uv = NULL;
+  g_autoptr (ShuMesh) mesh = NULL;
+
+  if (!pos)
+    return NULL;
+  faces = shu_bundle_need (b, "faces", SHU_DTYPE_I32, SHU_DIMS (-1, 3), error);
+  if (!faces)
+    return NULL;
+  attr = shu_bundle_get (b, "attributes");
+  if (attr && !shu_bundle_need (b, "attributes", SHU_DTYPE_F32,
+                  SHU_DIMS (pos->dims[0], 6), error))
+    return NULL;
+  if (with_uv) {
+    uv = shu_bundle_need (
+        b, "uv", SHU_DTYPE_F32, SHU_DIMS (pos->dims[0], 2), error);
+    if (!uv)
+      return NULL;
+  }
+  if (pos->dims[0] > G_MAXINT / 16 || faces->dims[0] > G_MAXINT / 16) {
+    g_set_error_literal (
+        error, SHU_ERROR, SHU_ERROR_LIMIT, "the mesh is too large");
+    return NULL;
+  }
+  mesh = shu_mesh_new (pos->dims[0], faces->dims[0], attr != NULL, uv != NULL);
+  memcpy (mesh->pos, pos->data, shu_tensor_bytes (pos));
+  memcpy (mesh->faces, faces->data, shu_tensor_bytes (faces));
+  if (attr)
+    memcpy (mesh->attr, attr->data, shu_tensor_bytes (attr));
+  if (uv)
+    memcpy (mesh->uv, uv->data, shu_tensor_bytes (uv));
+  if (!shu_mesh_check (mesh, error))
+    return NULL;
+  return g_steal_pointer (&mesh);
+}
+
+gboolean
+shu_bundle_gaussians (const ShuBundle *b, ShuGaussians *ret, GError **error)
+{
+  static const struct {
+    const char *name;
+    int k;
+  } fields[] = {{"gs_pos", 3}, {"gs_scale", 3}, {"gs_quat", 4},
+      {"gs_opacity", 1}, {"gs_rgb", 3}};
+
+  const float *data[G_N_ELEMENTS (fields)];
+  gint64 n = -1;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (fields); i++) {
+    ShuTensor *t = shu_bundle_need (
+        b, fields[i].name, SHU_DTYPE_F32, SHU_DIMS (n, fields[i].k), error);
+
+    if (!t)
+      return FALSE;
+    n = t->dims[0];
+    data[i] = t->data;
+  }
+  if (n > G_MAXINT / 16) {
+    g_set_error_literal (
+        error, SHU_ERROR, SHU_ERROR_LIMIT, "there are too many Gaussians");
+    return FALSE;
+  }
+  *ret = (ShuGaussians){.n = n,
+      .pos = data[0],
+      .scale = data[1],
+      .quat = data[2],
+      .opacity = data[3],
+      .rgb = data[4]};
+  return TRUE;
+}

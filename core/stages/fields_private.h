@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Between pictures, meshes and the tensors of a bundle. */
+#pragma once
+#include "base/image.h"
+#include "geometry/mesh.h"
+#include "tensor/bundle.h"
+
+/* Puts a picture as u8 [H,W,C]. */
+void shu_bundle_put_image (
+    ShuBundle *b, const char *name, const ShuImage *image);
+/* @n pictures of one size and kind as u8 [n,H,W,C]. */
+void shu_bundle_put_images (
+    ShuBundle *b, const char *name, int n, ShuImage *const *images);
+
+/* A square RGB (or RGBA) picture out of u8 [S,S,C]; a copy, (transfer full) */
+ShuImage *shu_bundle_take_image (
+    const ShuBundle *b, const char *name, int n_channels, GError **error);
+/* Picture @i of u8 [n,S,S,3] */
+ShuImage *shu_bundle_take_nth_image (
+    const ShuBundle *b, const char *name, int i, GError **error);
+
+/* "vertices", "faces", "attributes", "uv": those that the mesh has. */
+void shu_bundle_put_mesh (ShuBundle *b, const ShuMesh *mesh);
+/* Checked copy; @with_uv: "uv" must be there.  (transfer full) */
+ShuMesh *shu_bundle_take_mesh (
+    const ShuBundle *b, gboolean with_uv, GError **error);
+
+/* The Gaussians' fields, borrowed from the bundle; FALSE where they are not
+ * all there in matching sizes. */
+gboolean shu_bundle_gaussians (
+    const ShuBundle *b, ShuGaussians *ret, GError **error);
+
+/* The raw surface of a bundle "asset" (FlexiCubes); (transfer full) */
+ShuMesh *shu_asset_extract (const ShuBundle *asset, GError **error);
+
+gboolean shu_bundle_check_schema (
+    const ShuBundle *b, const char *const *schemas, GError **error);
+
+/* what later stages need of the earlier ones' bundles */
+extern const char *const shu_carried_fields[];

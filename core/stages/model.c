@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: MIT */
+/* Models are kept in a registry by folder and device; each holds its networks
+ * behind one lock, so that two elements that need the same one load it once. */
+#include "stages/model_private.h"
+#include "base/error.h"
+#include "models/clip.h"
+#include "models/dinov2.h"
+#include "models/gs_decoder.h"
+#include "models/joint.h"
+#include "models/mesh_decoder.h"
+#include "models/slat_flow.h"
+#include "models/ss_decoder.h"
+#include "models/u2net.h"
+#include "models/vae.h"
+#include "stages/model_folder_private.h"
+#include "weights/formula.h"
+#include <math.h>
+#include <string.h>
+
+typedef gpointer (*LoadFunc) (ShuConfig *, ShuWeights *, GError **);
+
+/* Stage 2's folders are named by its pipeline.json, under @key. */
+static const struct {
+  const char *path;
+  const char *key;
+  LoadFunc load;
+  GDestroyNotify free;
+} nets[SHU_N_NETS] = {
+    [SHU_NET_JOINT] = {"OneStage/SyncHuman_2D3DCrossSpaceDiffusion", NULL,
+        (LoadFunc) shu_joint_new, (GDestroyNotify) shu_joint_free},
+    [SHU_NET_VAE] = {"OneStage/vae", NULL, (LoadFunc) shu_vae_new,
+        (GDestroyNotify) shu_vae_free},
+    [SHU_NET_CLIP] = {"OneStage/image_encoder", NULL, (LoadFunc) shu_clip_new,
+        (GDestroyNotify) shu_clip_free},
+    [SHU_NET_DINO] = {"OneStage/dinov2", NULL, (LoadFunc) shu_dinov2_new,
+        (GDestroyNotify) shu_dinov2_free},
+    [SHU_NET_SS_DECODER] = {"OneStage/sparse_structure_decoder", NULL,
+        (LoadFunc) shu_ss_decoder_new, (GDestroyNotify) shu_ss_decoder_free},
+    [SHU_NET_MATTING] = {"OneStage/matting", NULL, (LoadFunc) shu_u2net_new,
+        (GDestroyNotify) shu_u2net_free},
+    [SHU_NET_SLAT_FLOW] = {"SecondStage", "slat_flow_model",
+        (LoadFunc) shu_slat_flow_new, (GDestroyNotify) shu_slat_flow_free},
+    [SHU_NET_MESH_DECODER] = {"SecondStage", "slat_decoder_mesh",
+        (LoadFunc) shu_mesh_decoder_new,
+        (GDestroyNotify) shu_mesh_decoder_free},
+    [SHU_NET_GS_DECODER] = {"SecondStage", "slat_decoder_gs",
+        (LoadFunc) shu_gs_decoder_new, (GDestroyNotify) shu_gs_decoder_free},
+};
+
+struct _ShuModel {
+  gint refs; /* under the registry's lock */
+  char *key; /* in the registry */
+  char *folder;
+  char *device;
+  gboolean synthetic, tiny;
+  guint64 seed;
+  ShuModelDefaults defaults;
+  char *stage2_paths[SHU_N_NETS];
+  GMutex lock;
+  gpointer loaded[SHU_N_NETS];
+  ShuTensor *prompts;
+};
+
+static GMutex registry_lock;
+static GHashTable *registry; /* key -> ShuModel, not owned */
+
+/* ---- files ---- */
+
+char *
+shu_model_path (const ShuModel *m, const char *path)
+{
+  return g_build_filename (m->folder, path, NULL);
+}
+
+gboolean
+shu_model_is_synthetic (const ShuModel *m)
+{
+  return m->synthetic;
+}
+
+ShuConfig *
+shu_model_config (const ShuModel *m, const char *path, GError **error)
+{
+  g_autofree char *file = NULL;
+
+  if (m->synthetic) {
+    const char *text = shu_synthetic_config (m->tiny, path);
+
+    g_assert (text);
+    return shu_config_parse (text, -1, path, error);
+  }
+  file = shu_model_path (m, path);
+  return shu_config_open (file, error);
+}
+
+/* What a formula would otherwise say is there: tensors of older checkpoints,
+ * and of encodings that no configuration here asks for. */
+static gboolean
+synthetic_exists (const char *name, gpointer data)
+{
+  return !g_str_has_suffix (name, "pos_emb") &&
+         !g_str_has_suffix (name, "offset_perturbation") &&
+         !strstr (name, "_color_face") && !strstr (name, ".query.") &&
+         !strstr (name, ".proj_attn.");
+}
+
+ShuWeights *
+shu_model_weights (const ShuModel *m, const char *path, int set, GError **error)
+{
+  g_autofree char *file = NULL;
+
+  if (m->synthetic)
+    return shu_weights_new_synthetic (m->seed + set, synthetic_exists);
+  file = shu_model_path (m, path);
+  return shu_weights_open (file, error);
+}
+
+/* ---- opening ---- */
+
+static void
+read_stage1 (ShuModel *m, GError **error)
+{
+  g_autoptr (ShuConfig) pipeline =
+      shu_model_config (m, "OneStage/pipeline_config.json", error);
+  g_autoptr (ShuConfig) joint = NULL, vae = NULL, decoder = NULL;
+  ShuModelDefaults *d = &m->defaults;
+  int widths[16], n_levels, n_up, resolution, latent;
+
+  if (!pipeline)
+    return;
+  joint = shu_model_config (
+      m, "OneStage/SyncHuman_2D3DCrossSpaceDiffusion/config.json", error);
+  if (!joint)
+    return;
+  vae = shu_model_config (m, "OneStage/vae/config.json", error);
+  if (!vae)
+    return;
+  decoder = shu_model_config (
+      m, "OneStage/sparse_structure_decoder/config.json", error);
+  if (!decoder)
+    return;
+  latent = shu_config_int (joint, "sample_size", 12, 512, -1);
+  n_levels = shu_config_ints (vae, "block_out_channels", 1, 65536, 8, widths);
+  d->view_size = shu_config_int (
+      pipeline, "view_size", 24, 4096, latent << MAX (n_levels - 1, 0));
+  if (d->view_size != latent << MAX (n_levels - 1, 0))
+    shu_config_fail (pipeline,
+        "\"view_size\" is %d; the latent side %d and the VAE's %d levels "
+        "make %d",
+        d->view_size, latent, n_levels, latent << MAX (n_levels - 1, 0));
+  d->condition_size =
+      shu_config_int (pipeline, "condition_size", 14, 4096, 518);
+  d->steps = shu_config_int (pipeline, "steps", 1, 1000, 50);
+  d->guidance = shu_config_float (pipeline, "guidance", 0, 20, 3);
+  d->rescale_t = shu_config_float (pipeline, "rescale_t", 1, 100, 3);
+  resolution = shu_config_int (joint, "resolution", 2, 64, -1);
+  n_up = shu_config_ints (
+      shu_config_at (decoder, "args"), "channels", 1, 65536, 8, widths);
+  d->voxel_res = resolution << MAX (n_up - 1, 0);
+  if (!shu_config_finish (pipeline, error) ||
+      !shu_config_finish (joint, error) || !shu_config_finish (vae, error))
+    return;
+  shu_config_finish (decoder, error);
+}
+
+static void
+read_taps (ShuConfig *pipeline, ShuModelDefaults *d)
+{
+  static const int official[] = {4, 11, 17, 23};
+  int max = G_N_ELEMENTS (d->dino_taps);
+
+  d->n_dino_taps = shu_config_ints (
+      shu_config_at (pipeline, "args"), "dino_taps", 0, 255, max, d->dino_taps);
+  if (d->n_dino_taps == 0) {
+    d->n_dino_taps = G_N_ELEMENTS (official);
+    memcpy (d->dino_taps, official, sizeof official);
+  }
+}
+
+static void
+read_stage2 (ShuModel *m, GError **error)
+{
+  g_autoptr (ShuConfig) pipeline =
+      shu_model_config (m, "SecondStage/pipeline.json", error);
+  ShuModelDefaults *d = &m->defaults;
+  ShuConfig *models, *sampler;
+  int n;
+
+  if (!pipeline)
+    return;
+  models = shu_config_at (pipeline, "args/models");
+  for (int i = 0; i < SHU_N_NETS; i++) {
+    const char *name;
+
+    if (!nets[i].key)
+      continue;
+    name = shu_config_string (models, nets[i].key, NULL);
+    if (strstr (name, "..") || g_path_is_absolute (name))
+      shu_config_fail (models, "\"%s\": must be a folder inside", nets[i].key);
+    m->stage2_paths[i] = g_build_filename (nets[i].path, name, NULL);
+  }
+  sampler = shu_config_at (pipeline, "args/slat_sampler/params");
+  d->slat_steps = shu_config_int (sampler, "steps", 1, 1000, 25);
+  d->cfg_strength = shu_config_float (sampler, "cfg_strength", 0, 20, 5);
+  d->cfg_interval[0] = 0.5;
+  d->cfg_interval[1] = 1;
+  n = shu_config_floats (sampler, "cfg_interval", 2, d->cfg_interval);
+  if (n == 1)
+    shu_config_fail (sampler, "\"cfg_interval\": expected two numbers");
+  d->slat_rescale_t = shu_config_float (sampler, "rescale_t", 1, 100, 3);
+  read_taps (pipeline, d);
+  d->up_size = 14 * d->voxel_res;
+  d->mesh_res = 4 * d->voxel_res;
+  shu_config_finish (pipeline, error);
+}
+
+static void
+model_free (ShuModel *m)
+{
+  for (int i = 0; i < SHU_N_NETS; i++) {
+    if (m->loaded[i])
+      nets[i].free (m->loaded[i]);
+    g_free (m->stage2_paths[i]);
+  }
+  g_clear_pointer (&m->prompts, shu_tensor_unref);
+  g_mutex_clear (&m->lock);
+  g_free (m->key);
+  g_free (m->folder);
+  g_free (m->device);
+  g_free (m);
+}
+
+/* "synthetic:SEED" and "synthetic-tiny:SEED"; FALSE: a folder. */
+static gboolean
+parse_synthetic (const char *text, gboolean *ret_tiny, guint64 *ret_seed,
+    gboolean *ret_valid)
+{
+  const char *digits = NULL;
+
+  *ret_tiny = text && g_str_has_prefix (text, "synthetic-tiny:");
+  if (*ret_tiny)
+    digits = text + strlen ("synthetic-tiny:");
+  else if (text && g_str_has_prefix (text, "synthetic:"))
+    digits = text + strlen ("synthetic:");
+  if (!digits)
+    return FALSE;
+  *ret_valid =
+      g_ascii_string_to_unsigned (digits, 10, 0, G_MAXINT32, ret_seed, NULL);
+  return TRUE;
+}
+
+static ShuModel *
+model_open (const char *folder, const char *device, GError **error)
+{
+  ShuModel *m = g_new0 (ShuModel, 1);
+  const char *env = g_getenv ("SHU_MODEL");
+  g_autoptr (GError) cause = NULL;
+  gboolean valid = TRUE;
+
+  m->refs = 1;
+  g_mutex_init (&m->lock);
+  m->device = g_strdup (device);
+  if (!folder || !*folder)
+    folder = env && *env ? env : NULL;
+  m->synthetic = parse_synthetic (folder, &m->tiny, &m->seed, &valid);
+  if (!valid)
+    g_set_error (&cause, SHU_ERROR, SHU_ERROR_INVALID,
+        "%s: expected a whole number behind the colon", folder);
+  else if (m->synthetic)
+    m->folder = g_strdup (folder);
+  else
+    m->folder = shu_find_model_folder (folder, &cause);
+  if (!cause)
+    read_stage1 (m, &cause);
+  if (!cause)
+    read_stage2 (m, &cause);
+  if (!cause)
+    return m;
+  g_propagate_error (error, g_steal_pointer (&cause));
+  model_free (m);
+  return NULL;
+}
+
+/* The device's name as contexts have it; the official sizes take hours on a
+ * CPU, so that must be meant. */
+static char *
+resolve_device (const char *device, GError **error)
+{
+  const char *env = g_getenv ("SHU_DEVICE");
+  g_autoptr (ShuCtx) c = NULL;
+
+  if (!device || !*device)
+    device = env && *env ? env : "auto";
+  c = shu_ctx_new (device, error);
+  return c ? g_strdup (shu_ctx_device (c)) : NULL;
+}
+
+static gboolean
+is_explicit_cpu (const char *device)
+{
+  const char *env = g_getenv ("SHU_DEVICE");
+
+  if (device && *device)
+    return strcmp (device, "cpu") == 0;
+  return env && strcmp (env, "cpu") == 0;
+}
+
+ShuModel *
+shu_model_get (const char *folder, const char *device, GError **error)
+{
+  g_autofree char *resolved = resolve_device (device, error);
+  g_autofree char *key = NULL;
+  ShuModel *m;
+
+  if (!resolved)
+    return NULL;
+  m = model_open (folder, resolved, error);
+  if (!m)
+    return NULL;
+  if (strcmp (resolved, "cpu") == 0 && m->defaults.view_size > 384 &&
+      !is_explicit_cpu (device)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+        "%s makes views of %d pixels, which takes hours without a GPU; set "
+        "device=cpu if you mean it, or use a smaller model folder",
+        m->folder, m->defaults.view_size);
+    model_free (m);
+    return NULL;
+  }
+  key = g_strconcat (resolved, "\n", m->folder, NULL);
+  g_mutex_lock (&registry_lock);
+  if (!registry)
+    registry = g_hash_table_new (g_str_hash, g_str_equal);
+  if (g_hash_table_contains (registry, key)) {
+    model_free (m);
+    m = g_hash_table_lookup (registry, key);
+    m->refs++;
+  } else {
+    m->key = g_steal_pointer (&key);
+    g_hash_table_insert (registry, m->key, m);
+  }
+  g_mutex_unlock (&registry_lock);
+  return m;
+}
+
+ShuModel *
+shu_model_ref (ShuModel *m)
+{
+  g_mutex_lock (&registry_lock);
+  m->refs++;
+  g_mutex_unlock (&registry_lock);
+  return m;
+}
+
+void
+shu_model_unref (ShuModel *m)
+{
+  gboolean last;
+
+  if (!m)
+    return;
+  g_mutex_lock (&registry_lock);
+  last = --m->refs == 0;
+  if (last)
+    g_hash_table_remove (registry, m->key);
+  g_mutex_unlock (&registry_lock);
+  if (last)
+    model_free (m);
+}
+
+const char *
+shu_model_folder (const ShuModel *m)
+{
+  return m->folder;
+}
+
+const char *
+shu_model_device (const ShuModel *m)
+{
+  return m->device;
+}
+
+const ShuModelDefaults *
+shu_model_defaults (const ShuModel *m)
+{
+  return &m->defaults;
+}
+
+ShuCtx *
+shu_model_context (
+    const ShuModel *m, const ShuProgress *progress, GError **error)
+{
+  ShuCtx *c = shu_ctx_new (m->device, error);
+
+  if (c && progress && progress->cancellable)
+    shu_ctx_set_cancellable (c, progress->cancellable);
+  return c;
+}
+
+/* ---- networks ---- */
+
+static gpointer
+load_net (const ShuModel *m, ShuNet net, GError **error)
+{
+  const char *path = nets[net].key ? m->stage2_paths[net] : nets[net].path;
+  g_autofree char *file = g_build_filename (path, "config.json", NULL);
+  g_autoptr (ShuConfig) config = shu_model_config (m, file, error);
+  g_autoptr (ShuWeights) w = NULL;
+
+  if (!config)
+    return NULL;
+  w = shu_model_weights (m, path, net, error);
+  return w ? nets[net].load (config, w, error) : NULL;
+}
+
+gconstpointer
+shu_model_net (ShuModel *m, ShuNet net, GError **error)
+{
+  gpointer result;
+
+  g_mutex_lock (&m->lock);
+  if (!m->loaded[net])
+    m->loaded[net] = load_net (m, net, error);
+  result = m->loaded[net];
+  g_mutex_unlock (&m->lock);
+  return result;
+}
+
+/* Rows of the official files, which hold seven views. */
+static const int official_rows[] = {0, 2, 3, 4, 6};
+
+/* One file's worth, [V,S,X], into @ret [V,S,X]; @t is [V,S,X] or [7,S,X]. */
+static void
+pick_rows (const ShuTensor *t, int V, float *ret)
+{
+  gsize size = t->n / t->dims[0];
+
+  for (int v = 0; v < V; v++)
+    memcpy (ret + v * size,
+        (const float *) t->data +
+            (t->dims[0] == V ? v : official_rows[v]) * size,
+        size * sizeof (float));
+}
+
+static ShuTensor *
+load_prompts (const ShuModel *m, GError **error)
+{
+  enum { V = 5 };
+
+  const char *path = "OneStage/prompt_embeds";
+  g_autoptr (ShuWeights) w = shu_model_weights (m, path, SHU_N_NETS, error);
+  gint64 dims[SHU_MAX_DIMS] = {V, 4, 32};
+  ShuTensor *normal, *color, *result;
+
+  if (!w)
+    return NULL;
+  if (m->synthetic && !m->tiny) {
+    dims[1] = 77;
+    dims[2] = 1024;
+  }
+  if (!m->synthetic)
+    for (int i = 0; i < 3; i++)
+      dims[i] = -1;
+  normal = shu_weights_get (w, "normal_embeds", 3, dims);
+  color = shu_weights_get (w, "clr_embeds", 3, normal->dims);
+  if (!shu_weights_finish (w, error))
+    return NULL;
+  if (normal->dims[0] != V && normal->dims[0] != 7) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "%s: %s: embeddings of %" G_GINT64_FORMAT " views, expected %d or 7",
+        m->folder, path, normal->dims[0], V);
+    return NULL;
+  }
+  result = shu_tensor_new (
+      SHU_DTYPE_F32, SHU_DIMS (2 * V, normal->dims[1], normal->dims[2]));
+  pick_rows (normal, V, result->data);
+  pick_rows (color, V, (float *) result->data + result->n / 2);
+  return result;
+}
+
+ShuTensor *
+shu_model_prompts (ShuModel *m, GError **error)
+{
+  ShuTensor *result;
+
+  g_mutex_lock (&m->lock);
+  if (!m->prompts)
+    m->prompts = load_prompts (m, error);
+  result = m->prompts;
+  g_mutex_unlock (&m->lock);
+  return result;
+}

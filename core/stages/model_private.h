@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* What the stages need of a model folder. */
+#pragma once
+#include "base/progress.h"
+#include "stages/model.h"
+#include "weights/config.h"
+#include "weights/weights.h"
+
+/**
+ * shu_model_config:
+ * @path: of a JSON file inside the folder, e.g. "OneStage/vae/config.json"
+ *
+ * Returns: (transfer full)
+ */
+ShuConfig *shu_model_config (
+    const ShuModel *m, const char *path, GError **error);
+
+/**
+ * shu_model_weights:
+ * @path: folder or file inside the model folder
+ * @set: which of the formula's sets stands for it where the model is synthetic
+ *
+ * Returns: (transfer full)
+ */
+ShuWeights *shu_model_weights (
+    const ShuModel *m, const char *path, int set, GError **error);
+
+/* Absolute path of something in the folder; (transfer full) */
+char *shu_model_path (const ShuModel *m, const char *path);
+
+/* Made from a formula: no person comes of it, so a body is put in its place. */
+gboolean shu_model_is_synthetic (const ShuModel *m);
+
+/* A context for the model's device that stops on @progress's cancellable;
+ * (transfer full) */
+ShuCtx *shu_model_context (
+    const ShuModel *m, const ShuProgress *progress, GError **error);
+
+/* ---- synthetic.c ---- */
+
+/* The JSON text that stands for @path in a synthetic folder, or NULL. */
+const char *shu_synthetic_config (gboolean tiny, const char *path);
+
+/* ---- networks ---- */
+
+/* The order is that of the formula's sets. */
+typedef enum {
+  SHU_NET_JOINT,
+  SHU_NET_VAE,
+  SHU_NET_CLIP,
+  SHU_NET_DINO,
+  SHU_NET_SS_DECODER,
+  SHU_NET_SLAT_FLOW,
+  SHU_NET_MESH_DECODER,
+  SHU_NET_GS_DECODER,
+  SHU_NET_MATTING,
+  SHU_N_NETS,
+} ShuNet;
+
+/**
+ * shu_model_net:
+ * The network, loaded when it is first asked for; later calls share it.
+ *
+ * Returns: (transfer none): as long as @m lives; NULL with an error
+ */
+gconstpointer shu_model_net (ShuModel *m, ShuNet net, GError **error);
+
+/**
+ * shu_model_prompts:
+ * The fixed prompt embeddings of the views: [2V,S,X], normal first.
+ *
+ * Returns: (transfer none)
+ */
+ShuTensor *shu_model_prompts (ShuModel *m, GError **error);

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/* Stage 1: five colour and five normal views together with sparse voxels, by
+ * rectified flow with guidance (SyncHuman, arXiv 2510.07723, section 3.2).
+ *
+ *   body, face -> CLIP -> class labels        [2V,P]
+ *              -> VAE  -> image latents       [2V,L,L,4]
+ *   condition  -> DINOv2 tokens, normalised   [1,T,K]
+ *   noise -> steps of the joint denoiser -> VAE decoder -> views
+ *                                        -> structure decoder -> voxels
+ *
+ * Rows are normal views, then colour views.  In the reference the latents are
+ * float16 between steps; here they stay float32. */
+#include "stages/stages.h"
+#include "base/error.h"
+#include "formats/postprocess.h"
+#include "formats/resample.h"
+#include "models/clip.h"
+#include "models/dinov2.h"
+#include "models/joint.h"
+#include "models/ss_decoder.h"
+#include "models/vae.h"
+#include "sampling/flow_euler.h"
+#include "sampling/noise.h"
+#include "stages/body_private.h"
+#include "stages/fields_private.h"
+#include "stages/model_private.h"
+#include "stages/vision_private.h"
+#include <string.h>
+
+enum { V = 5, FACE = 4, ROWS = 2 * V };
+
+/* What the functions below share.  Tensors are owned. */
+typedef struct {
+  ShuModel *model;
+  const ShuBundle *subject;
+  ShuStage1Params p;
+  ShuCtx *c;
+  const ShuProgress *progress;
+  int step, total;
+  const ShuJoint *joint;
+  const ShuVae *vae;
+  int L, K;         /* side and channels of the latents */
+  int R, K3;        /* side and channels of the structure latent */
+  float *latents;   /* [ROWS,L,L,K] */
+  float *structure; /* [R,R,R,K3] */
+  int projection;   /* width of the CLIP embeddings */
+} Job;
+
+static gboolean
+advance (Job *job, GError **error)
+{
+  return shu_progress (job->progress, "stage1", ++job->step, job->total, error);
+}
+
+static void
+fill_params (Job *job, const ShuStage1Params *params)
+{
+  const ShuModelDefaults *d = shu_model_defaults (job->model);
+
+  job->p = *params;
+  if (job->p.seed < 0)
+    job->p.seed = shu_bundle_int (job->subject, "seed", 43);
+  if (job->p.steps < 0)
+    job->p.steps = d->steps;
+  if (job->p.guidance < 0)
+    job->p.guidance = d->guidance;
+}
+
+/* ---- what the denoiser is conditioned on ---- */
+
+/* @values [2,...] of body and face as rows of all views: [2V,...]; scoped */
+static ShuTensor *
+spread (ShuCtx *c, ShuTensor *values)
+{
+  ShuTensor *body = shu_slice (c, values, 0, 0, 1);
+  ShuTensor *face = shu_slice (c, values, 0, 1, 1);
+
+  return shu_tile (c, shu_concat2 (c, 0, shu_repeat (c, body, V - 1), face), 2);
+}
+
+/* CLIP embeddings beside the embedding of noise level 0, which is cosines
+ * (ones), then sines (zeros): [2V,2P] */
+static ShuTensor *
+class_labels (
+    Job *job, const ShuImage *body, const ShuImage *face, GError **error)
+{
+  ShuCtx *c = job->c;
+  const ShuClip *clip = shu_model_net (job->model, SHU_NET_CLIP, error);
+  g_autoptr (ShuConfig) config = NULL;
+  const ShuImage *images[] = {body, face};
+  ShuTensor *rows[2], *level;
+  double mean[3], std[3];
+  float m[3], s[3];
+  int P, side;
+
+  if (!clip)
+    return NULL;
+  config = shu_model_config (
+      job->model, "OneStage/feature_extractor/preprocessor_config.json", error);
+  if (!config)
+    return NULL;
+  if (shu_config_floats (config, "image_mean", 3, mean) != 3 ||
+      shu_config_floats (config, "image_std", 3, std) != 3)
+    shu_config_fail (config, "\"image_mean\", \"image_std\": 3 numbers");
+  if (!shu_config_finish (config, error))
+    return NULL;
+  for (int k = 0; k < 3; k++) {
+    m[k] = mean[k];
+    s[k] = std[k];
+  }
+  side = shu_clip_image_size (clip);
+  P = shu_clip_projection_dim (clip);
+  for (int i = 0; i < 2; i++) {
+    g_autoptr (ShuImage) small =
+        shu_image_resize (images[i], side, side, SHU_FILTER_BICUBIC);
+
+    rows[i] = shu_clip_embed (c, clip, shu_vision_input (c, small, side, m, s));
+  }
+  level = shu_concat2 (c, 1, shu_fill (c, SHU_DIMS (2, P / 2), 1),
+      shu_fill (c, SHU_DIMS (2, P - P / 2), 0));
+  job->projection = P;
+  return spread (c, shu_concat2 (c, 1, shu_concat (c, 0, 2, rows), level));
+}
+
+/* The pictures' latents: [2V,L,L,K] */
+static ShuTensor *
+image_latents (Job *job, const ShuImage *body, const ShuImage *face)
+{
+  static const float half[] = {0.5f, 0.5f, 0.5f};
+  ShuCtx *c = job->c;
+  ShuTensor *rows[] = {
+      shu_vae_encode_mode (
+          c, job->vae, shu_vision_input (c, body, body->width, half, half)),
+      shu_vae_encode_mode (
+          c, job->vae, shu_vision_input (c, face, face->width, half, half)),
+  };
+
+  return spread (c, shu_affine (c, shu_concat (c, 0, 2, rows),
+                        shu_vae_scaling_factor (job->vae), 0));
+}
+
+static ShuTensor *
+context_tokens (Job *job, const ShuImage *condition, GError **error)
+{
+  const ShuDinov2 *dino = shu_model_net (job->model, SHU_NET_DINO, error);
+  ShuCtx *c = job->c;
+
+  if (!dino)
+    return NULL;
+  return shu_dinov2_condition (c, dino,
+      shu_vision_input (
+          c, condition, condition->width, shu_imagenet_mean, shu_imagenet_std));
+}
+
+static ShuJointPrepared *
+prepare (Job *job, GError **error)
+{
+  ShuCtx *c = job->c;
+  SHU_SCOPE (c);
+  g_autoptr (ShuImage) body = NULL, face = NULL, condition = NULL;
+  g_autoptr (ShuJointPrepared) prepared = NULL;
+  ShuTensor *text = shu_model_prompts (job->model, error);
+  ShuJointCondition in = {.text = text, .guided = job->p.guidance != 1};
+
+  if (!text ||
+      !(body = shu_bundle_take_image (job->subject, "body", 3, error)) ||
+      !(face = shu_bundle_take_image (job->subject, "face", 3, error)) ||
+      !(condition =
+              shu_bundle_take_image (job->subject, "condition", 3, error)))
+    return NULL;
+  if (body->width != shu_model_defaults (job->model)->view_size ||
+      body->height != body->width || face->width != body->width ||
+      face->height != body->width || condition->width != condition->height) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "bundle \"subject\": pictures of %d x %d, the model needs %d; "
+        "preprocess with the same model folder",
+        body->width, body->height, shu_model_defaults (job->model)->view_size);
+    return NULL;
+  }
+  in.labels = class_labels (job, body, face, error);
+  if (!in.labels)
+    return NULL;
+  in.images = image_latents (job, body, face);
+  in.context = context_tokens (job, condition, error);
+  if (!in.context)
+    return NULL;
+  prepared = shu_joint_prepare (c, job->joint, &in);
+  if (!shu_ctx_finish (c, error))
+    return NULL;
+  return g_steal_pointer (&prepared);
+}
+
+/* ---- sampling ---- */
+
+/* [rows,C,n] -> [rows,n,C] */
+static void
+channels_last (const float *from, int rows, int C, gsize n, float *ret_to)
+{
+  for (int r = 0; r < rows; r++)
+    for (int k = 0; k < C; k++)
+      for (gsize i = 0; i < n; i++)
+        ret_to[(r * n + i) * C + k] = from[(r * (gsize) C + k) * n + i];
+}
+
+static void
+draw_noise (Job *job)
+{
+  gsize area = (gsize) job->L * job->L;
+  gsize volume = (gsize) job->R * job->R * job->R;
+  gsize n2 = ROWS * area * job->K, n3 = volume * job->K3;
+  g_autofree float *latents = g_new (float, n2);
+  g_autofree float *structure = g_new (float, n3);
+
+  shu_noise_stage1 (job->p.seed, NULL, (gsize) ROWS * job->projection, latents,
+      n2, structure, n3);
+  job->latents = g_new (float, n2);
+  job->structure = g_new (float, n3);
+  channels_last (latents, ROWS, job->K, area, job->latents);
+  channels_last (structure, 1, job->K3, volume, job->structure);
+}
+
+/* Rows [domain][guided: 2][view] of @v, guided: combined in place to
+ * [domain][view]. */
+static void
+combine (Job *job, float *v2, float *v3, gsize n2, gsize n3)
+{
+  gsize half = n2 / 2;
+
+  for (int d = 0; d < 2; d++) {
+    const float *uncond = v2 + 2 * d * half;
+
+    shu_guide_scale (uncond + half, uncond, job->p.guidance, v2 + d * half,
+        half, SHU_FLOW_F32);
+  }
+  shu_guide_scale (v3 + n3, v3, job->p.guidance, v3, n3, SHU_FLOW_F32);
+}
+
+static gboolean
+sample_step (Job *job, const ShuJointPrepared *prepared, double t,
+    double t_next, GError **error)
+{
+  ShuCtx *c = job->c;
+  gsize n2 = (gsize) ROWS * job->L * job->L * job->K;
+  gsize n3 = (gsize) job->R * job->R * job->R * job->K3;
+  int G = job->p.guidance != 1 ? 2 : 1;
+  g_autofree float *v2 = g_new (float, G *n2), *v3 = g_new (float, G *n3);
+
+  {
+    SHU_SCOPE (c);
+    ShuTensor *latents = shu_from_host (c, SHU_DTYPE_F32,
+        SHU_DIMS (ROWS, job->L, job->L, job->K), job->latents);
+    ShuTensor *structure = shu_from_host (c, SHU_DTYPE_F32,
+        SHU_DIMS (1, job->R, job->R, job->R, job->K3), job->structure);
+    ShuJointVelocity v = shu_joint_step (c, job->joint, prepared, latents,
+        structure, shu_flow_timestep (t), shu_flow_timestep_f16 (t));
+
+    shu_to_host (c, v.views, v2);
+    shu_to_host (c, v.structure, v3);
+  }
+  if (!shu_ctx_finish (c, error))
+    return FALSE;
+  if (G == 2)
+    combine (job, v2, v3, n2, n3);
+  shu_flow_step (job->latents, v2, t, t_next, n2, SHU_FLOW_F32);
+  shu_flow_step (job->structure, v3, t, t_next, n3, SHU_FLOW_F32);
+  return advance (job, error);
+}
+
+/* ---- results ---- */
+
+/* Decoded view of row @row, 0..1: (transfer full) [S,S,3] */
+static float *
+decode_row (Job *job, int row, int S, GError **error)
+{
+  ShuCtx *c = job->c;
+  gsize n = (gsize) job->L * job->L * job->K;
+  g_autofree float *v = g_new (float, (gsize) 3 * S * S);
+
+  {
+    SHU_SCOPE (c);
+    ShuTensor *z = shu_from_host (c, SHU_DTYPE_F32,
+        SHU_DIMS (1, job->L, job->L, job->K), job->latents + row * n);
+
+    z = shu_affine (c, z, 1 / shu_vae_scaling_factor (job->vae), 0);
+    shu_to_host (c, shu_vae_decode (c, job->vae, z), v);
+  }
+  if (!shu_ctx_finish (c, error) || !advance (job, error))
+    return NULL;
+  shu_view_denormalize (v, (gsize) 3 * S * S);
+  return g_steal_pointer (&v);
+}
+
+static void
+free_images (ShuImage **images)
+{
+  for (int v = 0; v < V; v++)
+    shu_image_free (images[v]);
+}
+
+/* Normal views; the front one gets the face's, which are sharper. */
+static gboolean
+decode_normals (Job *job, int S, ShuBundle *views, GError **error)
+{
+  ShuImage *images[V] = {NULL};
+  g_autofree float *front = NULL;
+
+  for (int v = 0; v < V; v++) {
+    g_autofree float *values = decode_row (job, v, S, error);
+
+    if (!values) {
+      free_images (images);
+      return FALSE;
+    }
+    if (v == FACE) {
+      shu_view_paste_face (front, values, S);
+      images[0] = shu_view_to_image (front, S, S, FALSE);
+    }
+    if (v == 0)
+      front = g_steal_pointer (&values);
+    else
+      images[v] = shu_view_to_image (values, S, S, FALSE);
+  }
+  shu_bundle_put_images (views, "normal", V, images);
+  free_images (images);
+  return TRUE;
+}
+
+/* Colour views; the front one is the photo. */
+static gboolean
+decode_colors (Job *job, int S, ShuBundle *views, GError **error)
+{
+  ShuImage *images[V] = {NULL};
+
+  images[0] = shu_bundle_take_image (job->subject, "front", 3, error);
+  for (int v = 1; images[0] && v < V; v++) {
+    g_autofree float *values = decode_row (job, V + v, S, error);
+
+    if (!values) {
+      free_images (images);
+      return FALSE;
+    }
+    images[v] = shu_view_to_image (values, S, S, FALSE);
+  }
+  if (!images[0] || images[0]->width != S || images[0]->height != S) {
+    if (images[0])
+      g_set_error_literal (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "bundle \"subject\": \"front\" and \"body\" differ in size");
+    free_images (images);
+    return FALSE;
+  }
+  shu_bundle_put_images (views, "color", V, images);
+  free_images (images);
+  return TRUE;
+}
+
+/* Rows (0,x,y,z) of the voxels: (transfer full) */
+static GArray *
+decode_voxels (Job *job, GError **error)
+{
+  ShuCtx *c = job->c;
+  const ShuSsDecoder *decoder =
+      shu_model_net (job->model, SHU_NET_SS_DECODER, error);
+  int R = shu_model_defaults (job->model)->voxel_res;
+  gsize n = (gsize) R * R * R;
+  g_autofree float *logits = g_new (float, n);
+  g_autoptr (GArray) rows = NULL;
+
+  if (!decoder)
+    return NULL;
+  {
+    SHU_SCOPE (c);
+    ShuTensor *z = shu_from_host (c, SHU_DTYPE_F32,
+        SHU_DIMS (1, job->R, job->R, job->R, job->K3), job->structure);
+
+    shu_to_host (c, shu_ss_decoder (c, decoder, z), logits);
+  }
+  if (!shu_ctx_finish (c, error))
+    return NULL;
+  if (shu_model_is_synthetic (job->model))
+    return shu_body_voxels (R);
+  rows = shu_ss_occupied (logits, 1, R, R, R);
+  if (rows->len == 0) {
+    g_set_error_literal (error, SHU_ERROR, SHU_ERROR_NO_PERSON,
+        "no shape came out of this picture; use one that shows a whole person "
+        "from the front, or another seed");
+    return NULL;
+  }
+  return g_steal_pointer (&rows);
+}
+
+static gboolean
+run (Job *job, ShuBundle *views, GError **error)
+{
+  int S = shu_model_defaults (job->model)->view_size;
+  g_autoptr (ShuJointPrepared) prepared = prepare (job, error);
+  g_autofree double *t = g_new (double, job->p.steps + 1);
+  g_autoptr (GArray) voxels = NULL;
+  ShuTensor *coords;
+
+  if (!prepared || !advance (job, error))
+    return FALSE;
+  draw_noise (job);
+  shu_flow_times (job->p.steps, shu_model_defaults (job->model)->rescale_t, t);
+  for (int i = 0; i < job->p.steps; i++)
+    if (!sample_step (job, prepared, t[i], t[i + 1], error))
+      return FALSE;
+  voxels = decode_voxels (job, error);
+  if (!voxels || !decode_normals (job, S, views, error) ||
+      !decode_colors (job, S, views, error))
+    return FALSE;
+  coords = shu_tensor_new (SHU_DTYPE_I32, SHU_DIMS (voxels->len / 4, 4));
+  memcpy (coords->data, voxels->data, shu_tensor_bytes (coords));
+  shu_bundle_take (views, "coords", coords);
+  shu_bundle_set_int (views, "seed", job->p.seed);
+  shu_bundle_set_int (
+      views, "voxel-resolution", shu_model_defaults (job->model)->voxel_res);
+  return TRUE;
+}
+
+ShuBundle *
+shu_stage_stage1 (ShuModel *model, const ShuBundle *subject,
+    const ShuStage1Params *params, const ShuProgress *progress, GError **error)
+{
+  static const char *const schemas[] = {"subject", NULL};
+  static const char *const carried[] = {"condition", "cutout", NULL};
+  Job job = {.model = model, .subject = subject, .progress = progress};
+  g_autoptr (ShuCtx) c = NULL;
+  ShuBundle *views;
+
+  if (!shu_bundle_check_schema (subject, schemas, error))
+    return NULL;
+  fill_params (&job, params);
+  job.total = 1 + job.p.steps + ROWS - 1;
+  c = shu_model_context (model, progress, error);
+  if (!c || !shu_progress (progress, "stage1", 0, job.total, error))
+    return NULL;
+  job.c = c;
+  job.joint = shu_model_net (model, SHU_NET_JOINT, error);
+  if (!job.joint || !(job.vae = shu_model_net (model, SHU_NET_VAE, error)))
+    return NULL;
+  job.L = shu_joint_unet_sizes (job.joint)->side;
+  job.K = shu_joint_unet_sizes (job.joint)->Co;
+  job.R = shu_joint_ss_sizes (job.joint)->res;
+  job.K3 = shu_joint_ss_sizes (job.joint)->Ci;
+  views = shu_bundle_new ("views");
+  shu_bundle_carry (views, subject, carried);
+  if (!run (&job, views, error))
+    g_clear_pointer (&views, shu_bundle_unref);
+  g_free (job.latents);
+  g_free (job.structure);
+  return views;
+}

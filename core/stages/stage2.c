@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/* Stage 2: features of the views, structured latents by rectified flow, and
+ * the two decoders (SyncHuman, arXiv 2510.07723, section 3.3). */
+#include "stages/stages.h"
+#include "base/error.h"
+#include "formats/preprocess.h"
+#include "formats/resample.h"
+#include "models/dinov2.h"
+#include "models/gs_decoder.h"
+#include "models/mesh_decoder.h"
+#include "models/slat_flow.h"
+#include "sampling/flow_euler.h"
+#include "sampling/noise.h"
+#include "stages/body_private.h"
+#include "stages/fields_private.h"
+#include "stages/model_private.h"
+#include "stages/vision_private.h"
+#include <string.h>
+
+enum { LATENT_CHANNELS_MAX = 64, BODY_VIEWS = 4 };
+
+/* What the functions below share. */
+typedef struct {
+  ShuModel *model;
+  const ShuBundle *views;
+  ShuStage2Params p;
+  ShuCtx *c;
+  const ShuProgress *progress;
+  int step, total; /* of the whole stage, for progress */
+  ShuVoxels voxels;
+} Job;
+
+static gboolean
+advance (Job *job, GError **error)
+{
+  return shu_progress (job->progress, "stage2", ++job->step, job->total, error);
+}
+
+static void
+fill_params (Job *job, const ShuStage2Params *params)
+{
+  const ShuModelDefaults *d = shu_model_defaults (job->model);
+  ShuStage2Params *p = &job->p;
+
+  *p = *params;
+  if (p->seed < 0)
+    p->seed = shu_bundle_int (job->views, "seed", 43);
+  if (p->steps < 0)
+    p->steps = d->slat_steps;
+  if (p->cfg_strength < 0)
+    p->cfg_strength = d->cfg_strength;
+  if (p->cfg_start < 0)
+    p->cfg_start = d->cfg_interval[0];
+  if (p->cfg_end < 0)
+    p->cfg_end = d->cfg_interval[1];
+  if (p->up_size < 0)
+    p->up_size = d->up_size;
+}
+
+/* The condition image: stored, or made of the cut-out as Stage 1 does. */
+static ShuImage *
+condition_image (const Job *job, GError **error)
+{
+  const ShuModelDefaults *d = shu_model_defaults (job->model);
+  g_autoptr (ShuImage) cutout = NULL;
+
+  if (shu_bundle_get (job->views, "condition"))
+    return shu_bundle_take_image (job->views, "condition", 3, error);
+  cutout = shu_bundle_take_image (job->views, "cutout", 4, error);
+  return cutout ? shu_condition_image (cutout, d->condition_size, NULL, error)
+                : NULL;
+}
+
+/* ---- features of the views ---- */
+
+/* The pictures "color" or "normal" through DINOv2's taps: owned
+ * [4,R,R,taps * width]. */
+static ShuTensor *
+view_features (Job *job, const char *field, GError **error)
+{
+  const ShuModelDefaults *d = shu_model_defaults (job->model);
+  const ShuDinov2 *dino = shu_model_net (job->model, SHU_NET_DINO, error);
+  ShuCtx *c = job->c;
+  SHU_SCOPE (c);
+  ShuTensor *parts[BODY_VIEWS], *taps[G_N_ELEMENTS (d->dino_taps)], *all;
+  g_autoptr (ShuTensor) result = NULL;
+
+  if (!dino)
+    return NULL;
+  for (int v = 0; v < BODY_VIEWS; v++) {
+    g_autoptr (ShuImage) picture =
+        shu_bundle_take_nth_image (job->views, field, v, error);
+    g_autoptr (ShuImage) square = NULL;
+    ShuTensor *x;
+
+    if (!picture)
+      return NULL;
+    square = shu_image_resize (
+        picture, d->view_size, d->view_size, SHU_FILTER_BICUBIC);
+    x = shu_vision_input (c, square, job->p.up_size, shu_imagenet_mean,
+        shu_imagenet_std); /* [1,U,U,3] */
+    shu_dinov2_taps (c, dino, x, d->n_dino_taps, d->dino_taps, taps);
+    parts[v] = shu_concat (c, 3, d->n_dino_taps, taps); /* [1,R,R,K] */
+  }
+  all = shu_concat (c, 0, BODY_VIEWS, parts);
+  result = shu_own (c, all);
+  if (!shu_ctx_finish (c, error))
+    return NULL;
+  return g_steal_pointer (&result);
+}
+
+/* ---- structured latents ---- */
+
+/* DINOv2's tokens of the condition image before its last norm, normalised
+ * without parameters: owned [1,L,width]. */
+static ShuTensor *
+condition_tokens (Job *job, GError **error)
+{
+  const ShuDinov2 *dino = shu_model_net (job->model, SHU_NET_DINO, error);
+  g_autoptr (ShuImage) picture = NULL;
+  g_autoptr (ShuTensor) result = NULL;
+  ShuCtx *c = job->c;
+  SHU_SCOPE (c);
+  ShuTensor *x;
+
+  if (!dino)
+    return NULL;
+  picture = condition_image (job, error);
+  if (!picture)
+    return NULL;
+  x = shu_vision_input (
+      c, picture, picture->width, shu_imagenet_mean, shu_imagenet_std);
+  x = shu_dinov2_condition (c, dino, x);
+  result = shu_own (c, x);
+  if (!shu_ctx_finish (c, error))
+    return NULL;
+  return g_steal_pointer (&result);
+}
+
+/* One Euler step of @x [N,K] at @t[i]. */
+static gboolean
+sample_step (Job *job, const ShuSlatFlowRun *run, const double *t, int i,
+    float *x, int K, GError **error)
+{
+  gsize n = (gsize) job->voxels.n * K;
+  gboolean guided = job->p.cfg_strength > 0 &&
+                    shu_flow_is_guided (t[i], job->p.cfg_start, job->p.cfg_end);
+  g_autofree float *v = g_new (float, 2 * n);
+  ShuCtx *c = job->c;
+
+  {
+    SHU_SCOPE (c);
+    ShuTensor *in =
+        shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (job->voxels.n, K), x);
+
+    shu_to_host (c,
+        shu_slat_flow_forward (
+            c, run, in, i, guided ? SHU_SLAT_BOTH : SHU_SLAT_COND),
+        v);
+  }
+  if (!shu_ctx_finish (c, error))
+    return FALSE;
+  if (guided)
+    shu_guide_strength (v, v + n, job->p.cfg_strength, v, n);
+  shu_flow_step (x, v, t[i], t[i + 1], n, SHU_FLOW_F32);
+  return advance (job, error);
+}
+
+static gboolean
+denormalize (const Job *job, float *x, int K, GError **error)
+{
+  g_autoptr (ShuConfig) config =
+      shu_model_config (job->model, "SecondStage/pipeline.json", error);
+  ShuConfig *norm;
+  double mean[LATENT_CHANNELS_MAX], std[LATENT_CHANNELS_MAX];
+
+  if (!config)
+    return FALSE;
+  norm = shu_config_at (config, "args/slat_normalization");
+  if (shu_config_floats (norm, "mean", LATENT_CHANNELS_MAX, mean) != K ||
+      shu_config_floats (norm, "std", LATENT_CHANNELS_MAX, std) != K)
+    shu_config_fail (norm, "\"mean\", \"std\": expected %d numbers", K);
+  if (!shu_config_finish (config, error))
+    return FALSE;
+  for (gsize i = 0; i < (gsize) job->voxels.n * K; i++)
+    x[i] = x[i] * (float) std[i % K] + (float) mean[i % K];
+  return TRUE;
+}
+
+/* (transfer full): [N,K] floats */
+static float *
+sample (Job *job, int *ret_K, GError **error)
+{
+  const ShuSlatFlow *flow =
+      shu_model_net (job->model, SHU_NET_SLAT_FLOW, error);
+  int n_steps = job->p.steps, K;
+  g_autofree double *t = g_new (double, n_steps + 1);
+  g_autofree float *times = g_new (float, n_steps);
+  g_autofree float *x = NULL;
+  g_autofree ShuNoise *noise = g_new (ShuNoise, 1);
+  g_autoptr (ShuTensor) cond = NULL;
+  g_autoptr (ShuSlatFlowRun) run = NULL;
+
+  if (!flow)
+    return NULL;
+  K = shu_slat_flow_in_channels (flow);
+  cond = condition_tokens (job, error);
+  if (!cond)
+    return NULL;
+  shu_flow_times (n_steps, shu_model_defaults (job->model)->slat_rescale_t, t);
+  for (int i = 0; i < n_steps; i++)
+    times[i] = 1000 * t[i];
+  run = shu_slat_flow_run_new (
+      flow, job->c, &job->voxels, cond, n_steps, times, error);
+  if (!run)
+    return NULL;
+  x = g_new (float, (gsize) job->voxels.n *K);
+  shu_noise_init (noise, job->p.seed, NULL);
+  shu_noise_cpu (noise, x, (gsize) job->voxels.n * K);
+  for (int i = 0; i < n_steps; i++)
+    if (!sample_step (job, run, t, i, x, K, error))
+      return NULL;
+  if (!denormalize (job, x, K, error))
+    return NULL;
+  *ret_K = K;
+  return g_steal_pointer (&x);
+}
+
+/* ---- decoding ---- */
+
+static gboolean
+decode_gaussians (Job *job, ShuTensor *slat, const ShuSlatViews *features,
+    ShuBundle *asset, GError **error)
+{
+  const ShuGsDecoder *decoder =
+      shu_model_net (job->model, SHU_NET_GS_DECODER, error);
+  g_auto (ShuGaussianArrays) arrays = {0};
+  g_autofree float *y = NULL;
+  ShuCtx *c = job->c;
+
+  if (!decoder)
+    return FALSE;
+  y = g_new (
+      float, 14 * (gsize) job->voxels.n * shu_gs_decoder_per_voxel (decoder));
+  {
+    SHU_SCOPE (c);
+
+    shu_to_host (c,
+        shu_gs_decoder_forward (c, decoder, &job->voxels, slat, features), y);
+  }
+  if (!shu_ctx_finish (c, error))
+    return FALSE;
+  shu_gs_decoder_gaussians (decoder, &job->voxels, y, &arrays);
+  shu_bundle_set (asset, "gs_pos", arrays.pos);
+  shu_bundle_set (asset, "gs_scale", arrays.scale);
+  shu_bundle_set (asset, "gs_quat", arrays.quat);
+  shu_bundle_set (asset, "gs_opacity", arrays.opacity);
+  shu_bundle_set (asset, "gs_rgb", arrays.rgb);
+  return advance (job, error);
+}
+
+static gboolean
+decode_mesh (Job *job, ShuTensor *slat, const ShuSlatViews *features,
+    ShuBundle *asset, GError **error)
+{
+  const ShuMeshDecoder *decoder =
+      shu_model_net (job->model, SHU_NET_MESH_DECODER, error);
+  gint64 rows = (gint64) SHU_MESH_DECODER_GRANDCHILDREN * job->voxels.n;
+  g_autoptr (ShuTensor) feats = NULL;
+  g_autoptr (ShuTensor) coords = NULL;
+  g_autofree gint32 *with_batch = NULL;
+  ShuCtx *c = job->c;
+  int R, K;
+
+  if (!decoder)
+    return FALSE;
+  R = shu_mesh_decoder_resolution (decoder);
+  K = shu_mesh_decoder_out_channels (decoder);
+  feats = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (rows, K));
+  coords = shu_tensor_new (SHU_DTYPE_I32, SHU_DIMS (rows, 3));
+  with_batch = g_new (gint32, 4 * rows);
+  {
+    SHU_SCOPE (c);
+
+    shu_to_host (c,
+        shu_mesh_decoder_forward (c, decoder, &job->voxels, slat, features),
+        feats->data);
+  }
+  if (!shu_ctx_finish (c, error))
+    return FALSE;
+  shu_mesh_decoder_coords (&job->voxels, with_batch);
+  for (gint64 i = 0; i < rows; i++)
+    memcpy ((gint32 *) coords->data + 3 * i, with_batch + 4 * i + 1,
+        3 * sizeof (gint32));
+  if (shu_model_is_synthetic (job->model))
+    shu_body_set_distances (R, rows, coords->data, K, feats->data);
+  shu_bundle_set (asset, "mesh_coords", coords);
+  shu_bundle_set (asset, "mesh_feats", feats);
+  shu_bundle_set_int (asset, "mesh-resolution", R);
+  return advance (job, error);
+}
+
+static gboolean
+run (Job *job, ShuBundle *asset, GError **error)
+{
+  g_autofree float *slat = NULL;
+  g_autoptr (ShuTensor) color = NULL, normal = NULL, x = NULL;
+  ShuSlatViews features;
+  int K;
+
+  slat = sample (job, &K, error);
+  if (!slat)
+    return FALSE;
+  color = view_features (job, "color", error);
+  if (!color || !advance (job, error))
+    return FALSE;
+  normal = view_features (job, "normal", error);
+  if (!normal || !advance (job, error))
+    return FALSE;
+  x = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (job->voxels.n, K));
+  memcpy (x->data, slat, shu_tensor_bytes (x));
+  features = (ShuSlatViews){.color = color, .normal = normal};
+  return decode_gaussians (job, x, &features, asset, error) &&
+         decode_mesh (job, x, &features, asset, error);
+}
+
+ShuBundle *
+shu_stage_stage2 (ShuModel *model, const ShuBundle *views,
+    const ShuStage2Params *params, const ShuProgress *progress, GError **error)
+{
+  static const char *const schemas[] = {"views", NULL};
+  Job job = {.model = model, .views = views, .progress = progress};
+  ShuTensor *coords;
+  g_autoptr (ShuCtx) c = NULL;
+  g_autoptr (ShuBundle) asset = NULL;
+
+  if (!shu_bundle_check_schema (views, schemas, error))
+    return NULL;
+  coords =
+      shu_bundle_need (views, "coords", SHU_DTYPE_I32, SHU_DIMS (-1, 4), error);
+  if (!coords)
+    return NULL;
+  fill_params (&job, params);
+  job.voxels = (ShuVoxels){.n = MIN (coords->dims[0], G_MAXINT),
+      .stride = 4,
+      .coords = coords->data};
+  if (!shu_voxels_check (
+          &job.voxels, shu_model_defaults (model)->voxel_res, error))
+    return NULL;
+  job.total = job.p.steps + 4;
+  c = shu_model_context (model, progress, error);
+  if (!c || !shu_progress (progress, "stage2", 0, job.total, error))
+    return NULL;
+  job.c = c;
+  asset = shu_bundle_new ("asset");
+  shu_bundle_carry (asset, views, shu_carried_fields);
+  if (!run (&job, asset, error))
+    return NULL;
+  return g_steal_pointer (&asset);
+}

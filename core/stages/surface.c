@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* From mesh features to a simplified closed surface, and from that to a
+ * textured one. */
+#include "stages/stages.h"
+#include "base/error.h"
+#include "geometry/atlas.h"
+#include "geometry/bake.h"
+#include "geometry/cleanup.h"
+#include "geometry/flexicubes.h"
+#include "geometry/simplify.h"
+#include "stages/fields_private.h"
+
+/* Steps of this stage as its own progress: the algorithms below report theirs
+ * to nobody but still stop. */
+static ShuProgress
+quiet (const ShuProgress *progress)
+{
+  return (ShuProgress){.cancellable = progress ? progress->cancellable : NULL};
+}
+
+ShuMesh *
+shu_asset_extract (const ShuBundle *asset, GError **error)
+{
+  ShuTensor *coords = shu_bundle_need (
+      asset, "mesh_coords", SHU_DTYPE_I32, SHU_DIMS (-1, 3), error);
+  ShuTensor *feats;
+  gint64 R = shu_bundle_int (asset, "mesh-resolution", 0);
+
+  if (!coords)
+    return NULL;
+  feats = shu_bundle_need (asset, "mesh_feats", SHU_DTYPE_F32,
+      SHU_DIMS (coords->dims[0], -1), error);
+  if (!feats)
+    return NULL;
+  if (R < 1 || R > 512 || coords->dims[0] > G_MAXINT / 128) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "bundle \"asset\": a mesh resolution of %" G_GINT64_FORMAT
+        " with %" G_GINT64_FORMAT " cells",
+        R, coords->dims[0]);
+    return NULL;
+  }
+  return shu_flexicubes (
+      &(ShuFlexiCubesInput){
+          .resolution = R,
+          .n_cells = coords->dims[0],
+          .coords = coords->data,
+          .coord_stride = 3,
+          .n_channels = feats->dims[1],
+          .feats = feats->data,
+      },
+      error);
+}
+
+ShuBundle *
+shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
+    const ShuProgress *progress, GError **error)
+{
+  static const char *const schemas[] = {"asset", NULL};
+  ShuProgress inner = quiet (progress);
+  ShuCleanupParams cleanup = SHU_CLEANUP_PARAMS_INIT;
+  ShuCleanupReport report;
+  ShuSimplifyParams simplify = {
+      .ratio = params->simplify < 0 ? 0.7 : params->simplify};
+  g_autoptr (ShuMesh) raw = NULL, outer = NULL, simple = NULL;
+  ShuBundle *b;
+
+  if (!shu_bundle_check_schema (asset, schemas, error) ||
+      !shu_progress (progress, "mesh", 0, 3, error))
+    return NULL;
+  raw = shu_asset_extract (asset, error);
+  if (!raw || !shu_progress (progress, "mesh", 1, 3, error))
+    return NULL;
+  outer = shu_mesh_outer_surface (raw, &cleanup, &report, &inner, error);
+  if (!outer || !shu_progress (progress, "mesh", 2, 3, error))
+    return NULL;
+  simple = shu_mesh_simplify (outer, &simplify, &inner, error);
+  if (!simple || !shu_progress (progress, "mesh", 3, 3, error))
+    return NULL;
+  b = shu_bundle_new ("mesh");
+  shu_bundle_carry (b, asset, shu_carried_fields);
+  shu_bundle_put_mesh (b, simple);
+  shu_bundle_set_int (b, "faces-extracted", raw->n_faces);
+  shu_bundle_set_int (b, "faces-hidden", report.hidden);
+  shu_bundle_set_int (b, "pieces-removed", report.pieces);
+  shu_bundle_set_int (b, "holes-filled", report.holes);
+  shu_bundle_set_int (b, "holes-left", report.holes_left);
+  return b;
+}
+
+/* The five views as pictures; freed by the caller. */
+static gboolean
+take_views (
+    const ShuBundle *b, ShuImage **colors, ShuImage **normals, GError **error)
+{
+  for (int v = 0; v < SHU_N_VIEWS; v++) {
+    colors[v] = shu_bundle_take_nth_image (b, "color", v, error);
+    normals[v] =
+        colors[v] ? shu_bundle_take_nth_image (b, "normal", v, error) : NULL;
+    if (!normals[v])
+      return FALSE;
+  }
+  return TRUE;
+}
+
+ShuBundle *
+shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
+    const ShuProgress *progress, GError **error)
+{
+  static const char *const schemas[] = {"mesh", NULL};
+  int size = params->texture_size < 0 ? 1024 : params->texture_size;
+  ShuProgress inner = quiet (progress);
+  ShuAtlasParams atlas = {.size = size};
+  ShuImage *colors[SHU_N_VIEWS] = {NULL}, *normals[SHU_N_VIEWS] = {NULL};
+  ShuGaussians gaussians;
+  g_autoptr (ShuMesh) surface = NULL, unwrapped = NULL;
+  g_autoptr (ShuImage) texture = NULL;
+  ShuBundle *b = NULL;
+
+  if (!shu_bundle_check_schema (mesh, schemas, error) ||
+      !shu_progress (progress, "texture", 0, 2, error))
+    return NULL;
+  surface = shu_bundle_take_mesh (mesh, FALSE, error);
+  if (!surface || !shu_bundle_gaussians (mesh, &gaussians, error))
+    return NULL;
+  unwrapped = shu_atlas (surface, &atlas, NULL, &inner, error);
+  if (unwrapped && shu_progress (progress, "texture", 1, 2, error) &&
+      take_views (mesh, colors, normals, error)) {
+    ShuBakeViews views = {.gaussians = &gaussians};
+    ShuBakeParams bake = {.size = size};
+
+    for (int v = 0; v < SHU_N_VIEWS; v++) {
+      views.color[v] = colors[v];
+      views.normal[v] = normals[v];
+    }
+    texture = shu_bake (unwrapped, &views, &bake, &inner, error);
+  }
+  for (int v = 0; v < SHU_N_VIEWS; v++) {
+    shu_image_free (colors[v]);
+    shu_image_free (normals[v]);
+  }
+  if (!texture || !shu_progress (progress, "texture", 2, 2, error))
+    return NULL;
+  b = shu_bundle_new ("model");
+  shu_bundle_carry (b, mesh, shu_carried_fields);
+  shu_bundle_put_mesh (b, unwrapped);
+  shu_bundle_put_image (b, "texture", texture);
+  return b;
+}
