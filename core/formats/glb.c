@@ -4,7 +4,7 @@
 #include "formats/glb.h"
 #include "base/error.h"
 #include "formats/version_private.h"
-#include "geometry/normals.h"
+#include "geometry/weld.h"
 #include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
@@ -49,42 +49,6 @@ shu_mesh_to_y_up (
     ret_pos[3 * i + 2] = 0 - s * p[1];
   }
   return TRUE;
-}
-
-static int
-compare_pos (gconstpointer a, gconstpointer b, gpointer data)
-{
-  const float *pos = data;
-
-  return memcmp (pos + 3 * (gsize) * (const gint32 *) a,
-      pos + 3 * (gsize) * (const gint32 *) b, 3 * sizeof (float));
-}
-
-/* Normals of the vertices, those at one place together, so that seams of the
- * texture do not show as creases. */
-static void
-seamless_normals (const ShuMesh *mesh, float *ret)
-{
-  gsize n = mesh->n_verts;
-  g_autofree gint32 *order = g_new (gint32, n);
-  g_autofree gint32 *first = g_new (gint32, n);
-  g_autofree gint32 *faces = g_new (gint32, 3 * (gsize) mesh->n_faces);
-  ShuMesh welded = *mesh;
-
-  for (gsize i = 0; i < n; i++)
-    order[i] = (gint32) i;
-  g_qsort_with_data (order, (int) n, sizeof (gint32), compare_pos, mesh->pos);
-  for (gsize i = 0; i < n; i++)
-    first[order[i]] =
-        i > 0 && !compare_pos (order + i, order + i - 1, mesh->pos)
-            ? first[order[i - 1]]
-            : order[i];
-  for (gsize i = 0; i < 3 * (gsize) mesh->n_faces; i++)
-    faces[i] = first[mesh->faces[i]];
-  welded.faces = faces;
-  shu_mesh_normals (&welded, ret);
-  for (gsize i = 0; i < n; i++)
-    memcpy (ret + 3 * i, ret + 3 * (gsize) first[i], 3 * sizeof (float));
 }
 
 /* One part of the binary buffer. */
@@ -370,7 +334,9 @@ shu_glb_encode (const ShuMesh *mesh, GBytes *png, const ShuGlbParams *params,
     return NULL;
   ShuMesh turned = *mesh;
   turned.pos = pos;
-  seamless_normals (&turned, normals);
+  g_autofree gint32 *first = g_new (gint32, n);
+  shu_mesh_weld (&turned, first);
+  shu_mesh_normals_welded (&turned, first, normals);
 
   g_autoptr (GByteArray) bin = g_byte_array_new ();
   gboolean small = n < 65535;

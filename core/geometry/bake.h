@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* Colours the texture of an unwrapped mesh from pictures of it. */
+#pragma once
+#include "base/image.h"
+#include "base/progress.h"
+#include "geometry/camera.h"
+#include "geometry/mesh.h"
+
+G_BEGIN_DECLS
+
+/**
+ * ShuBakeViews:
+ * @color: (nullable): RGB pictures in the order of ShuView, as stage 1 stores
+ *   them: square, white background, back and left mirrored
+ * @normal: (nullable): RGB normal pictures of the same sizes; where a channel
+ *   is below 230 is the person.  Without one the colours decide.
+ * @gaussians: (nullable): colour what no picture sees
+ *
+ * The front is the photo and overrules the others; the face adds its detail.
+ */
+typedef struct {
+  const ShuImage *color[SHU_N_VIEWS];
+  const ShuImage *normal[SHU_N_VIEWS];
+  const ShuGaussians *gaussians;
+} ShuBakeViews;
+
+/**
+ * ShuBakeParams:
+ * @size: side of the texture, 64..8192; 0 means 1024
+ * @angle_power: power of the cosine of the viewing angle that weights a view;
+ *   0 means 4
+ */
+typedef struct {
+  int size;
+  float angle_power;
+} ShuBakeParams;
+
+/**
+ * shu_bake:
+ * @unwrapped: world frame, with uv (shu_atlas()), checked
+ * @params: (nullable):
+ *
+ * Each texel takes the mean of the pictures that see its place, weighted by
+ * angle, by distance from outlines and by picture; the low frequencies of the
+ * side pictures are brought in line with front and back.  What no picture
+ * sees takes the colour of the Gaussians, else of the vertices, shifted so
+ * that it joins its surroundings; space between charts is filled with the
+ * colours around it.
+ *
+ * Returns: (transfer full): RGB, row 0 is v = 0; or NULL with
+ *   %SHU_ERROR_INVALID (pictures that are not square RGB, or differ in size)
+ *   or %G_IO_ERROR_CANCELLED
+ */
+ShuImage *shu_bake (const ShuMesh *unwrapped, const ShuBakeViews *views,
+    const ShuBakeParams *params, const ShuProgress *progress, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* Makes a picture ready for baking: mask, colours grown over the outline,
+ * trust, and what the mesh hides from its camera. */
+#include "geometry/bake_private.h"
+#include "geometry/raster.h"
+#include <math.h>
+#include <string.h>
+
+enum {
+  MASK_LEVEL = 230,  /* a normal below it in any channel: the person */
+  SMOOTH_RADIUS = 6, /* pixels of 768 */
+};
+
+/* In units of the body's cube. */
+static const float hidden_tolerance = 0.004f;
+static const float jump = 0.02f; /* a step in depth that hides something */
+/* In pixels of 768. */
+static const float outline_cut = 1.5f, outline_fade = 5, jump_fade = 6;
+static const float least_trust = 0.02f;
+
+void
+shu_bake_photo_free (ShuBakePhoto *p)
+{
+  if (!p)
+    return;
+  g_free (p->rgb);
+  g_free (p->smooth);
+  g_free (p->trust);
+  g_free (p->depth);
+  g_free (p->open);
+  g_free (p);
+}
+
+/* Two sweeps of a 3x3 neighbourhood that hand on the nearest source found so
+ * far (Danielsson 1980): exact but for a fraction of a pixel. */
+void
+shu_plane_nearest (
+    const guint8 *mask, int size, float *ret_dist, gint32 *ret_index)
+{
+  gsize n = (gsize) size * size;
+  g_autofree gint32 *own = ret_index ? NULL : g_new (gint32, n);
+  g_autofree float *own_dist = ret_dist ? NULL : g_new (float, n);
+  gint32 *index = ret_index ? ret_index : own;
+  float *dist = ret_dist ? ret_dist : own_dist;
+
+  for (gsize i = 0; i < n; i++) {
+    index[i] = mask[i] ? (gint32) i : -1;
+    dist[i] = mask[i] ? 0 : G_MAXFLOAT;
+  }
+  for (int sweep = 0; sweep < 4; sweep++) {
+    int sx = sweep & 1 ? -1 : 1, sy = sweep & 2 ? -1 : 1;
+    static const int steps[3][2] = {{-1, 0}, {0, -1}, {-1, -1}};
+    for (int j = 0; j < size; j++)
+      for (int i = 0; i < size; i++) {
+        int x = sx > 0 ? i : size - 1 - i, y = sy > 0 ? j : size - 1 - j;
+        gsize at = (gsize) y * size + x;
+        for (int k = 0; k < 3; k++) {
+          int u = x + sx * steps[k][0], v = y + sy * steps[k][1];
+          if (u < 0 || v < 0 || u >= size || v >= size)
+            continue;
+          gint32 from = index[(gsize) v * size + u];
+          if (from < 0)
+            continue;
+          float dx = (float) (from % size - x), dy = (float) (from / size - y);
+          float d = dx * dx + dy * dy;
+          if (d < dist[at]) {
+            dist[at] = d;
+            index[at] = from;
+          }
+        }
+      }
+  }
+  for (gsize i = 0; i < n; i++)
+    if (index[i] >= 0)
+      dist[i] = sqrtf (dist[i]);
+}
+
+static void
+blur_line (float *out, const float *in, int n, int step, int radius)
+{
+  float scale = 1.0f / (2 * radius + 1);
+  double sum = 0;
+
+  for (int i = -radius; i <= radius; i++)
+    sum += in[(gsize) CLAMP (i, 0, n - 1) * step];
+  for (int i = 0; i < n; i++) {
+    out[(gsize) i * step] = (float) sum * scale;
+    sum += in[(gsize) MIN (n - 1, i + radius + 1) * step] -
+           in[(gsize) MAX (0, i - radius) * step];
+  }
+}
+
+void
+shu_plane_blur (float *plane, int size, int n_channels, int radius)
+{
+  gsize n = (gsize) size * size * n_channels;
+  g_autofree float *other = g_new (float, n);
+  int pitch = size * n_channels;
+
+  for (int pass = 0; radius > 0 && pass < 3; pass++) {
+#pragma omp parallel for
+    for (int y = 0; y < size; y++)
+      for (int c = 0; c < n_channels; c++)
+        blur_line (other + (gsize) y * pitch + c, plane + (gsize) y * pitch + c,
+            size, n_channels, radius);
+#pragma omp parallel for
+    for (int i = 0; i < pitch; i++)
+      blur_line (plane + i, other + i, size, pitch, radius);
+  }
+}
+
+static guint8 *
+make_mask (const ShuImage *color, const ShuImage *normal, gboolean mirror)
+{
+  const ShuImage *image = normal ? normal : color;
+  int size = color->width;
+  guint8 *mask = g_malloc ((gsize) size * size);
+
+  for (int y = 0; y < size; y++)
+    for (int x = 0; x < size; x++) {
+      const guint8 *p =
+          image->data + 3 * ((gsize) y * size + (mirror ? size - 1 - x : x));
+      mask[(gsize) y * size + x] = MIN (p[0], MIN (p[1], p[2])) < MASK_LEVEL;
+    }
+  return mask;
+}
+
+/* Colours of the person; everywhere else the nearest of them. */
+static void
+grow_colors (
+    ShuBakePhoto *p, const ShuImage *color, const guint8 *mask, gboolean mirror)
+{
+  int size = p->size;
+  gsize n = (gsize) size * size;
+  g_autofree guint8 *outside = g_malloc (n);
+  g_autofree float *depth_in = g_new (float, n);
+  g_autofree gint32 *from = g_new (gint32, n);
+  float unit = size / 768.0f;
+
+  for (gsize i = 0; i < n; i++)
+    outside[i] = !mask[i];
+  shu_plane_nearest (outside, size, depth_in, NULL);
+  for (gsize i = 0; i < n; i++) {
+    float d = depth_in[i] - outline_cut * unit;
+    p->trust[i] = CLAMP (d / (outline_fade * unit), least_trust, 1);
+    outside[i] = d > 0;
+  }
+  shu_plane_nearest (outside, size, NULL, from);
+  for (gsize i = 0; i < n; i++) {
+    int at = from[i] >= 0 ? from[i] : (int) i;
+    int x = mirror ? size - 1 - at % size : at % size;
+    const guint8 *c = color->data + 3 * ((gsize) (at / size) * size + x);
+    for (int k = 0; k < 3; k++)
+      p->rgb[3 * i + k] = c[k];
+  }
+}
+
+/* What lies behind a step in depth is hidden or close to it. */
+static void
+find_jumps (ShuBakePhoto *p)
+{
+  int size = p->size;
+  gsize n = (gsize) size * size;
+  g_autofree guint8 *near = g_malloc0 (n);
+  g_autofree gint32 *from = g_new (gint32, n);
+  g_autofree float *dist = g_new (float, n);
+  float unit = size / 768.0f;
+
+  for (int y = 0; y < size; y++)
+    for (int x = 0; x < size; x++) {
+      static const int steps[4][2] = {{1, 0}, {-1, 0}, {0, 1}, {0, -1}};
+      gsize at = (gsize) y * size + x;
+      for (int k = 0; k < 4; k++) {
+        int u = x + steps[k][0], v = y + steps[k][1];
+        if (u < 0 || v < 0 || u >= size || v >= size)
+          continue;
+        float other = p->depth[(gsize) v * size + u];
+        near[at] |= other < G_MAXFLOAT && other - p->depth[at] > jump;
+      }
+    }
+  shu_plane_nearest (near, size, dist, from);
+  for (gsize i = 0; i < n; i++) {
+    p->open[i] = 1;
+    if (from[i] >= 0 && p->depth[i] - p->depth[from[i]] > jump)
+      p->open[i] = CLAMP ((dist[i] - 1) / (jump_fade * unit), least_trust, 1);
+  }
+}
+
+ShuBakePhoto *
+shu_bake_photo_new (const ShuImage *color, const ShuImage *normal, ShuView view,
+    const ShuMesh *mesh)
+{
+  ShuBakePhoto *p = g_new0 (ShuBakePhoto, 1);
+  gboolean mirror = view == SHU_VIEW_BACK || view == SHU_VIEW_LEFT;
+  gsize n = (gsize) color->width * color->width;
+
+  p->size = color->width;
+  p->camera = shu_camera_of_view (view);
+  p->rgb = g_new (float, 3 * n);
+  p->trust = g_new (float, n);
+  p->open = g_new (float, n);
+  g_autofree guint8 *mask = make_mask (color, normal, mirror);
+  grow_colors (p, color, mask, mirror);
+  p->smooth = g_memdup2 (p->rgb, 3 * n * sizeof (float));
+  shu_plane_blur (
+      p->smooth, p->size, 3, MAX (1, SMOOTH_RADIUS * p->size / 768));
+  g_autoptr (ShuRaster) raster = shu_raster_new (p->size, p->size, 0);
+  shu_raster_mesh (raster, mesh, &p->camera, 0);
+  p->depth = g_steal_pointer (&raster->depth);
+  find_jumps (p);
+  return p;
+}
+
+void
+shu_bake_photo_sample (
+    const float *plane, int size, int n_channels, const float *uv, float *ret)
+{
+  float x = CLAMP (uv[0] * size - 0.5f, 0, size - 1);
+  float y = CLAMP (uv[1] * size - 0.5f, 0, size - 1);
+  int x0 = (int) x, y0 = (int) y;
+  int x1 = MIN (x0 + 1, size - 1), y1 = MIN (y0 + 1, size - 1);
+  float fx = x - x0, fy = y - y0;
+  const float *a = plane + ((gsize) y0 * size + x0) * n_channels;
+  const float *b = plane + ((gsize) y0 * size + x1) * n_channels;
+  const float *c = plane + ((gsize) y1 * size + x0) * n_channels;
+  const float *d = plane + ((gsize) y1 * size + x1) * n_channels;
+
+  for (int k = 0; k < n_channels; k++)
+    ret[k] = (1 - fy) * ((1 - fx) * a[k] + fx * b[k]) +
+             fy * ((1 - fx) * c[k] + fx * d[k]);
+}
+
+float
+shu_bake_photo_weight (const ShuBakePhoto *p, const float *pos,
+    const float *normal, float power, float *ret_uv)
+{
+  const float *axis = p->camera.view + 8;
+  float cosine =
+      -(normal[0] * axis[0] + normal[1] * axis[1] + normal[2] * axis[2]);
+  float z = shu_camera_project (&p->camera, pos, ret_uv), far = -G_MAXFLOAT;
+  float trust, open;
+
+  if (cosine <= 0.05f || ret_uv[0] < 0 || ret_uv[1] < 0 || ret_uv[0] > 1 ||
+      ret_uv[1] > 1)
+    return 0;
+  int x = (int) floorf (ret_uv[0] * p->size - 0.5f);
+  int y = (int) floorf (ret_uv[1] * p->size - 0.5f);
+  for (int k = 0; k < 4; k++) {
+    int u = CLAMP (x + (k & 1), 0, p->size - 1);
+    int v = CLAMP (y + (k >> 1), 0, p->size - 1);
+    far = MAX (far, p->depth[(gsize) v * p->size + u]);
+  }
+  if (z > far + hidden_tolerance)
+    return 0;
+  shu_bake_photo_sample (p->trust, p->size, 1, ret_uv, &trust);
+  shu_bake_photo_sample (p->open, p->size, 1, ret_uv, &open);
+  return powf (cosine, power) * trust * open;
+}

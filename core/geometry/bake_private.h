@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of baking: pictures made ready to sample, colours of Gaussians at
+ * a point, fields over the surface, filling of pictures. */
+#pragma once
+#include "geometry/bake.h"
+
+G_BEGIN_DECLS
+
+/**
+ * ShuBakePhoto:
+ * A picture that can be sampled anywhere near the person.
+ * @size: pixels a side
+ * @rgb: [S,S,3] 0..255; beyond the person its nearest colour
+ * @smooth: the same, low frequencies only
+ * @trust: [S,S] 0..1: less near the outline of the person, little outside
+ * @depth: [S,S] of the mesh, along the camera's axis
+ * @open: [S,S] 0..1: less where something nearer is close
+ */
+typedef struct {
+  int size;
+  ShuCamera camera;
+  float *rgb;
+  float *smooth;
+  float *trust;
+  float *depth;
+  float *open;
+} ShuBakePhoto;
+
+ShuBakePhoto *shu_bake_photo_new (const ShuImage *color, const ShuImage *normal,
+    ShuView view, const ShuMesh *mesh);
+void shu_bake_photo_free (ShuBakePhoto *photo);
+
+/* Bilinear, clamped to the border.  @uv in image sides. */
+void shu_bake_photo_sample (
+    const float *plane, int size, int n_channels, const float *uv, float *ret);
+
+/* Weight 0..1 of a picture at a point of the surface with unit normal
+ * @normal: visibility, trust and the cosine to the power @power. */
+float shu_bake_photo_weight (const ShuBakePhoto *photo, const float *pos,
+    const float *normal, float power, float *ret_uv);
+
+/* Separable box of 2 @radius + 1 pixels, three times, in place. */
+void shu_plane_blur (float *plane, int size, int n_channels, int radius);
+
+/**
+ * shu_plane_nearest:
+ * @ret_dist: (nullable): [S,S] distance to the nearest pixel that is set, 0
+ *   there; G_MAXFLOAT where there is none at all
+ * @ret_index: (nullable): [S,S] that pixel, -1 for none
+ */
+void shu_plane_nearest (
+    const guint8 *mask, int size, float *ret_dist, gint32 *ret_index);
+
+/* Fills pixels that are not in @mask from those that are, by a pyramid of
+ * means (Gortler et al. 1996). */
+void shu_push_pull (float *rgb, const guint8 *mask, int size);
+
+typedef struct _ShuGaussianGrid ShuGaussianGrid;
+
+ShuGaussianGrid *shu_gaussian_grid_new (const ShuGaussians *gaussians);
+void shu_gaussian_grid_free (ShuGaussianGrid *grid);
+
+/* Mean colour 0..1 of the Gaussians at a point, weighted by their density
+ * there.  Returns: FALSE where there are none. */
+gboolean shu_gaussian_grid_sample (
+    const ShuGaussianGrid *grid, const float *pos, float *ret_rgb);
+
+/**
+ * ShuField:
+ * Neighbours of the vertices of a welded mesh.
+ */
+typedef struct {
+  int n_verts;
+  const gint32 *first;
+  gint32 *start; /* [n_verts + 1] */
+  gint32 *next;
+} ShuField;
+
+void shu_field_init (ShuField *field, const ShuMesh *mesh, const gint32 *first);
+void shu_field_clear (ShuField *field);
+
+/**
+ * shu_field_spread:
+ * @value: (inout): [n_verts,3]
+ * @weight: [n_verts] how strongly a vertex holds to its value; 0: not at all
+ * @decay: pull of every vertex towards 0, against that of one neighbour
+ *
+ * Makes values smooth over the surface.  Vertices at one place end equal.
+ */
+void shu_field_spread (const ShuField *field, float *value, const float *weight,
+    float decay, int n_rounds);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuBakePhoto, shu_bake_photo_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuGaussianGrid, shu_gaussian_grid_free)
+
+G_END_DECLS

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "geometry/render.h"
+#include "geometry/raster.h"
+#include "geometry/weld.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct {
+  const ShuMesh *mesh;
+  const ShuImage *texture;
+  const ShuCamera *camera;
+  const ShuRaster *raster;
+  const float *normals; /* nullable: no light */
+  float light;
+} Scene;
+
+/* Bilinear, repeated beyond the border. */
+static void
+sample_texture (const ShuImage *t, const float *uv, float *ret)
+{
+  float x = (uv[0] - floorf (uv[0])) * t->width - 0.5f;
+  float y = (uv[1] - floorf (uv[1])) * t->height - 0.5f;
+  int x0 = (int) floorf (x), y0 = (int) floorf (y);
+  float fx = x - x0, fy = y - y0;
+
+  ret[0] = ret[1] = ret[2] = 0;
+  for (int k = 0; k < 4; k++) {
+    int u = (x0 + (k & 1) + t->width) % t->width;
+    int v = (y0 + (k >> 1) + t->height) % t->height;
+    const guint8 *p = t->data + ((gsize) v * t->width + u) * t->n_channels;
+    float w = (k & 1 ? fx : 1 - fx) * (k >> 1 ? fy : 1 - fy);
+    for (int c = 0; c < 3; c++)
+      ret[c] += w * p[t->n_channels >= 3 ? c : 0];
+  }
+}
+
+static void
+mix (const float *a, const gint32 *f, const float *l, int stride, int n,
+    float *ret)
+{
+  for (int k = 0; k < n; k++)
+    ret[k] = l[0] * a[stride * (gsize) f[0] + k] +
+             l[1] * a[stride * (gsize) f[1] + k] +
+             l[2] * a[stride * (gsize) f[2] + k];
+}
+
+static void
+shade (const Scene *s, gsize at, float *ret)
+{
+  const ShuMesh *m = s->mesh;
+  const gint32 *f = m->faces + 3 * (gsize) s->raster->face[at];
+  const float *bary = s->raster->bary + 2 * at;
+  float l[3] = {1 - bary[0] - bary[1], bary[0], bary[1]};
+
+  if (s->texture && m->uv) {
+    float uv[2];
+    mix (m->uv, f, l, 2, 2, uv);
+    sample_texture (s->texture, uv, ret);
+  } else if (m->attr) {
+    mix (m->attr, f, l, 6, 3, ret);
+    for (int c = 0; c < 3; c++)
+      ret[c] *= 255;
+  } else {
+    ret[0] = ret[1] = ret[2] = 200;
+  }
+  if (s->normals) {
+    const float *axis = s->camera->view + 8;
+    float n[3], len, cosine;
+    mix (s->normals, f, l, 3, 3, n);
+    len = sqrtf (n[0] * n[0] + n[1] * n[1] + n[2] * n[2]);
+    cosine =
+        len > 0 ? fabsf (n[0] * axis[0] + n[1] * axis[1] + n[2] * axis[2]) / len
+                : 1;
+    for (int c = 0; c < 3; c++)
+      ret[c] *= 1 - s->light + s->light * cosine;
+  }
+}
+
+ShuImage *
+shu_render (const ShuMesh *mesh, const ShuImage *texture,
+    const ShuCamera *camera, const ShuRenderParams *params)
+{
+  int k = params->supersample ? params->supersample : 2;
+  int flags = SHU_RASTER_BARY | (params->cull ? SHU_RASTER_CULL : 0);
+  g_autofree float *normals = NULL;
+  ShuImage *out;
+
+  g_return_val_if_fail (params->width > 0 && params->height > 0, NULL);
+  g_return_val_if_fail (k >= 1 && k <= 4, NULL);
+  if (params->light > 0) {
+    g_autofree gint32 *first = g_new (gint32, MAX (1, mesh->n_verts));
+    normals = g_new (float, MAX (1, 3 * (gsize) mesh->n_verts));
+    shu_mesh_weld (mesh, first);
+    shu_mesh_normals_welded (mesh, first, normals);
+  }
+  g_autoptr (ShuRaster) raster =
+      shu_raster_new (params->width * k, params->height * k, flags);
+  shu_raster_mesh (raster, mesh, camera, flags);
+  Scene s = {mesh, texture, camera, raster, normals, params->light};
+  out = shu_image_new (params->width, params->height, 4);
+#pragma omp parallel for schedule(dynamic, 8)
+  for (int y = 0; y < params->height; y++)
+    for (int x = 0; x < params->width; x++) {
+      guint8 *p = out->data + 4 * ((gsize) y * params->width + x);
+      float sum[3] = {0}, rgb[3];
+      int n = 0;
+      for (int j = 0; j < k * k; j++) {
+        gsize at = (gsize) (y * k + j / k) * raster->width + x * k + j % k;
+        if (raster->face[at] < 0)
+          continue;
+        shade (&s, at, rgb);
+        for (int c = 0; c < 3; c++)
+          sum[c] += rgb[c];
+        n++;
+      }
+      for (int c = 0; n && c < 3; c++)
+        p[c] = (guint8) CLAMP (sum[c] / n + 0.5f, 0, 255);
+      p[3] = (guint8) ((255 * n + k * k / 2) / (k * k));
+    }
+  return out;
+}
+
+ShuImage *
+shu_render_sheet (
+    const ShuMesh *mesh, const ShuImage *texture, int side, guint8 background)
+{
+  ShuRenderParams params = {.width = side, .height = side, .light = 0.3f};
+  ShuImage *out = shu_image_new (4 * side, 2 * side, 3);
+
+  for (int i = 0; i < 8; i++) {
+    ShuCamera camera =
+        shu_camera_turntable ((float) (-G_PI - i * G_PI / 4), 1.04f);
+    g_autoptr (ShuImage) view = shu_render (mesh, texture, &camera, &params);
+    for (int y = 0; y < side; y++)
+      for (int x = 0; x < side; x++) {
+        const guint8 *p = view->data + 4 * ((gsize) y * side + x);
+        guint8 *q = out->data + 3 * ((gsize) (i / 4 * side + y) * 4 * side +
+                                        i % 4 * side + x);
+        for (int c = 0; c < 3; c++)
+          q[c] =
+              (guint8) ((p[c] * p[3] + background * (255 - p[3]) + 127) / 255);
+      }
+  }
+  return out;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* Pictures of a textured mesh, for contact sheets and for measuring. */
+#pragma once
+#include "base/image.h"
+#include "geometry/camera.h"
+#include "geometry/mesh.h"
+
+G_BEGIN_DECLS
+
+/**
+ * ShuRenderParams:
+ * @width: pixels
+ * @height: pixels
+ * @supersample: samples a pixel side, 1..4; 0 means 2
+ * @light: share 0..1 of a soft head light in the shading; 0: the texture's
+ *   colours as they are
+ * @cull: leave out faces that turn their back
+ */
+typedef struct {
+  int width;
+  int height;
+  int supersample;
+  float light;
+  gboolean cull;
+} ShuRenderParams;
+
+/**
+ * shu_render:
+ * @mesh: world frame, checked
+ * @texture: (nullable): RGB or RGBA, for a mesh with uv; else the vertices'
+ *   colours, else grey
+ *
+ * Returns: (transfer full): RGBA with straight alpha; transparent where
+ *   nothing is
+ */
+ShuImage *shu_render (const ShuMesh *mesh, const ShuImage *texture,
+    const ShuCamera *camera, const ShuRenderParams *params);
+
+/**
+ * shu_render_sheet:
+ * @side: pixels of one picture
+ * @background: grey level behind
+ *
+ * Returns: (transfer full): RGB, 4 x 2 pictures from all sides, turning right
+ *   from the front
+ */
+ShuImage *shu_render_sheet (
+    const ShuMesh *mesh, const ShuImage *texture, int side, guint8 background);
+
+G_END_DECLS
