@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+#include "shapes.h"
+#include "geometry/simplify.h"
+#include "geometry/normals.h"
+#include "base/error.h"
+#include <math.h>
+#include <string.h>
+
+static const double origin[3] = {0, 0, 0};
+
+static ShuMesh *
+simplify (const ShuMesh *mesh, double ratio, int target)
+{
+  ShuSimplifyParams params = {.ratio = ratio, .target_faces = target};
+  g_autoptr (GError) error = NULL;
+  ShuMesh *out = shu_mesh_simplify (mesh, &params, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (shu_mesh_check (out, NULL));
+  return out;
+}
+
+static double
+distance_to_triangle (const float *p, const float *const *t)
+{
+  /* Smallest over a fine net of the triangle; enough for bounds here. */
+  double best = INFINITY;
+
+  enum { N = 12 };
+
+  for (int i = 0; i <= N; i++)
+    for (int k = 0; i + k <= N; k++) {
+      double sum = 0;
+
+      for (int d = 0; d < 3; d++) {
+        double q = (i * t[0][d] + k * t[1][d] + (N - i - k) * t[2][d]) / N;
+
+        sum += (q - p[d]) * (q - p[d]);
+      }
+      best = MIN (best, sum);
+    }
+  return sqrt (best);
+}
+
+/* Largest distance of @a's vertices from @b's surface. */
+static double
+one_sided_distance (const ShuMesh *a, const ShuMesh *b)
+{
+  double worst = 0;
+
+  for (int i = 0; i < a->n_verts; i++) {
+    double best = INFINITY;
+
+    for (int f = 0; f < b->n_faces; f++) {
+      const float *t[3];
+      double near = INFINITY;
+
+      for (int k = 0; k < 3; k++) {
+        double sum = 0;
+
+        t[k] = b->pos + 3 * b->faces[3 * f + k];
+        for (int d = 0; d < 3; d++)
+          sum += pow (t[k][d] - a->pos[3 * i + d], 2);
+        near = MIN (near, sqrt (sum));
+      }
+      if (near < best + 0.15)
+        best = MIN (best, distance_to_triangle (a->pos + 3 * i, t));
+    }
+    worst = MAX (worst, best);
+  }
+  return worst;
+}
+
+static void
+test_sphere_stays_a_sphere (void)
+{
+  g_autoptr (ShuMesh) in = shapes_sphere (origin, 0.4, 48);
+  g_autoptr (ShuMesh) out = simplify (in, 0.7, 0);
+
+  shapes_assert_closed (out);
+  g_assert_cmpint (shapes_facts (out).euler, ==, 2);
+  g_assert_cmpint (out->n_faces, <=, 0.3 * in->n_faces + 2);
+  g_assert_cmpint (out->n_faces, >=, 0.3 * in->n_faces - 2);
+  g_assert_cmpfloat (one_sided_distance (out, in), <, 0.006);
+  g_assert_cmpfloat (one_sided_distance (in, out), <, 0.006);
+  g_assert_cmpfloat_with_epsilon (
+      shapes_facts (out).volume / shapes_facts (in).volume, 1, 0.01);
+}
+
+static void
+test_attributes_follow (void)
+{
+  g_autoptr (ShuMesh) in = shapes_sphere (origin, 0.4, 48);
+  g_autoptr (ShuMesh) out = simplify (in, 0.7, 0);
+
+  for (int v = 0; v < out->n_verts; v++)
+    for (int d = 0; d < 3; d++) {
+      double n = out->pos[3 * v + d] / 0.4;
+
+      g_assert_cmpfloat_with_epsilon (
+          out->attr[6 * v + d], 0.5 + 0.4 * n, 0.03);
+      g_assert_cmpfloat_with_epsilon (
+          out->attr[6 * v + 3 + d], 0.5 + 0.5 * n, 0.03);
+    }
+}
+
+static void
+test_topology_is_kept (void)
+{
+  static const double noises[] = {0, 0.5};
+
+  for (gsize i = 0; i < G_N_ELEMENTS (noises); i++) {
+    g_autoptr (ShuMesh) in =
+        shapes_extract (field_torus, 32, 100, noises[i], i);
+    Facts before = shapes_facts (in);
+
+    g_assert_cmpint (before.n_border, ==, 0);
+    for (double ratio = 0.3; ratio < 1; ratio += 0.2) {
+      g_autoptr (ShuMesh) out = simplify (in, ratio, 0);
+
+      if (before.n_bad_verts == 0 && before.n_bad_edges == 0)
+        shapes_assert_closed (out);
+      g_assert_cmpint (shapes_facts (out).euler, ==, before.euler);
+      g_assert_cmpint (
+          shapes_facts (out).n_components, ==, before.n_components);
+    }
+  }
+}
+
+static void
+test_keeps_border (void)
+{
+  g_autoptr (ShuMesh) in = shapes_sphere (origin, 0.4, 40);
+  g_autoptr (ShuMesh) out = NULL;
+  int n = 0;
+
+  for (int f = 0; f < in->n_faces; f++) {
+    gboolean above = FALSE;
+
+    for (int k = 0; k < 3; k++)
+      above |= in->pos[3 * in->faces[3 * f + k] + 2] > 0.25;
+    if (!above)
+      memmove (in->faces + 3 * n++, in->faces + 3 * f, 12);
+  }
+  in->n_faces = n;
+  out = simplify (in, 0.8, 0);
+  {
+    Facts facts = shapes_facts (out);
+    double top = 0, highest = 0, lowest = 1;
+
+    g_assert_cmpint (facts.n_border, >, 6);
+    g_assert_cmpint (facts.n_bad_edges + facts.n_bad_verts, ==, 0);
+    g_assert_cmpint (facts.euler, ==, 1);
+    for (int f = 0; f < in->n_faces; f++)
+      for (int k = 0; k < 3; k++)
+        top = MAX (top, in->pos[3 * in->faces[3 * f + k] + 2]);
+    /* Border vertices still lie on the circle they lay on. */
+    for (int v = 0; v < out->n_verts; v++) {
+      const float *p = out->pos + 3 * v;
+
+      if (p[2] < top - 0.01)
+        continue;
+      highest = MAX (highest, hypot (p[0], p[1]));
+      lowest = MIN (lowest, hypot (p[0], p[1]));
+      g_assert_cmpfloat_with_epsilon (p[2], top, 1e-3);
+    }
+    g_assert_cmpfloat (highest - lowest, <, 0.02);
+  }
+}
+
+static void
+test_flat_parts_cost_nothing (void)
+{
+  /* A net of 20 x 20 squares: four corners are enough, its border stays. */
+  enum { N = 20 };
+
+  g_autoptr (ShuMesh) in =
+      shu_mesh_new ((N + 1) * (N + 1), 2 * N * N, FALSE, FALSE);
+  g_autoptr (ShuMesh) out = NULL;
+
+  for (int v = 0; v < in->n_verts; v++) {
+    in->pos[3 * v] = v % (N + 1) / (float) N;
+    in->pos[3 * v + 1] = v / (N + 1) / (float) N;
+    in->pos[3 * v + 2] = 0;
+  }
+  for (int i = 0; i < N * N; i++) {
+    int a = i / N * (N + 1) + i % N, b = a + N + 1;
+
+    memcpy (in->faces + 6 * i, (gint32[]){a, a + 1, b + 1, a, b + 1, b}, 24);
+  }
+  out = simplify (in, 0, 40);
+  g_assert_cmpint (out->n_faces, <=, 40);
+  g_assert_cmpfloat_with_epsilon (shapes_facts (out).area, 1, 0.02);
+  for (int v = 0; v < out->n_verts; v++)
+    g_assert_cmpfloat_with_epsilon (out->pos[3 * v + 2], 0, 1e-6);
+}
+
+static void
+test_extremes (void)
+{
+  g_autoptr (ShuMesh) in = shapes_sphere (origin, 0.4, 16);
+  g_autoptr (ShuMesh) all = simplify (in, 0, 0);
+  g_autoptr (ShuMesh) least = simplify (in, 1, 0);
+  g_autoptr (ShuMesh) six = simplify (in, 0, 20);
+
+  g_assert_cmpint (all->n_faces, ==, in->n_faces);
+  shapes_assert_closed (least);
+  g_assert_cmpint (least->n_faces, >=, 4);
+  g_assert_cmpint (least->n_faces, <=, 24);
+  shapes_assert_closed (six);
+}
+
+static void
+test_same_every_time (void)
+{
+  g_autoptr (ShuMesh) in = shapes_extract (field_person, 40, 2, 1, 7);
+  g_autoptr (ShuMesh) a = simplify (in, 0.7, 0);
+  g_autoptr (ShuMesh) b = simplify (in, 0.7, 0);
+
+  g_assert_cmpmem (a->pos, 12 * a->n_verts, b->pos, 12 * b->n_verts);
+  g_assert_cmpmem (a->faces, 12 * a->n_faces, b->faces, 12 * b->n_faces);
+}
+
+static void
+test_bad_meshes (void)
+{
+  ShuSimplifyParams params = SHU_SIMPLIFY_PARAMS_INIT;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuMesh) empty = shu_mesh_new (0, 0, FALSE, FALSE);
+  g_autoptr (ShuMesh) one = shu_mesh_new (3, 1, FALSE, FALSE);
+  g_autoptr (ShuMesh) out = NULL;
+  static const float pos[9] = {0, 0, 0, 1, 0, 0, 0, 1, 0};
+
+  g_assert_null (shu_mesh_simplify (empty, &params, NULL, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+  g_clear_error (&error);
+
+  memcpy (one->pos, pos, sizeof pos);
+  memcpy (one->faces, (gint32[]){0, 1, 2}, 12);
+  out = shu_mesh_simplify (one, &params, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (out->n_faces, ==, 1);
+
+  one->faces[1] = 0;
+  g_assert_null (shu_mesh_simplify (one, &params, NULL, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+  g_clear_error (&error);
+  one->faces[1] = 7;
+  g_assert_null (shu_mesh_simplify (one, &params, NULL, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+  g_clear_error (&error);
+  one->faces[1] = 1;
+  one->pos[4] = NAN;
+  g_assert_null (shu_mesh_simplify (one, &params, NULL, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+}
+
+/* Faces at random between few vertices: nothing of a surface. */
+static void
+test_soup_survives (void)
+{
+  for (int seed = 0; seed < 200; seed++) {
+    g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+    g_autoptr (ShuMesh) in = shu_mesh_new (12, 60, TRUE, FALSE);
+    g_autoptr (ShuMesh) out = NULL;
+
+    for (int i = 0; i < 36; i++)
+      in->pos[i] = seed % 3 ? g_rand_double_range (rand, -1, 1) : i % 2;
+    for (int i = 0; i < 72; i++)
+      in->attr[i] = g_rand_double (rand);
+    for (int i = 0; i < 180; i++)
+      in->faces[i] = g_rand_int_range (rand, 0, 12);
+    out = simplify (in, 0.9, 0);
+    g_assert_cmpint (out->n_faces, >, 0);
+  }
+}
+
+static void
+test_normals (void)
+{
+  const double center[3] = {0.1, -0.2, 0};
+  g_autoptr (ShuMesh) mesh = shapes_sphere (center, 0.3, 32);
+  g_autofree float *n = g_new (float, 3 * mesh->n_verts);
+
+  shu_mesh_normals (mesh, n);
+  for (int i = 0; i < 3 * mesh->n_verts; i++)
+    g_assert_cmpfloat_with_epsilon (
+        n[i], (mesh->pos[i] - center[i % 3]) / 0.3, 0.02);
+  mesh->n_faces = 0;
+  shu_mesh_normals (mesh, n);
+  g_assert_cmpfloat (n[2], ==, 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, func) g_test_add_func ("/geometry/" name, func)
+  ADD ("simplify/sphere_stays_a_sphere", test_sphere_stays_a_sphere);
+  ADD ("simplify/attributes_follow", test_attributes_follow);
+  ADD ("simplify/topology_is_kept", test_topology_is_kept);
+  ADD ("simplify/keeps_border", test_keeps_border);
+  ADD ("simplify/flat_parts_cost_nothing", test_flat_parts_cost_nothing);
+  ADD ("simplify/extremes", test_extremes);
+  ADD ("simplify/same_every_time", test_same_every_time);
+  ADD ("simplify/bad_meshes", test_bad_meshes);
+  ADD ("simplify/soup_survives", test_soup_survives);
+  ADD ("normals/of_a_sphere", test_normals);
+  return g_test_run ();
+}
