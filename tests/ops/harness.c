@@ -77,7 +77,7 @@ check_nmse (
     norm += expected[i] * expected[i];
   }
   g_free (expected);
-  if (err > limit * (norm + 1e-30))
+  if (err > limit * (norm + 0.01 * (double) t->n))
     g_error ("%s: NMSE %g, limit %g", what, err / (norm + 1e-30), limit);
 }
 

@@ -29,7 +29,8 @@ index_at (const ShuTensor *t, gsize i)
 double act_reference (double x, ShuAct act);
 
 /* Aborts unless the squared error of @t over the squares of @expected is
- * below @limit; frees @expected. */
+ * below @limit (values that cancel to nothing count as 0.1); frees @expected.
+ */
 void check_nmse (
     ShuCtx *c, const char *what, ShuTensor *t, double *expected, double limit);
 

@@ -30,21 +30,27 @@ column_squares (double *restrict sum, const double *restrict mean,
     }
 }
 
+/* y = (x - m) a + b, the three vectors @plane apart.  m is the mean in f32, b
+ * corrects what that lost: a large mean would eat a small spread otherwise. */
 SHU_SIMD static void
-scale_rows (float *restrict y, const float *restrict x, const float *restrict a,
-    const float *restrict b, gsize rows, gsize C, gboolean silu)
+scale_rows (float *restrict y, const float *restrict x, const float *restrict m,
+    gsize plane, gsize rows, gsize C, gboolean silu)
 {
+  const float *restrict a = m + plane, *restrict b = a + plane;
+
   for (gsize r = 0; r < rows; r++, x += C, y += C) {
     gsize i = 0;
 
     for (; i + LANES <= C; i += LANES) {
-      V16 v = v_load (x + i) * v_load (a + i) + v_load (b + i);
+      V16 v =
+          (v_load (x + i) - v_load (m + i)) * v_load (a + i) + v_load (b + i);
 
       v_store (y + i, silu ? v_silu (v) : v);
     }
     if (i < C) {
-      V16 v = v_load_n (x + i, C - i, 0) * v_load_n (a + i, C - i, 0) +
-              v_load_n (b + i, C - i, 0);
+      V16 v = v_load_n (x + i, C - i, 0) - v_load_n (m + i, C - i, 0);
+
+      v = v * v_load_n (a + i, C - i, 0) + v_load_n (b + i, C - i, 0);
 
       v = silu ? v_silu (v) : v;
       memcpy (y + i, &v, (C - i) * sizeof (float));
@@ -83,7 +89,7 @@ shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
   g_autofree double *sums = g_new0 (double, B *parts *C);
   g_autofree double *mean = g_new (double, B *C);
   g_autofree double *var = g_new (double, B *C);
-  g_autofree float *scale = g_new (float, 2 * B * C);
+  g_autofree float *scale = g_new (float, 3 * B * C);
   const float *w = norm && norm->w ? shu_f32 (norm->w) : NULL;
   const float *b = norm && norm->b ? shu_f32 (norm->b) : NULL;
   gint64 n = (gint64) (B * parts);
@@ -112,8 +118,10 @@ shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
   for (gsize i = 0; i < B * C; i++) {
     double s = (w ? w[i % C] : 1.) / sqrt (var[i] + eps);
 
-    scale[i] = (float) s;
-    scale[B * C + i] = (float) ((b ? b[i % C] : 0.) - mean[i] * s);
+    scale[i] = (float) mean[i];
+    scale[B * C + i] = (float) s;
+    scale[2 * B * C + i] =
+        (float) ((b ? b[i % C] : 0.) - (mean[i] - scale[i]) * s);
   }
 #pragma omp parallel for if (x->n > 32768)
   for (gint64 i = 0; i < n; i++) {
@@ -121,8 +129,8 @@ shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
     gsize first = (gsize) i % parts * ROWS;
     gsize at = (item * T + first) * C;
 
-    scale_rows (shu_f32 (y) + at, shu_f32 (x) + at, scale + item * C,
-        scale + (B + item) * C, MIN (ROWS, T - first), C, act == SHU_ACT_SILU);
+    scale_rows (shu_f32 (y) + at, shu_f32 (x) + at, scale + item * C, B * C,
+        MIN (ROWS, T - first), C, act == SHU_ACT_SILU);
   }
   if (act != SHU_ACT_NONE && act != SHU_ACT_SILU)
     shu_cpu_act (c, y, y, act);
