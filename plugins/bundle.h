@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* Bundles on the wire: caps, and a buffer of one memory per tensor with a meta
+ * that says what they are. */
+#pragma once
+#include <gst/gst.h>
+#include "shu.h"
+
+G_BEGIN_DECLS
+
+#define SHU_BUNDLE_MEDIA_TYPE "application/x-synchuman"
+#define SHU_BUNDLE_CAPS(schema)                                                \
+  SHU_BUNDLE_MEDIA_TYPE ", schema=(string)" schema ", version=(int)1"
+#define SHU_BUNDLE_CAPS_ANY                                                    \
+  SHU_BUNDLE_CAPS ("{ subject, views, asset, mesh, model }")
+
+/**
+ * ShuBundleField:
+ * @offset: first byte within the buffer
+ * @size: bytes
+ */
+typedef struct {
+  char *name;
+  ShuDType dtype;
+  int n_dims;
+  gint64 dims[SHU_MAX_DIMS];
+  gsize offset;
+  gsize size;
+} ShuBundleField;
+
+/**
+ * ShuBundleMeta:
+ * @schema: "subject", "views", "asset", "mesh" or "model"
+ * @metadata: string to string
+ */
+typedef struct {
+  GstMeta meta;
+  char *schema;
+  guint n_fields;
+  ShuBundleField *fields;
+  GHashTable *metadata;
+} ShuBundleMeta;
+
+GType shu_bundle_meta_api_get_type (void);
+const GstMetaInfo *shu_bundle_meta_get_info (void);
+
+/* Fills the empty @buffer.  The tensors' memory is wrapped, not copied (beyond
+ * GStreamer's limit of memories per buffer the rest is gathered in one). */
+void shu_buffer_fill_bundle (GstBuffer *buffer, const ShuBundle *b);
+
+/**
+ * shu_buffer_get_bundle:
+ * The bundle keeps the memory mapped, not the buffer.
+ *
+ * Returns: (transfer full): NULL with %SHU_ERROR_INVALID where @buffer holds
+ *   no bundle
+ */
+ShuBundle *shu_buffer_get_bundle (GstBuffer *buffer, GError **error);
+
+/* Fixed caps of this bundle; a subject's tell its sizes. */
+GstCaps *shu_bundle_to_caps (const ShuBundle *b);
+
+/* A buffer over @bytes, nothing copied. */
+void shu_buffer_fill_bytes (GstBuffer *buffer, GBytes *bytes);
+
+G_END_DECLS

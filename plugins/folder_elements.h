@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* What the elements with a property "location" share. */
+#pragma once
+#include <gst/base/gstbasesink.h>
+#include <gst/base/gstpushsrc.h>
+
+static inline gboolean
+shu_need_location (gpointer element, const char *location)
+{
+  if (location && *location)
+    return TRUE;
+  GST_ELEMENT_ERROR (element, RESOURCE, SETTINGS,
+      ("Say where: the property \"location\" is not set."), (NULL));
+  return FALSE;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include "model.h"
+
+GstContext *
+shu_model_context_new (const char *model, const char *device)
+{
+  GstContext *context = gst_context_new (SHU_MODEL_CONTEXT, FALSE);
+  GstStructure *s = gst_context_writable_structure (context);
+
+  if (model)
+    gst_structure_set (s, "model", G_TYPE_STRING, model, NULL);
+  if (device)
+    gst_structure_set (s, "device", G_TYPE_STRING, device, NULL);
+  return context;
+}
+
+static gboolean
+ask_peer (const GValue *item, GValue *ret, gpointer query)
+{
+  if (!gst_pad_peer_query (g_value_get_object (item), query))
+    return TRUE;
+  g_value_set_boolean (ret, TRUE);
+  return FALSE;
+}
+
+static gboolean
+ask_neighbours (GstIterator *pads, GstQuery *query)
+{
+  GValue ret = G_VALUE_INIT;
+  gboolean found;
+
+  g_value_init (&ret, G_TYPE_BOOLEAN);
+  while (gst_iterator_fold (pads, ask_peer, &ret, query) == GST_ITERATOR_RESYNC)
+    gst_iterator_resync (pads);
+  gst_iterator_free (pads);
+  found = g_value_get_boolean (&ret);
+  g_value_unset (&ret);
+  return found;
+}
+
+/* What the pipeline knows, or NULL.  A bin answers the message before it
+ * returns, as an application does that listens in a sync handler. */
+static GstContext *
+find_context (GstElement *element)
+{
+  GstContext *context = gst_element_get_context (element, SHU_MODEL_CONTEXT);
+  g_autoptr (GstQuery) query = NULL;
+
+  if (!context) {
+    query = gst_query_new_context (SHU_MODEL_CONTEXT);
+    if (ask_neighbours (gst_element_iterate_src_pads (element), query) ||
+        ask_neighbours (gst_element_iterate_sink_pads (element), query)) {
+      GstContext *theirs; /* the query's */
+
+      gst_query_parse_context (query, &theirs);
+      if (theirs)
+        gst_element_set_context (element, theirs);
+    }
+  }
+  g_clear_pointer (&context, gst_context_unref);
+  gst_element_post_message (element,
+      gst_message_new_need_context (GST_OBJECT (element), SHU_MODEL_CONTEXT));
+  return gst_element_get_context (element, SHU_MODEL_CONTEXT);
+}
+
+/* Own properties first; (transfer full) strings or NULL. */
+static void
+choose (ShuModelUser *user, GstElement *element, GstContext *context,
+    char **ret_model, char **ret_device)
+{
+  const GstStructure *s = context ? gst_context_get_structure (context) : NULL;
+
+  GST_OBJECT_LOCK (element);
+  *ret_model = g_strdup (user->model);
+  *ret_device = g_strdup (user->device);
+  GST_OBJECT_UNLOCK (element);
+  if (s && !*ret_model)
+    *ret_model = g_strdup (gst_structure_get_string (s, "model"));
+  if (s && !*ret_device)
+    *ret_device = g_strdup (gst_structure_get_string (s, "device"));
+}
+
+void
+shu_model_user_publish (ShuModelUser *user, GstElement *element)
+{
+  g_autoptr (GstContext) known = NULL;
+  g_autoptr (GstContext) context = NULL;
+  g_autofree char *model = NULL;
+  g_autofree char *device = NULL;
+
+  if (!user->model && !user->device)
+    return;
+  known = find_context (element);
+  choose (user, element, known, &model, &device);
+  context = shu_model_context_new (model, device);
+  gst_element_set_context (element, context);
+  gst_element_post_message (
+      element, gst_message_new_have_context (
+                   GST_OBJECT (element), gst_context_ref (context)));
+}
+
+ShuModel *
+shu_model_user_get (ShuModelUser *user, GstElement *element, GError **error)
+{
+  g_autoptr (GstContext) context = NULL;
+  g_autoptr (ShuModel) model = NULL;
+  g_autofree char *folder = NULL;
+  g_autofree char *device = NULL;
+
+  GST_OBJECT_LOCK (element);
+  if (user->opened)
+    model = shu_model_ref (user->opened);
+  GST_OBJECT_UNLOCK (element);
+  if (model)
+    return g_steal_pointer (&model);
+
+  context = find_context (element);
+  choose (user, element, context, &folder, &device);
+  model = shu_model_get (folder, device, error);
+  if (!model)
+    return NULL;
+  GST_OBJECT_LOCK (element);
+  if (!user->opened)
+    user->opened = shu_model_ref (model);
+  GST_OBJECT_UNLOCK (element);
+  return g_steal_pointer (&model);
+}
+
+void
+shu_model_user_clear (ShuModelUser *user, GstElement *element)
+{
+  ShuModel *model;
+
+  GST_OBJECT_LOCK (element);
+  model = g_steal_pointer (&user->opened);
+  GST_OBJECT_UNLOCK (element);
+  if (model)
+    shu_model_unref (model);
+}
+
+gboolean
+shu_model_user_query (GstElement *element, GstQuery *query)
+{
+  g_autoptr (GstContext) context = NULL;
+  const char *type;
+
+  if (GST_QUERY_TYPE (query) != GST_QUERY_CONTEXT)
+    return FALSE;
+  gst_query_parse_context_type (query, &type);
+  context = gst_element_get_context (element, type);
+  if (!context)
+    return FALSE;
+  gst_query_set_context (query, context);
+  return TRUE;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Which model an element uses.  In this order: its own properties "model" and
+ * "device"; the GstContext "synchuman.model" (fields model, device; both
+ * strings, both optional), which the application sets on a pipeline or another
+ * element with these properties publishes; the environment and the search path
+ * of shu_model_get(). */
+#pragma once
+#include <gst/gst.h>
+#include "shu.h"
+
+G_BEGIN_DECLS
+
+#define SHU_MODEL_CONTEXT "synchuman.model"
+
+/**
+ * ShuModelUser:
+ * The part of an element that holds its model.
+ * @model, @device: the properties
+ */
+typedef struct {
+  char *model;
+  char *device;
+  ShuModel *opened;
+} ShuModelUser;
+
+/* The application's way to choose: (transfer full); both may be NULL. */
+GstContext *shu_model_context_new (const char *model, const char *device);
+
+/* READY to PAUSED: tells the pipeline about the properties, where set. */
+void shu_model_user_publish (ShuModelUser *user, GstElement *element);
+
+/* Opened once until shu_model_user_clear().  (transfer full) */
+ShuModel *shu_model_user_get (
+    ShuModelUser *user, GstElement *element, GError **error);
+
+/* PAUSED to READY: lets go of the model, keeps the properties. */
+void shu_model_user_clear (ShuModelUser *user, GstElement *element);
+
+/* Answers a neighbour's GST_QUERY_CONTEXT. */
+gboolean shu_model_user_query (GstElement *element, GstQuery *query);
+
+G_END_DECLS

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * SECTION:element-shumatting
+ * @title: shumatting
+ * @short_description: cuts the person out of a photo
+ *
+ * Gives the frame with transparency around the person (U^2-Net).  A frame that
+ * has transparency already passes as it is.  Doubtful subjects (half a body,
+ * several people) are reported as warnings.
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=photo.jpg ! shuphotodec ! shumatting ! pngenc
+ * ! filesink location=cutout.png
+ * ]|
+ */
+#include "transform.h"
+#include "video.h"
+
+typedef struct {
+  ShuTransform parent;
+  GstVideoInfo info; /* of the input */
+} ShuMatting;
+
+typedef ShuTransformClass ShuMattingClass;
+
+GType shu_matting_get_type (void);
+G_DEFINE_FINAL_TYPE (ShuMatting, shu_matting, SHU_TYPE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE (
+    shumatting, "shumatting", GST_RANK_NONE, shu_matting_get_type ())
+
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (
+            "video/x-raw, format=(string){ RGB, RGBA }, "
+            "width=[1,16384], height=[1,16384], framerate=[0/1,2147483647/1]"));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (
+            "video/x-raw, format=(string)RGBA, "
+            "width=[1,16384], height=[1,16384], framerate=[0/1,2147483647/1]"));
+
+/* The same sizes and times; only the format differs. */
+static GstCaps *
+transform_caps (GstBaseTransform *trans, GstPadDirection direction,
+    GstCaps *caps, GstCaps *filter)
+{
+  GstPad *other = direction == GST_PAD_SINK ? trans->srcpad : trans->sinkpad;
+  g_autoptr (GstCaps) templ = gst_pad_get_pad_template_caps (other);
+  g_autoptr (GstCaps) any = gst_caps_copy (caps);
+  g_autoptr (GstCaps) both = NULL;
+
+  for (guint i = 0; i < gst_caps_get_size (any); i++)
+    gst_structure_remove_fields (gst_caps_get_structure (any, i), "format",
+        "colorimetry", "chroma-site", NULL);
+  both = gst_caps_intersect_full (any, templ, GST_CAPS_INTERSECT_FIRST);
+  return filter
+             ? gst_caps_intersect_full (filter, both, GST_CAPS_INTERSECT_FIRST)
+             : g_steal_pointer (&both);
+}
+
+static gboolean
+set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
+{
+  return gst_video_info_from_caps (&((ShuMatting *) trans)->info, in);
+}
+
+static gboolean
+process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
+    const ShuProgress *progress, GError **error)
+{
+  const GstVideoInfo *info = &((ShuMatting *) trans)->info;
+  g_autoptr (ShuImage) photo = shu_buffer_get_image (in, info, error);
+  g_autoptr (ShuImage) cutout = NULL;
+  g_autoptr (ShuModel) model = NULL;
+  g_autofree char *warning = NULL;
+
+  if (!photo)
+    return FALSE;
+  model = shu_transform_model (trans, error);
+  if (!model)
+    return FALSE;
+  cutout = shu_stage_matting (model, photo, &warning, progress, error);
+  if (!cutout)
+    return FALSE;
+  if (warning)
+    shu_report_warning (GST_ELEMENT (trans), warning);
+  if (cutout->width != photo->width || cutout->height != photo->height ||
+      cutout->n_channels != 4) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INTERNAL,
+        "a cut-out of %dx%d pixels for a photo of %dx%d", cutout->width,
+        cutout->height, photo->width, photo->height);
+    return FALSE;
+  }
+  shu_buffer_fill_image (out, cutout);
+  return TRUE;
+}
+
+static void
+shu_matting_class_init (ShuMattingClass *klass)
+{
+  GstElementClass *element = GST_ELEMENT_CLASS (klass);
+
+  shu_transform_class_use_model (klass);
+  klass->process = process;
+  GST_BASE_TRANSFORM_CLASS (klass)->transform_caps = transform_caps;
+  GST_BASE_TRANSFORM_CLASS (klass)->set_caps = set_caps;
+  gst_element_class_add_static_pad_template (element, &sink_template);
+  gst_element_class_add_static_pad_template (element, &src_template);
+  gst_element_class_set_static_metadata (element, "Person cut-out",
+      "Filter/Effect/Video",
+      "Cuts the person out of a photo (U^2-Net): RGB in, RGBA out",
+      "The synchuman authors");
+}
+
+static void
+shu_matting_init (ShuMatting *self)
+{
+}

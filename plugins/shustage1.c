@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * SECTION:element-shustage1
+ * @title: shustage1
+ * @short_description: five views, their normals and the voxels
+ *
+ * Stage 1 of SyncHuman (arXiv 2510.07723, section 3.2): a diffusion model that
+ * makes five colour and five normal views and the sparse voxels of the person
+ * in one go.
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=photo.jpg ! shuphotodec ! shumatting !
+ * shupreprocess ! shustage1 num-inference-steps=20 ! shuviews ! pngenc !
+ * multifilesink location=view-%02d.png
+ * ]|
+ */
+#include "transform.h"
+
+typedef struct {
+  ShuTransform parent;
+  gint64 seed;
+  int steps;
+  double guidance;
+} ShuStage1;
+
+typedef ShuTransformClass ShuStage1Class;
+
+GType shu_stage1_get_type (void);
+G_DEFINE_FINAL_TYPE (ShuStage1, shu_stage1, SHU_TYPE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE (
+    shustage1, "shustage1", GST_RANK_NONE, shu_stage1_get_type ())
+
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("subject")));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("views")));
+
+static const ShuProp props[] = {
+    SHU_PROP_SEED (ShuStage1, seed, "seed", -1,
+        "Seed of the noise (-1: the one that came with the subject; official "
+        "43)"),
+    SHU_PROP_MODEL_INT (ShuStage1, steps, "num-inference-steps", 1, 1000,
+        "Denoising steps (-1: the model's; official 50)"),
+    SHU_PROP_MODEL_DOUBLE (ShuStage1, guidance, "guidance-scale", 0, 20,
+        "Weight of the condition (-1: the model's; official 3.0)"),
+};
+
+/* Tells shupreprocess which sizes the model wants. */
+static GstCaps *
+transform_caps (GstBaseTransform *trans, GstPadDirection direction,
+    GstCaps *caps, GstCaps *filter)
+{
+  GstPad *other = direction == GST_PAD_SINK ? trans->srcpad : trans->sinkpad;
+  g_autoptr (GstCaps) all = gst_pad_get_pad_template_caps (other);
+  g_autoptr (ShuModel) model = NULL;
+
+  if (direction == GST_PAD_SRC && shu_transform_started (SHU_TRANSFORM (trans)))
+    model = shu_transform_model (SHU_TRANSFORM (trans), NULL);
+  if (model) {
+    const ShuModelDefaults *d = shu_model_defaults (model);
+
+    all = gst_caps_make_writable (g_steal_pointer (&all));
+    gst_caps_set_simple (all, "view-size", G_TYPE_INT, d->view_size,
+        "condition-size", G_TYPE_INT, d->condition_size, NULL);
+  }
+  return filter
+             ? gst_caps_intersect_full (filter, all, GST_CAPS_INTERSECT_FIRST)
+             : g_steal_pointer (&all);
+}
+
+static ShuBundle *
+run (ShuTransform *trans, const ShuBundle *in, const ShuProgress *progress,
+    GError **error)
+{
+  ShuStage1 *self = (ShuStage1 *) trans;
+  g_autoptr (ShuModel) model = shu_transform_model (trans, error);
+  ShuStage1Params params;
+
+  if (!model)
+    return NULL;
+  GST_OBJECT_LOCK (self);
+  params = (ShuStage1Params){
+      .seed = self->seed, .steps = self->steps, .guidance = self->guidance};
+  GST_OBJECT_UNLOCK (self);
+  return shu_stage_stage1 (model, in, &params, progress, error);
+}
+
+static void
+shu_stage1_class_init (ShuStage1Class *klass)
+{
+  GstElementClass *element = GST_ELEMENT_CLASS (klass);
+
+  shu_transform_class_use_model (klass);
+  SHU_PROPS_INSTALL (klass, props);
+  klass->run = run;
+  GST_BASE_TRANSFORM_CLASS (klass)->transform_caps = transform_caps;
+  gst_element_class_add_static_pad_template (element, &sink_template);
+  gst_element_class_add_static_pad_template (element, &src_template);
+  gst_element_class_set_static_metadata (element, "SyncHuman stage 1",
+      "Filter/Converter",
+      "Makes five colour and normal views and the voxels of a person",
+      "The synchuman authors");
+}
+
+static void
+shu_stage1_init (ShuStage1 *self)
+{
+}

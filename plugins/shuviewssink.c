@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * SECTION:element-shuviewssink
+ * @title: shuviewssink
+ * @short_description: writes a folder stage1_output
+ *
+ * As the official code leaves it; read back by #shuviewssrc.  The folder is
+ * written beside and then renamed, so it is there whole or not at all.
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=views.safetensors ! shubundledec !
+ * shuviewssink location=stage1_output
+ * ]|
+ */
+#include "bundle.h"
+#include "props.h"
+#include "report.h"
+#include "folder_elements.h"
+
+typedef struct {
+  GstBaseSink parent;
+  char *location;
+} ShuViewsSink;
+
+typedef GstBaseSinkClass ShuViewsSinkClass;
+
+GType shu_views_sink_get_type (void);
+G_DEFINE_FINAL_TYPE (ShuViewsSink, shu_views_sink, GST_TYPE_BASE_SINK)
+GST_ELEMENT_REGISTER_DEFINE (
+    shuviewssink, "shuviewssink", GST_RANK_NONE, shu_views_sink_get_type ())
+
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("{ views, asset, mesh, model }")));
+
+static const ShuProp props[] = {
+    SHU_PROP_STRING (ShuViewsSink, location, "location",
+        "Folder to write; its parent must be there"),
+};
+
+static gboolean
+start (GstBaseSink *sink)
+{
+  return shu_need_location (sink, ((ShuViewsSink *) sink)->location);
+}
+
+static GstFlowReturn
+render (GstBaseSink *sink, GstBuffer *buffer)
+{
+  ShuViewsSink *self = (ShuViewsSink *) sink;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuBundle) views = shu_buffer_get_bundle (buffer, &error);
+
+  if (!views || !shu_views_save (views, self->location, &error))
+    return shu_report_error (GST_ELEMENT (sink), error);
+  return GST_FLOW_OK;
+}
+
+static void
+finalize (GObject *object)
+{
+  shu_props_clear (object);
+  G_OBJECT_CLASS (shu_views_sink_parent_class)->finalize (object);
+}
+
+static void
+shu_views_sink_class_init (ShuViewsSinkClass *klass)
+{
+  GstElementClass *element = GST_ELEMENT_CLASS (klass);
+
+  G_OBJECT_CLASS (klass)->finalize = finalize;
+  klass->start = start;
+  klass->render = render;
+  SHU_PROPS_INSTALL (klass, props);
+  gst_element_class_add_static_pad_template (element, &sink_template);
+  gst_element_class_set_static_metadata (element, "Views folder writer",
+      "Sink/File", "Writes the views and voxels as a stage1_output folder",
+      "The synchuman authors");
+}
+
+static void
+shu_views_sink_init (ShuViewsSink *self)
+{
+  gst_base_sink_set_sync (GST_BASE_SINK (self), FALSE);
+}

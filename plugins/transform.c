@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include "transform.h"
+
+G_DEFINE_ABSTRACT_TYPE (ShuTransform, shu_transform, GST_TYPE_BASE_TRANSFORM)
+
+ShuModel *
+shu_transform_model (ShuTransform *self, GError **error)
+{
+  return shu_model_user_get (&self->user, GST_ELEMENT (self), error);
+}
+
+gboolean
+shu_transform_started (ShuTransform *self)
+{
+  return g_atomic_int_get (&self->started);
+}
+
+static gboolean
+start (GstBaseTransform *trans)
+{
+  ShuTransform *p = SHU_TRANSFORM (trans);
+  g_autoptr (GError) error = NULL;
+
+  if (!shu_props_check (trans, &error)) {
+    GST_ELEMENT_ERROR (trans, LIBRARY, SETTINGS, ("%s.", error->message),
+        ("the element does not start with it"));
+    return FALSE;
+  }
+  shu_model_user_publish (&p->user, GST_ELEMENT (trans));
+  g_atomic_int_set (&p->started, TRUE);
+  return TRUE;
+}
+
+static gboolean
+stop (GstBaseTransform *trans)
+{
+  ShuTransform *p = SHU_TRANSFORM (trans);
+
+  g_atomic_int_set (&p->started, FALSE);
+  shu_model_user_clear (&p->user, GST_ELEMENT (trans));
+  return TRUE;
+}
+
+/* The other pad's template; elements whose pads depend on each other say so
+ * themselves. */
+static GstCaps *
+transform_caps (GstBaseTransform *trans, GstPadDirection direction,
+    GstCaps *caps, GstCaps *filter)
+{
+  GstPad *other = direction == GST_PAD_SINK ? trans->srcpad : trans->sinkpad;
+  g_autoptr (GstCaps) templ = gst_pad_get_pad_template_caps (other);
+
+  return filter
+             ? gst_caps_intersect_full (filter, templ, GST_CAPS_INTERSECT_FIRST)
+             : gst_caps_ref (templ);
+}
+
+static gboolean
+accept_caps (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps)
+{
+  GstPad *pad = direction == GST_PAD_SINK ? trans->sinkpad : trans->srcpad;
+  g_autoptr (GstCaps) templ = gst_pad_get_pad_template_caps (pad);
+
+  return gst_caps_can_intersect (caps, templ);
+}
+
+/* How large the result is turns out when it is there. */
+static GstFlowReturn
+prepare_output_buffer (
+    GstBaseTransform *trans, GstBuffer *in, GstBuffer **ret_out)
+{
+  *ret_out = gst_buffer_new ();
+  gst_buffer_copy_into (
+      *ret_out, in, GST_BUFFER_COPY_FLAGS | GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
+  return GST_FLOW_OK;
+}
+
+static gboolean
+decide_allocation (GstBaseTransform *trans, GstQuery *query)
+{
+  return TRUE;
+}
+
+static gboolean
+process_bundle (ShuTransform *self, GstBuffer *in, GstBuffer *out,
+    const ShuProgress *progress, GError **error)
+{
+  g_autoptr (ShuBundle) from = shu_buffer_get_bundle (in, error);
+  g_autoptr (ShuBundle) to = NULL;
+
+  if (from)
+    to = SHU_TRANSFORM_GET_CLASS (self)->run (self, from, progress, error);
+  if (!to)
+    return FALSE;
+  shu_buffer_fill_bundle (out, to);
+  return TRUE;
+}
+
+static GstFlowReturn
+transform (GstBaseTransform *trans, GstBuffer *in, GstBuffer *out)
+{
+  ShuTransform *self = SHU_TRANSFORM (trans);
+  ShuProgress progress = {
+      shu_report_progress, &self->report, self->cancellable};
+  g_autoptr (GError) error = NULL;
+
+  if (!g_cancellable_set_error_if_cancelled (self->cancellable, &error))
+    SHU_TRANSFORM_GET_CLASS (self)->process (self, in, out, &progress, &error);
+  shu_report_done (&self->report, error);
+  return error ? shu_report_error (GST_ELEMENT (self), error) : GST_FLOW_OK;
+}
+
+/* Not serialised with the data: this is how a flush gets through while
+ * transform() works. */
+static gboolean
+sink_event (GstBaseTransform *trans, GstEvent *event)
+{
+  ShuTransform *p = SHU_TRANSFORM (trans);
+  GstEventType type = GST_EVENT_TYPE (event);
+
+  if (type == GST_EVENT_FLUSH_START)
+    g_cancellable_cancel (p->cancellable);
+  if (type == GST_EVENT_FLUSH_STOP)
+    g_cancellable_reset (p->cancellable);
+  return GST_BASE_TRANSFORM_CLASS (shu_transform_parent_class)
+      ->sink_event (trans, event);
+}
+
+static GstStateChangeReturn
+change_state (GstElement *element, GstStateChange change)
+{
+  ShuTransform *p = SHU_TRANSFORM (element);
+
+  if (change == GST_STATE_CHANGE_READY_TO_PAUSED)
+    g_cancellable_reset (p->cancellable);
+  if (change == GST_STATE_CHANGE_PAUSED_TO_READY)
+    g_cancellable_cancel (p->cancellable);
+  return GST_ELEMENT_CLASS (shu_transform_parent_class)
+      ->change_state (element, change);
+}
+
+static gboolean
+query (GstBaseTransform *trans, GstPadDirection direction, GstQuery *q)
+{
+  return shu_model_user_query (GST_ELEMENT (trans), q) ||
+         GST_BASE_TRANSFORM_CLASS (shu_transform_parent_class)
+             ->query (trans, direction, q);
+}
+
+static void
+finalize (GObject *object)
+{
+  ShuTransform *p = SHU_TRANSFORM (object);
+
+  shu_props_clear (object);
+  g_free (p->user.model);
+  g_free (p->user.device);
+  g_object_unref (p->cancellable);
+  G_OBJECT_CLASS (shu_transform_parent_class)->finalize (object);
+}
+
+static void
+shu_transform_class_init (ShuTransformClass *klass)
+{
+  GstBaseTransformClass *base = GST_BASE_TRANSFORM_CLASS (klass);
+
+  G_OBJECT_CLASS (klass)->finalize = finalize;
+  GST_ELEMENT_CLASS (klass)->change_state = change_state;
+  base->start = start;
+  base->stop = stop;
+  base->transform_caps = transform_caps;
+  base->accept_caps = accept_caps;
+  base->prepare_output_buffer = prepare_output_buffer;
+  base->decide_allocation = decide_allocation;
+  base->transform = transform;
+  base->sink_event = sink_event;
+  base->query = query;
+  klass->process = process_bundle;
+}
+
+static void
+shu_transform_init (ShuTransform *self)
+{
+  self->cancellable = g_cancellable_new ();
+  self->report.element = GST_ELEMENT (self);
+  gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
+}
+
+static const ShuProp model_props[] = {
+    SHU_PROP_STRING (ShuTransform, user.model, "model",
+        "Model folder, or synthetic:SEED for weights from a formula (unset: "
+        "that of another element of the pipeline, else the environment's "
+        "SHU_MODEL, else the first folder found)"),
+    SHU_PROP_STRING (ShuTransform, user.device, "device",
+        "Where to compute: auto or cpu (unset: that of another element of the "
+        "pipeline, else the environment's SHU_DEVICE, else auto)"),
+};
+
+void
+shu_transform_class_use_model (ShuTransformClass *klass)
+{
+  SHU_PROPS_INSTALL (klass, model_props);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* Base of the elements that make one buffer out of one: cancellation, progress,
+ * errors and the choice of the model.  What is left for an element is its
+ * properties and one call into the library. */
+#pragma once
+#include <gst/base/gstbasetransform.h>
+#include "bundle.h"
+#include "model.h"
+#include "props.h"
+#include "report.h"
+
+G_BEGIN_DECLS
+
+#define SHU_TYPE_TRANSFORM (shu_transform_get_type ())
+#define SHU_TRANSFORM(obj)                                                     \
+  (G_TYPE_CHECK_INSTANCE_CAST ((obj), SHU_TYPE_TRANSFORM, ShuTransform))
+#define SHU_TRANSFORM_CLASS(klass)                                             \
+  (G_TYPE_CHECK_CLASS_CAST ((klass), SHU_TYPE_TRANSFORM, ShuTransformClass))
+#define SHU_TRANSFORM_GET_CLASS(obj)                                           \
+  (G_TYPE_INSTANCE_GET_CLASS ((obj), SHU_TYPE_TRANSFORM, ShuTransformClass))
+
+typedef struct {
+  GstBaseTransform parent;
+  /*< private >*/
+  ShuModelUser user;
+  GCancellable *cancellable;
+  ShuReport report;
+  gboolean started;
+} ShuTransform;
+
+/**
+ * ShuTransformClass:
+ * @process: fills the empty @out
+ * @run: for bundles in and out: called by the default @process
+ *
+ * Either may fail; what they return is reported on the bus here.
+ */
+typedef struct {
+  GstBaseTransformClass parent_class;
+
+  gboolean (*process) (ShuTransform *self, GstBuffer *in, GstBuffer *out,
+      const ShuProgress *progress, GError **error);
+  ShuBundle *(*run) (ShuTransform *self, const ShuBundle *in,
+      const ShuProgress *progress, GError **error);
+} ShuTransformClass;
+
+GType shu_transform_get_type (void);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuTransform, gst_object_unref)
+
+/* Adds the properties "model" and "device". */
+void shu_transform_class_use_model (ShuTransformClass *klass);
+
+/* (transfer full): the model of an element that uses one. */
+ShuModel *shu_transform_model (ShuTransform *self, GError **error);
+
+/* Between start and stop, when properties are settled and a model may be
+ * looked for. */
+gboolean shu_transform_started (ShuTransform *self);
+
+G_END_DECLS

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "video.h"
+
+static GstVideoFormat
+format_of (const ShuImage *image)
+{
+  return image->n_channels == 4   ? GST_VIDEO_FORMAT_RGBA
+         : image->n_channels == 3 ? GST_VIDEO_FORMAT_RGB
+                                  : GST_VIDEO_FORMAT_GRAY8;
+}
+
+GstCaps *
+shu_image_to_caps (const ShuImage *image, int ms)
+{
+  GstVideoInfo info;
+
+  gst_video_info_set_format (
+      &info, format_of (image), image->width, image->height);
+  if (ms > 0) {
+    info.fps_n = 1000;
+    info.fps_d = ms;
+  }
+  return gst_video_info_to_caps (&info);
+}
+
+/* Row @y of a frame, copied from or to a picture. */
+static void
+copy_rows (guint8 *dst, gsize dst_stride, const guint8 *src, gsize src_stride,
+    gsize row_bytes, int n_rows)
+{
+  for (int y = 0; y < n_rows; y++)
+    memcpy (dst + y * dst_stride, src + y * src_stride, row_bytes);
+}
+
+void
+shu_buffer_fill_image (GstBuffer *buffer, const ShuImage *image)
+{
+  gsize row_bytes = (gsize) image->width * image->n_channels;
+  GstVideoInfo info;
+  guint8 *data;
+  gsize stride;
+
+  gst_video_info_set_format (
+      &info, format_of (image), image->width, image->height);
+  stride = GST_VIDEO_INFO_PLANE_STRIDE (&info, 0);
+  data = g_malloc0 (info.size);
+  copy_rows (data, stride, image->data, row_bytes, row_bytes, image->height);
+  gst_buffer_append_memory (buffer,
+      gst_memory_new_wrapped (0, data, info.size, 0, info.size, data, g_free));
+}
+
+ShuImage *
+shu_buffer_get_image (
+    GstBuffer *buffer, const GstVideoInfo *info, GError **error)
+{
+  int width = GST_VIDEO_INFO_WIDTH (info);
+  int height = GST_VIDEO_INFO_HEIGHT (info);
+  int n_channels = GST_VIDEO_INFO_HAS_ALPHA (info) ? 4 : 3;
+  gsize row_bytes = (gsize) width * n_channels;
+  GstVideoFrame frame;
+  ShuImage *image;
+
+  if (width < 1 || height < 1 || width > SHU_IMAGE_MAX_SIDE ||
+      height > SHU_IMAGE_MAX_SIDE ||
+      (gint64) width * height > SHU_IMAGE_MAX_PIXELS) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
+        "a frame of %dx%d pixels; at most %d a side and %d in all", width,
+        height, SHU_IMAGE_MAX_SIDE, SHU_IMAGE_MAX_PIXELS);
+    return NULL;
+  }
+  if (!gst_video_frame_map (&frame, info, buffer, GST_MAP_READ)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "a buffer that is no frame of %dx%d pixels", width, height);
+    return NULL;
+  }
+  image = shu_image_new (width, height, n_channels);
+  copy_rows (image->data, row_bytes, GST_VIDEO_FRAME_PLANE_DATA (&frame, 0),
+      GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0), row_bytes, height);
+  gst_video_frame_unmap (&frame);
+  return image;
+}

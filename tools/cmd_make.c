@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+/* synchuman PHOTO...: writes a GLB file for each photo.  The work is one
+ * launch description a photo; what is here is its text and the names of the
+ * files. */
+#include "commands.h"
+#include "estimate.h"
+#include "launch.h"
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+  char *output;
+  char *seed, *steps, *guidance;
+  char *model, *device;
+  char *from_stage1;
+  char *sheet_file;
+  gboolean sheet, keep_stages, fast, json, print_pipeline;
+  char **inputs;
+  /* from --fast; NULL: as the model says */
+  char *steps2, *texture_size, *simplify;
+  gboolean to_folder;
+} Options;
+
+static void
+clear_options (Options *o)
+{
+  char *strings[] = {o->output, o->seed, o->steps, o->guidance, o->model,
+      o->device, o->from_stage1, o->sheet_file, o->steps2, o->texture_size,
+      o->simplify};
+
+  for (guint i = 0; i < G_N_ELEMENTS (strings); i++)
+    g_free (strings[i]);
+  g_strfreev (o->inputs);
+}
+
+static const char help_end[] =
+    "Commands:\n"
+    "  synchuman [make] PHOTO…        photos of a person to GLB files\n"
+    "  synchuman run NAME KEY=VALUE…  run a named pipeline, or one from a "
+    "file\n"
+    "  synchuman inspect FILE…        explain a GLB, a bundle or a model "
+    "folder\n"
+    "\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.\n";
+
+static gboolean
+parse (int argc, char **argv, Options *o, GError **error)
+{
+  const GOptionEntry entries[] = {
+      {"output", 'o', 0, G_OPTION_ARG_FILENAME, &o->output,
+          "File to write, or folder (exists or ends in /); default: NAME.glb "
+          "here",
+          "PATH"},
+      {"seed", 0, 0, G_OPTION_ARG_STRING, &o->seed, "Seed (43)", "N"},
+      {"steps", 0, 0, G_OPTION_ARG_STRING, &o->steps,
+          "Denoising steps of Stage 1 (the model's; official 50)", "N"},
+      {"guidance", 0, 0, G_OPTION_ARG_STRING, &o->guidance,
+          "Guidance of Stage 1 (the model's; official 3.0)", "X"},
+      {"model", 0, 0, G_OPTION_ARG_FILENAME, &o->model,
+          "Model folder, or synthetic:SEED", "FOLDER"},
+      {"device", 0, 0, G_OPTION_ARG_STRING, &o->device, "auto or cpu",
+          "DEVICE"},
+      {"fast", 0, 0, G_OPTION_ARG_NONE, &o->fast,
+          "Fewer steps, smaller texture, more simplification", NULL},
+      {"keep-stages", 0, 0, G_OPTION_ARG_NONE, &o->keep_stages,
+          "Also write NAME/stage1_output and NAME/stage2_output", NULL},
+      {"from-stage1", 0, 0, G_OPTION_ARG_FILENAME, &o->from_stage1,
+          "Begin with a folder stage1_output instead of a photo", "FOLDER"},
+      {"sheet", 0, 0, G_OPTION_ARG_NONE, &o->sheet,
+          "Also write NAME-sheet.png: photo, views and model in one picture",
+          NULL},
+      {"sheet-file", 0, 0, G_OPTION_ARG_FILENAME, &o->sheet_file,
+          "The same under this name", "FILE"},
+      {"json", 0, 0, G_OPTION_ARG_NONE, &o->json,
+          "One JSON object a line on standard output", NULL},
+      {"print-pipeline", 0, 0, G_OPTION_ARG_NONE, &o->print_pipeline,
+          "Show what runs, as gst-launch-1.0 takes it", NULL},
+      {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
+          NULL},
+      {NULL}};
+  g_autoptr (GOptionContext) context = g_option_context_new ("PHOTO…");
+
+  g_option_context_set_summary (context,
+      "Turns photos of a person (JPEG, PNG, WebP) into textured 3D models.");
+  g_option_context_set_description (context, help_end);
+  g_option_context_add_main_entries (context, entries, NULL);
+  return g_option_context_parse (context, &argc, &argv, error);
+}
+
+#define BAD(error, ...)                                                        \
+  (g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, __VA_ARGS__), \
+      FALSE)
+
+/* The option's value against the range of the property that it sets. */
+static gboolean
+check_number (const char *option, const char *text, const char *element,
+    const char *property, GError **error)
+{
+  g_autoptr (GstElement) e =
+      text ? gst_element_factory_make (element, NULL) : NULL;
+  GParamSpec *spec;
+  double value, lo, hi;
+  char *end = NULL;
+  gboolean whole = TRUE;
+
+  if (!text)
+    return TRUE;
+  gst_object_ref_sink (e);
+  spec = g_object_class_find_property (G_OBJECT_GET_CLASS (e), property);
+  if (G_IS_PARAM_SPEC_INT (spec)) {
+    lo = G_PARAM_SPEC_INT (spec)->minimum;
+    hi = G_PARAM_SPEC_INT (spec)->maximum;
+  } else if (G_IS_PARAM_SPEC_INT64 (spec)) {
+    lo = (double) G_PARAM_SPEC_INT64 (spec)->minimum;
+    hi = (double) G_PARAM_SPEC_INT64 (spec)->maximum;
+  } else {
+    lo = G_PARAM_SPEC_DOUBLE (spec)->minimum;
+    hi = G_PARAM_SPEC_DOUBLE (spec)->maximum;
+    whole = FALSE;
+  }
+  value = g_ascii_strtod (text, &end);
+  if (end == text || *end || (whole && strcspn (text, ".eExX") < strlen (text)))
+    return BAD (error, "%s: \"%s\" is no %snumber", option, text,
+        whole ? "whole " : "");
+  if (!(value >= lo && value <= hi) || (value < 0 && value != -1) ||
+      (value == 0 && strcmp (option, "--steps") == 0))
+    return BAD (error, "%s: %s is out of range (up to %.16g; -1: the default)",
+        option, text, hi);
+  return TRUE;
+}
+
+static gboolean
+check_options (Options *o, GError **error)
+{
+  guint n = o->inputs ? g_strv_length (o->inputs) : 0;
+
+  if (n == 0 && !o->from_stage1)
+    return BAD (error, "no photo given (synchuman --help)");
+  if (o->from_stage1 && n > 0)
+    return BAD (error, "--from-stage1 takes the place of the photo");
+  o->to_folder = o->output && (g_str_has_suffix (o->output, "/") ||
+                                  g_file_test (o->output, G_FILE_TEST_IS_DIR));
+  if (n > 1 && o->output && !o->to_folder)
+    return BAD (error,
+        "-o %s: several photos need a folder (an existing one, or a name that "
+        "ends in /)",
+        o->output);
+  if (n > 1 && o->sheet_file)
+    return BAD (error, "--sheet-file: several photos need --sheet");
+  return check_number ("--seed", o->seed, "shupreprocess", "seed", error) &&
+         check_number (
+             "--steps", o->steps, "shustage1", "num-inference-steps", error) &&
+         check_number (
+             "--guidance", o->guidance, "shustage1", "guidance-scale", error);
+}
+
+/* "40%" of @whole, at least 2; anything else as it is. */
+static char *
+share (const char *text, int whole)
+{
+  int percent;
+
+  if (!g_str_has_suffix (text, "%"))
+    return g_strdup (text);
+  percent = atoi (text);
+  return g_strdup_printf ("%d", MAX (2, (whole * percent + 50) / 100));
+}
+
+/* Fills what the user left open from pipelines/fast.preset. */
+static gboolean
+apply_fast (Options *o, const ShuModelDefaults *d, GError **error)
+{
+  g_autofree char *path = launch_find ("fast", ".preset");
+  g_autofree char *text = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  if (!path)
+    return BAD (error, "--fast: the file pipelines/fast.preset is missing");
+  if (!g_file_get_contents (path, &text, NULL, error))
+    return FALSE;
+  lines = g_strsplit (text, "\n", -1);
+  for (char **line = lines; *line; line++) {
+    const char *eq = strchr (*line, '=');
+
+    if (!eq || **line == '#')
+      continue;
+    if (g_str_has_prefix (*line, "num-inference-steps=") && !o->steps)
+      o->steps = share (eq + 1, d->steps);
+    else if (g_str_has_prefix (*line, "num-steps="))
+      o->steps2 = share (eq + 1, d->slat_steps);
+    else if (g_str_has_prefix (*line, "texture-size="))
+      o->texture_size = g_strdup (eq + 1);
+    else if (g_str_has_prefix (*line, "simplify="))
+      o->simplify = g_strdup (eq + 1);
+  }
+  return TRUE;
+}
+
+/* ---- names ---- */
+
+typedef struct {
+  char *glb;
+  char *sheet;  /* NULL: none */
+  char *folder; /* of the stages; NULL: none */
+} Names;
+
+static void
+clear_names (Names *n)
+{
+  g_free (n->glb);
+  g_free (n->sheet);
+  g_free (n->folder);
+}
+
+static char *
+stem_of (const char *path)
+{
+  g_autofree char *base = g_path_get_basename (path);
+  char *dot = strrchr (base, '.');
+
+  if (dot && dot != base)
+    *dot = 0;
+  return g_strdup (base);
+}
+
+static void
+make_names (const Options *o, const char *input, Names *ret)
+{
+  g_autofree char *stem = stem_of (input);
+  g_autofree char *folder = NULL;
+  g_autofree char *file = g_strconcat (stem, ".glb", NULL);
+  g_autofree char *sheet = NULL;
+
+  if (o->output && !o->to_folder) {
+    g_free (stem);
+    stem = stem_of (o->output);
+    folder = g_path_get_dirname (o->output);
+    ret->glb = g_strdup (o->output);
+  } else {
+    folder = g_strdup (o->output ? o->output : "");
+    ret->glb = g_build_filename (folder, file, NULL);
+  }
+  if (strcmp (folder, ".") == 0)
+    *folder = 0;
+  sheet = g_strconcat (stem, "-sheet.png", NULL);
+  ret->sheet = o->sheet_file ? g_strdup (o->sheet_file)
+               : o->sheet    ? g_build_filename (folder, sheet, NULL)
+                             : NULL;
+  ret->folder = o->keep_stages ? g_build_filename (folder, stem, NULL) : NULL;
+}
+
+/* Two photos must not write one file. */
+static gboolean
+check_names (const Options *o, GError **error)
+{
+  g_autoptr (GHashTable) seen =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (char **input = o->inputs; input && *input; input++) {
+    Names names = {NULL};
+    char *glb;
+
+    make_names (o, *input, &names);
+    glb = g_strdup (names.glb);
+    clear_names (&names);
+    if (g_hash_table_contains (seen, glb)) {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+          "%s: another photo is to be written to %s too", *input, glb);
+      g_free (glb);
+      return FALSE;
+    }
+    g_hash_table_add (seen, glb);
+  }
+  return TRUE;
+}
+
+/* ---- the pipeline ---- */
+
+static void
+add (GString *s, const char *property, const char *value)
+{
+  g_autofree char *quoted = value ? launch_quote (value) : NULL;
+
+  if (quoted)
+    g_string_append_printf (s, " %s=%s", property, quoted);
+}
+
+static void
+add_path (GString *s, const char *folder, const char *name, const char *file)
+{
+  g_autofree char *path = g_build_filename (folder, name, file, NULL);
+
+  add (s, "location", path);
+}
+
+static char *
+describe (const Options *o, const char *input, const Names *n)
+{
+  GString *s = g_string_new (NULL);
+
+  if (o->from_stage1) {
+    g_string_append (s, "shuviewssrc");
+    add (s, "location", input);
+  } else {
+    g_string_append (s, "filesrc");
+    add (s, "location", input);
+    g_string_append (s, " ! shuphotodec ! shumatting ! shupreprocess");
+    add (s, "seed", o->seed);
+    g_string_append (s, " ! shustage1");
+    add (s, "num-inference-steps", o->steps);
+    add (s, "guidance-scale", o->guidance);
+    add (s, "model", o->model);
+    add (s, "device", o->device);
+    if (n->folder)
+      g_string_append (s, " ! tee name=views ! queue");
+  }
+  g_string_append (s, " ! shustage2");
+  add (s, "num-steps", o->steps2);
+  if (o->from_stage1) {
+    add (s, "seed", o->seed);
+    add (s, "model", o->model);
+    add (s, "device", o->device);
+  }
+  g_string_append (s, " ! shumesh");
+  add (s, "simplify", o->simplify);
+  g_string_append (s, " ! shutexture");
+  add (s, "texture-size", o->texture_size);
+  if (n->folder || n->sheet)
+    g_string_append (s, " ! tee name=model ! queue");
+  g_string_append (s, " ! shuglbmux");
+  if (n->folder)
+    g_string_append (s, " ! tee name=file ! queue");
+  g_string_append (s, " ! shufilesink");
+  add (s, "location", n->glb);
+  if (n->folder && !o->from_stage1) {
+    g_string_append (s, "  views. ! queue ! shuviewssink");
+    add_path (s, n->folder, "stage1_output", NULL);
+  }
+  if (n->folder) {
+    g_string_append (s, "  file. ! queue ! shufilesink");
+    add_path (s, n->folder, "stage2_output", "output.glb");
+    g_string_append (s, "  model. ! queue ! shuplyenc ! shufilesink");
+    add_path (s, n->folder, "stage2_output", "output_mesh.ply");
+  }
+  if (n->sheet) {
+    g_string_append (s, "  model. ! queue ! shusheet");
+    add (s, "photo", o->from_stage1 ? NULL : input);
+    g_string_append (s, " ! pngenc ! shufilesink");
+    add (s, "location", n->sheet);
+  }
+  return g_string_free (s, FALSE);
+}
+
+/* ---- one photo ---- */
+
+/* Before the work, not after it: can the results be written? */
+static gboolean
+prepare_folders (const Options *o, const Names *n, GError **error)
+{
+  g_autofree char *parent = g_path_get_dirname (n->glb);
+  g_autofree char *stage2 =
+      n->folder ? g_build_filename (n->folder, "stage2_output", NULL) : NULL;
+
+  if (o->to_folder && g_mkdir_with_parents (parent, 0777) != 0)
+    return BAD (
+        error, "%s: the folder cannot be made: %s", parent, g_strerror (errno));
+  if (g_file_test (n->glb, G_FILE_TEST_IS_DIR))
+    return BAD (error, "%s: is a folder", n->glb);
+  if (g_access (parent, W_OK | X_OK) != 0)
+    return BAD (
+        error, "%s: cannot be written to: %s", parent, g_strerror (errno));
+  if (stage2 && g_mkdir_with_parents (stage2, 0777) != 0)
+    return BAD (
+        error, "%s: the folder cannot be made: %s", stage2, g_strerror (errno));
+  return TRUE;
+}
+
+/* Takes away what prepare_folders() made, where it is empty. */
+static void
+tidy_folders (const Names *n)
+{
+  g_autofree char *stage2 =
+      n->folder ? g_build_filename (n->folder, "stage2_output", NULL) : NULL;
+
+  if (!stage2)
+    return;
+  g_rmdir (stage2);
+  g_rmdir (n->folder);
+}
+
+static gboolean
+check_input (const Options *o, const char *input, GError **error)
+{
+  if (!g_file_test (input, G_FILE_TEST_EXISTS))
+    return BAD (error, "there is no such file");
+  if (o->from_stage1)
+    return TRUE;
+  if (g_file_test (input, G_FILE_TEST_IS_DIR))
+    return BAD (error, "is a folder, not a photo");
+  if (g_access (input, R_OK) != 0)
+    return BAD (error, "cannot be read: %s", g_strerror (errno));
+  return TRUE;
+}
+
+static gsize
+size_of (const char *path)
+{
+  GStatBuf st;
+
+  return g_stat (path, &st) == 0 ? (gsize) st.st_size : 0;
+}
+
+static int
+make_one (const Options *o, const Work *work, const char *input, Output *output)
+{
+  Names names = {NULL};
+  Job job = {.input = input};
+  g_autoptr (GError) error = NULL;
+  g_autofree char *description = NULL;
+  int status = STATUS_FAILED;
+  gboolean guess;
+
+  make_names (o, input, &names);
+  if (!check_input (o, input, &error) || !prepare_folders (o, &names, &error)) {
+    output_error (output, input, error->message, NULL);
+    clear_names (&names);
+    return status;
+  }
+  description = describe (o, input, &names);
+  if (o->print_pipeline)
+    fprintf (stderr, "gst-launch-1.0 %s\n", description);
+  job.estimate = estimate_seconds (work, &guess);
+  output_estimate (output, input, job.estimate, guess);
+  status = job_run (&job, description, output);
+  if (status == STATUS_OK) {
+    output_result (output, input, names.glb, size_of (names.glb), job.seconds);
+    estimate_remember (work, &job);
+  } else
+    tidy_folders (&names);
+  job_clear (&job);
+  clear_names (&names);
+  return status;
+}
+
+static int
+make_all (Options *o, Output *output)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModel) model = NULL;
+  const ShuModelDefaults *d;
+  int status = STATUS_OK;
+  char *only[] = {o->from_stage1, NULL};
+  Work work;
+
+  if (!check_options (o, &error) || !check_names (o, &error)) {
+    output_error (output, NULL, error->message, NULL);
+    return STATUS_USAGE;
+  }
+  model = shu_model_get (o->model, o->device, &error);
+  if (!model ||
+      (o->fast && !apply_fast (o, shu_model_defaults (model), &error))) {
+    output_error (output, NULL, error->message, NULL);
+    return STATUS_FAILED;
+  }
+  d = shu_model_defaults (model);
+  work = (Work){.model = model,
+      .steps1 = o->from_stage1                    ? 0
+                : o->steps && atoi (o->steps) > 0 ? atoi (o->steps)
+                                                  : d->steps,
+      .steps2 = o->steps2 ? atoi (o->steps2) : d->slat_steps};
+  for (char **in = o->from_stage1 ? only : o->inputs; *in; in++) {
+    int one = make_one (o, &work, *in, output);
+
+    if (one != STATUS_OK)
+      status = one;
+    if (one == STATUS_STOPPED)
+      break;
+  }
+  return status;
+}
+
+int
+cmd_make (int argc, char **argv)
+{
+  Options o = {NULL};
+  Output output;
+  g_autoptr (GError) error = NULL;
+  int status;
+
+  if (!parse (argc, argv, &o, &error)) {
+    fprintf (stderr, "synchuman: %s\n", error->message);
+    return STATUS_USAGE;
+  }
+  gst_init (NULL, NULL);
+  output_init (&output, o.json);
+  if (launch_load_plugin (&error))
+    status = make_all (&o, &output);
+  else {
+    output_error (&output, NULL, error->message, NULL);
+    status = STATUS_FAILED;
+  }
+  output_clear (&output);
+  clear_options (&o);
+  return status;
+}

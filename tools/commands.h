@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* The sub-commands: each takes its arguments, its own name first, and returns
+ * the exit status. */
+#pragma once
+
+int cmd_make (int argc, char **argv);
+int cmd_run (int argc, char **argv);
+int cmd_inspect (int argc, char **argv);
