@@ -14,13 +14,35 @@ context_new (void)
   return c;
 }
 
+static guint64 state = 1;
+
+void
+random_seed (guint64 seed)
+{
+  state = seed + 1;
+}
+
+/* Numerical Recipes' 64-bit linear congruential generator */
+static guint32
+next_bits (void)
+{
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return (guint32) (state >> 33);
+}
+
+static float
+next_value (void)
+{
+  return (float) next_bits () * 0x1p-30f - 1.f;
+}
+
 ShuTensor *
 random_tensor (ShuCtx *c, int n_dims, const gint64 *dims)
 {
   ShuTensor *t = shu_scoped (c, SHU_DTYPE_F32, n_dims, dims);
 
   for (gsize i = 0; i < t->n; i++)
-    ((float *) t->data)[i] = (float) g_test_rand_double_range (-1, 1);
+    ((float *) t->data)[i] = next_value ();
   return t;
 }
 
@@ -30,7 +52,8 @@ random_index (ShuCtx *c, int n_dims, const gint64 *dims, int lo, int hi)
   ShuTensor *t = shu_scoped (c, SHU_DTYPE_I32, n_dims, dims);
 
   for (gsize i = 0; i < t->n; i++)
-    ((gint32 *) t->data)[i] = g_test_rand_int_range (lo, hi);
+    ((gint32 *) t->data)[i] =
+        lo + (gint32) (next_bits () % (guint32) (hi - lo));
   return t;
 }
 

@@ -5,7 +5,9 @@
 #include "ops/ops.h"
 #include "base/error.h"
 
-/* Seeded values in [-1,1). */
+/* Starts the sequence of values anew; it begins at seed 0. */
+void random_seed (guint64 seed);
+/* Values in [-1,1). */
 ShuTensor *random_tensor (ShuCtx *c, int n_dims, const gint64 *dims);
 /* I32 in lo..hi-1 */
 ShuTensor *random_index (
