@@ -232,7 +232,7 @@ score_model (const ShuImage *cutout, const ShuBundle *model, double *s,
   canvas = shu_body_canvas (cutout, S, NULL, error);
   if (!texture || !canvas)
     return FALSE;
-  front = shu_render_mesh (
+  front = shu_render (
       mesh, texture, &camera, &(ShuRenderParams){.width = S, .height = S});
   for (gsize i = 0; i < n; i++) {
     a[i] = front->data[4 * i + 3] > 127;

@@ -170,8 +170,9 @@ shu_bundle_gaussians (const ShuBundle *b, ShuGaussians *ret, GError **error)
   gint64 n = -1;
 
   for (gsize i = 0; i < G_N_ELEMENTS (fields); i++) {
-    ShuTensor *t = shu_bundle_need (
-        b, fields[i].name, SHU_DTYPE_F32, SHU_DIMS (n, fields[i].k), error);
+    const gint64 dims[] = {n, fields[i].k};
+    ShuTensor *t = shu_bundle_need (b, fields[i].name, SHU_DTYPE_F32,
+        fields[i].k == 1 ? 1 : 2, dims, error);
 
     if (!t)
       return FALSE;

@@ -60,8 +60,7 @@ put_model (ShuImage *sheet, const ShuBundle *b, int row, GError **error)
     ShuCamera camera =
         shu_camera_turntable (-G_PI + 2 * G_PI * i / N_SIDES, 1.05f);
     ShuRenderParams params = {.width = CELL, .height = CELL, .light = 0.35f};
-    g_autoptr (ShuImage) side =
-        shu_render_mesh (mesh, texture, &camera, &params);
+    g_autoptr (ShuImage) side = shu_render (mesh, texture, &camera, &params);
 
     put (sheet, side, i, row);
   }
