@@ -46,7 +46,7 @@ nudge (Surface *s, int h)
 
   if (twin >= 0)
     normal = vec3_unit (face_normal (s, twin / 3));
-  out = vec3_cross (along, normal); /* away from the neighbour's face */
+  out = vec3_cross (along, normal); /* into the neighbour's face */
   out = vec3_dot (out, out) > 0 ? vec3_unit (out) : (Vec3){0, 0, 1};
   out = vec3_scale (out, -1e-3 * vec3_length (along));
   s->pos[apex] = vec3_add (s->pos[apex], out);
@@ -71,8 +71,8 @@ surface_repair_slivers (Surface *s)
       if (twin >= 0 && surface_flip_edge (s, h)) {
         if (MIN (shape (s, f), shape (s, twin / 3)) > worst)
           continue;
-        /* No better: turn it back.  Two flips rotate the diagonal once. */
-        surface_flip_edge (s, h);
+        /* No better: back again; the diagonal is the edge before now. */
+        surface_flip_edge (s, half_prev (h));
       }
       nudge (s, longest_side (s, f));
     }

@@ -297,6 +297,41 @@ test_disorder_is_mended (void)
       shapes_facts (out).volume, shapes_facts (in).volume, 1e-5);
 }
 
+/* A vertex in the middle of an edge, with a face of no area to close it. */
+static void
+test_slivers_are_mended (void)
+{
+  g_autoptr (ShuMesh) sphere = shapes_sphere (origin, 0.4, 32);
+  g_autoptr (ShuMesh) in =
+      shu_mesh_new (sphere->n_verts + 20, sphere->n_faces + 40, FALSE, FALSE);
+  g_autoptr (ShuMesh) out = NULL;
+  ShuCleanupReport r;
+  int n = sphere->n_faces;
+
+  memcpy (in->pos, sphere->pos, 12 * sphere->n_verts);
+  memcpy (in->faces, sphere->faces, 12 * n);
+  for (int i = 0; i < 20; i++) {
+    gint32 *f = in->faces + 3 * (100 + 17 * i), m = sphere->n_verts + i;
+    gint32 a = f[0], b = f[1], c = f[2];
+
+    for (int d = 0; d < 3; d++)
+      in->pos[3 * m + d] = (in->pos[3 * a + d] + in->pos[3 * b + d]) / 2;
+    memcpy (in->faces + 3 * n, (gint32[]){a, b, m, m, b, c}, 24);
+    n += 2;
+    f[1] = m;
+  }
+  g_assert_cmpint (n, ==, in->n_faces);
+  out = clean (in, &r);
+  g_assert_cmpint (r.degenerate, ==, 0);
+  for (int f = 0; f < out->n_faces; f++) {
+    g_autoptr (ShuMesh) one = shu_mesh_copy (out);
+
+    memmove (one->faces, out->faces + 3 * f, 12);
+    one->n_faces = 1;
+    g_assert_cmpfloat (shapes_facts (one).area, >, 1e-6);
+  }
+}
+
 static void
 test_any_size_and_place (void)
 {
@@ -444,6 +479,7 @@ main (int argc, char **argv)
   ADD ("cracked_shell", test_cracked_shell);
   ADD ("touching_bodies", test_touching_bodies);
   ADD ("disorder_is_mended", test_disorder_is_mended);
+  ADD ("slivers_are_mended", test_slivers_are_mended);
   ADD ("any_size_and_place", test_any_size_and_place);
   ADD ("same_for_any_thread_count", test_same_for_any_thread_count);
   ADD ("soup_gives_a_surface_or_an_error",
