@@ -14,6 +14,7 @@ enum {
   N_MATCH = 120,  /* rounds of spreading differences of side pictures */
   N_BRIDGE = 300, /* rounds of spreading colours over unseen parts */
   MAX_DIFFERENCE = 48,
+  GUTTER = 10, /* texels around charts that repeat their border */
 };
 
 static const float default_power = 4;
@@ -304,6 +305,23 @@ prepare (Baker *b)
   shu_field_clear (&field);
 }
 
+/* Near a chart its nearest texel, farther away a smooth mean. */
+static void
+fill_gaps (float *rgb, guint8 *covered, int size)
+{
+  gsize n = (gsize) size * size;
+  g_autofree float *dist = g_new (float, n);
+  g_autofree gint32 *from = g_new (gint32, n);
+
+  shu_plane_nearest (covered, size, dist, from);
+  for (gsize i = 0; i < n; i++)
+    if (!covered[i] && from[i] >= 0 && dist[i] <= GUTTER) {
+      memcpy (rgb + 3 * i, rgb + 3 * (gsize) from[i], 3 * sizeof (float));
+      covered[i] = 1;
+    }
+  shu_push_pull (rgb, covered, size);
+}
+
 ShuImage *
 shu_bake (const ShuMesh *unwrapped, const ShuBakeViews *views,
     const ShuBakeParams *params, const ShuProgress *progress, GError **error)
@@ -337,7 +355,7 @@ shu_bake (const ShuMesh *unwrapped, const ShuBakeViews *views,
     }
   if (!shu_progress (progress, "texture", 2, 3, error))
     return NULL;
-  shu_push_pull (rgb, covered, size);
+  fill_gaps (rgb, covered, size);
   ShuImage *out = shu_image_new (size, size, 3);
   for (gsize i = 0; i < 3 * n; i++)
     out->data[i] = (guint8) (rgb[i] + 0.5f);

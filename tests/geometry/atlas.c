@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "atlas_bodies.h"
+#include "base/error.h"
+#include "geometry/atlas.h"
+#include "geometry/raster.h"
+#include "shapes.h"
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+static ShuMesh *
+unwrap (const ShuMesh *mesh, int size, ShuAtlasReport *report)
+{
+  ShuAtlasParams params = {.size = size};
+  g_autoptr (GError) error = NULL;
+  ShuMesh *out = shu_atlas (mesh, &params, report, NULL, &error);
+
+  g_assert_no_error (error);
+  return out;
+}
+
+/* Chart of each vertex: the lowest vertex that edges connect it to. */
+static gint32 *
+find_charts (const ShuMesh *m)
+{
+  gint32 *label = g_new (gint32, m->n_verts);
+
+  for (int i = 0; i < m->n_verts; i++)
+    label[i] = i;
+  for (gboolean changed = TRUE; changed;) {
+    changed = FALSE;
+    for (int i = 0; i < m->n_faces; i++) {
+      const gint32 *f = m->faces + 3 * i;
+      gint32 low = MIN (label[f[0]], MIN (label[f[1]], label[f[2]]));
+      for (int k = 0; k < 3; k++)
+        if (label[f[k]] != low) {
+          label[f[k]] = low;
+          changed = TRUE;
+        }
+    }
+  }
+  return label;
+}
+
+/* Faces as before, each with positive area, within the unit square, no texel
+ * twice, and at least @gutter texels between charts. */
+static void
+assert_atlas (const ShuMesh *before, const ShuMesh *m, int size, int gutter)
+{
+  g_autoptr (ShuRaster) r = shu_raster_new (size, size, 0);
+  g_autofree gint32 *label = find_charts (m);
+  int doubles, close = 0;
+
+  g_assert_cmpint (m->n_faces, ==, before->n_faces);
+  for (int i = 0; i < 3 * m->n_faces; i++)
+    for (int k = 0; k < 3; k++)
+      g_assert_cmpfloat (m->pos[3 * m->faces[i] + k], ==,
+          before->pos[3 * before->faces[i] + k]);
+  for (int i = 0; i < 2 * m->n_verts; i++)
+    g_assert_true (m->uv[i] >= 0 && m->uv[i] <= 1);
+  for (int i = 0; i < m->n_faces; i++) {
+    const float *a = m->uv + 2 * m->faces[3 * i];
+    const float *b = m->uv + 2 * m->faces[3 * i + 1];
+    const float *c = m->uv + 2 * m->faces[3 * i + 2];
+    g_assert_cmpfloat (((double) b[0] - a[0]) * ((double) c[1] - a[1]) -
+                           ((double) b[1] - a[1]) * ((double) c[0] - a[0]),
+        >, 0);
+  }
+  shu_raster_uv (r, m, 0, &doubles);
+  g_assert_cmpint (doubles, ==, 0);
+  for (int i = 0; i < size * size; i++) {
+    int x = i % size, y = i / size;
+    if (r->face[i] < 0)
+      continue;
+    for (int v = y; v <= MIN (size - 1, y + gutter); v++)
+      for (int u = MAX (0, x - gutter); u <= MIN (size - 1, x + gutter); u++) {
+        gint32 f = r->face[v * size + u];
+        close +=
+            f >= 0 && label[m->faces[3 * f]] != label[m->faces[3 * r->face[i]]];
+      }
+  }
+  g_assert_cmpint (close, ==, 0);
+}
+
+static void
+analytic_bodies_have_no_folds (void)
+{
+  const double origin[3] = {0, 0, 0};
+
+  for (int body = 0; body < 3; body++) {
+    g_autoptr (ShuMesh) m = body == 0 ? shapes_sphere (origin, 0.4, 24)
+                            : body == 1
+                                ? shapes_extract (field_torus, 40, 2, 0, 1)
+                                : shapes_extract (field_person, 48, 2, 0.1, 2);
+    for (int size = 256; size <= 512; size *= 2) {
+      ShuAtlasReport report;
+      g_autoptr (ShuMesh) out = unwrap (m, size, &report);
+      g_test_message ("body %d: %d faces, %d charts, %.1f %%, stretch %.3f",
+          body, m->n_faces, report.n_charts, 100 * report.utilisation,
+          report.stretch);
+      assert_atlas (m, out, size, 4);
+      g_assert_cmpint (report.n_doubles, ==, 0);
+      g_assert_cmpfloat (report.stretch, <, 1.2);
+    }
+  }
+}
+
+static void
+person_has_few_charts (void)
+{
+  g_autoptr (ShuMesh) m = bodies_person (15000);
+  ShuAtlasReport report;
+  g_autoptr (ShuMesh) out = unwrap (m, 1024, &report);
+
+  g_test_message ("%d faces, %d charts, %.1f %%, stretch %.3f", m->n_faces,
+      report.n_charts, 100 * report.utilisation, report.stretch);
+  assert_atlas (m, out, 1024, 4);
+  g_assert_cmpint (report.n_charts, <=, 100);
+  g_assert_cmpfloat (report.utilisation, >, 0.6);
+  g_assert_cmpfloat (report.stretch, <, 1.1);
+}
+
+/* Faces in any order, borders, edges of three faces, faces without area. */
+static void
+any_mesh_is_unwrapped (void)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (3);
+  g_autoptr (ShuMesh) m = shu_mesh_new (60, 120, TRUE, FALSE);
+  ShuAtlasReport report;
+
+  for (int i = 0; i < 3 * 60; i++)
+    m->pos[i] = (float) g_rand_double_range (rand, -0.5, 0.5);
+  for (int i = 0; i < 6 * 60; i++)
+    m->attr[i] = (float) g_rand_double (rand);
+  for (int i = 0; i < 3 * 120; i++)
+    m->faces[i] = g_rand_int_range (rand, 0, 60);
+  g_autoptr (ShuMesh) out = unwrap (m, 512, &report);
+  g_assert_cmpint (report.n_doubles, ==, 0);
+  for (int i = 0; i < 3 * 120; i++)
+    for (int k = 0; k < 6; k++)
+      g_assert_cmpfloat (
+          out->attr[6 * out->faces[i] + k], ==, m->attr[6 * m->faces[i] + k]);
+}
+
+/* Texels per area of the head's front against the legs'. */
+static void
+face_gets_more_texels (void)
+{
+  g_autoptr (ShuMesh) m = bodies_person (6000);
+  double ratio[2];
+
+  for (int run = 0; run < 2; run++) {
+    ShuAtlasParams params = {.size = 512, .face_detail = run ? 2 : 1};
+    g_autoptr (ShuMesh) out = shu_atlas (m, &params, NULL, NULL, NULL);
+    double texels[2] = {0}, area[2] = {0};
+    for (int i = 0; i < m->n_faces; i++) {
+      const gint32 *f = out->faces + 3 * i;
+      const float *p[3], *q[3];
+      for (int k = 0; k < 3; k++) {
+        p[k] = out->pos + 3 * f[k];
+        q[k] = out->uv + 2 * f[k];
+      }
+      int part = p[0][2] > 0.36f && p[0][1] < -0.05f ? 0
+                 : p[0][2] < -0.2f                   ? 1
+                                                     : -1;
+      if (part < 0)
+        continue;
+      double e[2][3], n[3];
+      for (int k = 0; k < 3; k++) {
+        e[0][k] = p[1][k] - p[0][k];
+        e[1][k] = p[2][k] - p[0][k];
+      }
+      for (int k = 0; k < 3; k++)
+        n[k] = e[0][(k + 1) % 3] * e[1][(k + 2) % 3] -
+               e[0][(k + 2) % 3] * e[1][(k + 1) % 3];
+      area[part] += sqrt (n[0] * n[0] + n[1] * n[1] + n[2] * n[2]);
+      texels[part] += ((double) q[1][0] - q[0][0]) * (q[2][1] - q[0][1]) -
+                      ((double) q[1][1] - q[0][1]) * (q[2][0] - q[0][0]);
+    }
+    ratio[run] = texels[0] / area[0] / (texels[1] / area[1]);
+  }
+  g_assert_cmpfloat_with_epsilon (ratio[0], 1, 0.25);
+  g_assert_cmpfloat (ratio[1], >, 2.5 * ratio[0]);
+}
+
+static void
+threads_do_not_matter (void)
+{
+  g_autoptr (ShuMesh) m = bodies_person (3000);
+  int n_threads = omp_get_max_threads ();
+  ShuAtlasReport report;
+  g_autoptr (ShuMesh) a = unwrap (m, 512, &report);
+
+  omp_set_num_threads (n_threads > 1 ? 1 : 2);
+  g_autoptr (ShuMesh) b = unwrap (m, 512, &report);
+  omp_set_num_threads (n_threads);
+  g_assert_cmpint (a->n_verts, ==, b->n_verts);
+  g_assert_cmpmem (a->uv, 8 * a->n_verts, b->uv, 8 * b->n_verts);
+  g_assert_cmpmem (a->faces, 12 * a->n_faces, b->faces, 12 * b->n_faces);
+}
+
+static void
+nothing_to_unwrap_is_an_error (void)
+{
+  g_autoptr (ShuMesh) m = shu_mesh_new (3, 1, FALSE, FALSE);
+  g_autoptr (GError) error = NULL;
+
+  memset (m->pos, 0, 9 * sizeof (float));
+  memcpy (m->faces, (gint32[]){0, 1, 2}, 12);
+  g_assert_null (shu_atlas (m, NULL, NULL, NULL, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/geometry/atlas/analytic_bodies_have_no_folds",
+      analytic_bodies_have_no_folds);
+  g_test_add_func (
+      "/geometry/atlas/person_has_few_charts", person_has_few_charts);
+  g_test_add_func (
+      "/geometry/atlas/any_mesh_is_unwrapped", any_mesh_is_unwrapped);
+  g_test_add_func (
+      "/geometry/atlas/face_gets_more_texels", face_gets_more_texels);
+  g_test_add_func (
+      "/geometry/atlas/threads_do_not_matter", threads_do_not_matter);
+  g_test_add_func ("/geometry/atlas/nothing_to_unwrap_is_an_error",
+      nothing_to_unwrap_is_an_error);
+  return g_test_run ();
+}

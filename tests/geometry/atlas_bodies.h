@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* A body to unwrap, photograph and bake. */
+#pragma once
+#include "base/image.h"
+#include "geometry/camera.h"
+#include "geometry/mesh.h"
+
+/* Head, trunk, arms and legs as capsules apart from each other, about @n_faces
+ * faces, height 0.9, attributes grey. */
+ShuMesh *bodies_person (int n_faces);
+
+/* The colour 0..255 painted on the surface at a point: smooth stripes. */
+void bodies_paint (const float *pos, float *ret_rgb);
+
+/* The painted body as stage 1 draws it, and its mask as a normal picture. */
+void bodies_photograph (const ShuMesh *mesh, ShuView view, int size,
+    ShuImage **ret_color, ShuImage **ret_normal);

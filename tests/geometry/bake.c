@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include "atlas_bodies.h"
+#include "base/error.h"
+#include "geometry/atlas.h"
+#include "geometry/bake.h"
+#include "geometry/raster.h"
+#include "geometry/render.h"
+#include <math.h>
+#include <omp.h>
+
+enum { S = 384, TEXTURE = 512 };
+
+typedef struct {
+  ShuMesh *mesh;
+  ShuBakeViews views;
+} Case;
+
+/* The painted person, unwrapped, with pictures of the sides given as bits. */
+static Case
+make_case (int n_faces, guint sides)
+{
+  ShuAtlasParams params = {.size = TEXTURE};
+  g_autoptr (ShuMesh) body = bodies_person (n_faces);
+  Case c = {shu_atlas (body, &params, NULL, NULL, NULL)};
+
+  g_assert_nonnull (c.mesh);
+  for (int v = 0; v < 4; v++)
+    if (sides >> v & 1)
+      bodies_photograph (c.mesh, v, S, (ShuImage **) &c.views.color[v],
+          (ShuImage **) &c.views.normal[v]);
+  return c;
+}
+
+static void
+case_clear (Case *c)
+{
+  shu_mesh_free (c->mesh);
+  for (int v = 0; v < SHU_N_VIEWS; v++) {
+    shu_image_free ((ShuImage *) c->views.color[v]);
+    shu_image_free ((ShuImage *) c->views.normal[v]);
+  }
+}
+
+static ShuImage *
+bake (const Case *c)
+{
+  ShuBakeParams params = {.size = TEXTURE};
+  g_autoptr (GError) error = NULL;
+  ShuImage *out = shu_bake (c->mesh, &c->views, &params, NULL, &error);
+
+  g_assert_no_error (error);
+  return out;
+}
+
+/* Against the painted function at the texels' places, in dB. */
+static double
+texture_psnr (const ShuMesh *m, const ShuImage *texture)
+{
+  g_autoptr (ShuRaster) r = shu_raster_new (TEXTURE, TEXTURE, SHU_RASTER_BARY);
+  double sum = 0;
+  int n = 0;
+
+  shu_raster_uv (r, m, SHU_RASTER_BARY, NULL);
+  for (int i = 0; i < TEXTURE * TEXTURE; i++) {
+    float p[3], rgb[3], b1 = r->bary[2 * i], b2 = r->bary[2 * i + 1];
+    const gint32 *f = m->faces + 3 * MAX (0, r->face[i]);
+    if (r->face[i] < 0)
+      continue;
+    for (int k = 0; k < 3; k++)
+      p[k] = (1 - b1 - b2) * m->pos[3 * f[0] + k] + b1 * m->pos[3 * f[1] + k] +
+             b2 * m->pos[3 * f[2] + k];
+    bodies_paint (p, rgb);
+    for (int k = 0; k < 3; k++, n++)
+      sum += pow (rgb[k] - texture->data[3 * i + k], 2);
+  }
+  return 10 * log10 (255.0 * 255 * n / sum);
+}
+
+/* The front rendered again against the front picture, inside the mask. */
+static double
+front_psnr (const Case *c, const ShuImage *texture)
+{
+  ShuCamera camera = shu_camera_of_view (SHU_VIEW_FRONT);
+  ShuRenderParams params = {.width = S, .height = S};
+  g_autoptr (ShuImage) out = shu_render (c->mesh, texture, &camera, &params);
+  double sum = 0;
+  int n = 0;
+
+  for (int i = 0; i < S * S; i++)
+    if (out->data[4 * i + 3] == 255 && c->views.normal[0]->data[3 * i] < 230)
+      for (int k = 0; k < 3; k++, n++)
+        sum +=
+            pow (out->data[4 * i + k] - c->views.color[0]->data[3 * i + k], 2);
+  g_assert_cmpint (n, >, S * S / 10);
+  return 10 * log10 (255.0 * 255 * n / sum);
+}
+
+static void
+pictures_return_the_paint (void)
+{
+  Case c = make_case (8000, 15);
+  g_autoptr (ShuImage) texture = bake (&c);
+  double all = texture_psnr (c.mesh, texture), front = front_psnr (&c, texture);
+
+  g_test_message ("texture %.1f dB, front %.1f dB", all, front);
+  g_assert_cmpfloat (all, >, 28);
+  g_assert_cmpfloat (front, >, 34);
+  case_clear (&c);
+}
+
+/* A mesh that is a little larger than its picture must not turn white. */
+static void
+background_does_not_bleed (void)
+{
+  Case c = make_case (8000, 15);
+  g_autoptr (ShuImage) texture = NULL;
+  g_autoptr (ShuRaster) r = shu_raster_new (TEXTURE, TEXTURE, 0);
+
+  for (int i = 0; i < 3 * c.mesh->n_verts; i++)
+    c.mesh->pos[i] *= 1.02f;
+  texture = bake (&c);
+  shu_raster_uv (r, c.mesh, 0, NULL);
+  for (int i = 0; i < TEXTURE * TEXTURE; i++)
+    g_assert_cmpint (MIN (texture->data[3 * i], MIN (texture->data[3 * i + 1],
+                                                    texture->data[3 * i + 2])),
+        <, 215);
+  case_clear (&c);
+}
+
+/* The back, which no picture shows, from Gaussians; then from the vertices. */
+static void
+unseen_parts_take_other_colours (void)
+{
+  for (int gaussians = 0; gaussians < 2; gaussians++) {
+    Case c = make_case (6000, 1 << SHU_VIEW_FRONT);
+    int n = c.mesh->n_verts;
+    g_autofree float *scale = g_new (float, 3 * n);
+    g_autofree float *quat = g_new0 (float, 4 * n);
+    g_autofree float *opacity = g_new (float, n);
+    g_autofree float *rgb = g_new (float, 3 * n);
+
+    for (int i = 0; i < n; i++) {
+      bodies_paint (c.mesh->pos + 3 * i, rgb + 3 * i);
+      for (int k = 0; k < 3; k++) {
+        scale[3 * i + k] = 0.004f;
+        rgb[3 * i + k] /= 255;
+        if (!gaussians)
+          c.mesh->attr[6 * i + k] = rgb[3 * i + k];
+      }
+      quat[4 * i] = 1;
+      opacity[i] = 0.7f;
+    }
+    ShuGaussians g = {n, c.mesh->pos, scale, quat, opacity, rgb};
+    if (gaussians)
+      c.views.gaussians = &g;
+    g_autoptr (ShuImage) texture = bake (&c);
+    double all = texture_psnr (c.mesh, texture);
+    g_test_message ("%s: %.1f dB", gaussians ? "Gaussians" : "vertices", all);
+    g_assert_cmpfloat (all, >, 27);
+    case_clear (&c);
+  }
+}
+
+/* A side picture that is darker than the front joins it without a step. */
+static void
+side_pictures_follow_the_front (void)
+{
+  Case c = make_case (8000, 15);
+  double all;
+
+  for (int v = SHU_VIEW_RIGHT; v <= SHU_VIEW_LEFT; v += 2)
+    for (int i = 0; i < 3 * S * S; i++)
+      if (c.views.normal[v]->data[i] < 230)
+        c.views.color[v]->data[i] = MAX (0, c.views.color[v]->data[i] - 25);
+  g_autoptr (ShuImage) texture = bake (&c);
+  all = texture_psnr (c.mesh, texture);
+  g_test_message ("%.1f dB", all);
+  /* Left alone, an error of 25 over a quarter of the surface is 26 dB. */
+  g_assert_cmpfloat (all, >, 27);
+  case_clear (&c);
+}
+
+static void
+without_anything_it_is_grey (void)
+{
+  Case c = make_case (2000, 0);
+  g_autoptr (ShuImage) texture = bake (&c);
+
+  for (int i = 0; i < 3 * TEXTURE * TEXTURE; i++)
+    g_assert_cmpint (ABS (texture->data[i] - 128), <=, 1);
+  case_clear (&c);
+}
+
+static void
+gaps_take_the_colours_around (void)
+{
+  Case c = make_case (4000, 15);
+  g_autoptr (ShuImage) texture = bake (&c);
+  g_autoptr (ShuRaster) r = shu_raster_new (TEXTURE, TEXTURE, 0);
+
+  shu_raster_uv (r, c.mesh, 0, NULL);
+  for (int y = 8; y < TEXTURE - 8; y++)
+    for (int x = 8; x < TEXTURE - 8; x++) {
+      int lo = 255, hi = 0, v = texture->data[3 * (y * TEXTURE + x)];
+      if (r->face[y * TEXTURE + x] >= 0)
+        continue;
+      for (int j = -8; j <= 8; j++)
+        for (int i = -8; i <= 8; i++) {
+          int at = (y + j) * TEXTURE + x + i;
+          if (i * i + j * j > 64 || r->face[at] < 0)
+            continue;
+          lo = MIN (lo, texture->data[3 * at]);
+          hi = MAX (hi, texture->data[3 * at]);
+        }
+      if (lo <= hi)
+        g_assert_true (v >= lo && v <= hi);
+    }
+  case_clear (&c);
+}
+
+static void
+threads_do_not_matter (void)
+{
+  Case c = make_case (2000, 15);
+  int n_threads = omp_get_max_threads ();
+  g_autoptr (ShuImage) a = bake (&c);
+
+  omp_set_num_threads (n_threads > 1 ? 1 : 2);
+  g_autoptr (ShuImage) b = bake (&c);
+  omp_set_num_threads (n_threads);
+  g_assert_cmpmem (a->data, shu_image_size (a), b->data, shu_image_size (b));
+  case_clear (&c);
+}
+
+static void
+bad_pictures_are_errors (void)
+{
+  Case c = make_case (2000, 1);
+  g_autoptr (GError) error = NULL;
+
+  ((ShuImage *) c.views.normal[0])->height--;
+  g_assert_null (shu_bake (c.mesh, &c.views, NULL, NULL, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+  case_clear (&c);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func (
+      "/geometry/bake/pictures_return_the_paint", pictures_return_the_paint);
+  g_test_add_func (
+      "/geometry/bake/background_does_not_bleed", background_does_not_bleed);
+  g_test_add_func ("/geometry/bake/unseen_parts_take_other_colours",
+      unseen_parts_take_other_colours);
+  g_test_add_func ("/geometry/bake/side_pictures_follow_the_front",
+      side_pictures_follow_the_front);
+  g_test_add_func ("/geometry/bake/without_anything_it_is_grey",
+      without_anything_it_is_grey);
+  g_test_add_func ("/geometry/bake/gaps_take_the_colours_around",
+      gaps_take_the_colours_around);
+  g_test_add_func (
+      "/geometry/bake/threads_do_not_matter", threads_do_not_matter);
+  g_test_add_func (
+      "/geometry/bake/bad_pictures_are_errors", bad_pictures_are_errors);
+  return g_test_run ();
+}
