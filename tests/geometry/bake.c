@@ -8,7 +8,7 @@
 #include <math.h>
 #include <omp.h>
 
-enum { S = 384, TEXTURE = 512 };
+enum { S = 384, TEXTURE = 448 };
 
 typedef struct {
   ShuMesh *mesh;
@@ -98,7 +98,7 @@ front_psnr (const Case *c, const ShuImage *texture)
 static void
 pictures_return_the_paint (void)
 {
-  Case c = make_case (8000, 15);
+  Case c = make_case (5000, 15);
   g_autoptr (ShuImage) texture = bake (&c);
   double all = texture_psnr (c.mesh, texture), front = front_psnr (&c, texture);
 
@@ -112,7 +112,7 @@ pictures_return_the_paint (void)
 static void
 background_does_not_bleed (void)
 {
-  Case c = make_case (8000, 15);
+  Case c = make_case (5000, 15);
   g_autoptr (ShuImage) texture = NULL;
   g_autoptr (ShuRaster) r = shu_raster_new (TEXTURE, TEXTURE, 0);
 
@@ -165,7 +165,7 @@ unseen_parts_take_other_colours (void)
 static void
 side_pictures_follow_the_front (void)
 {
-  Case c = make_case (8000, 15);
+  Case c = make_case (5000, 15);
   double all;
 
   for (int v = SHU_VIEW_RIGHT; v <= SHU_VIEW_LEFT; v += 2)
