@@ -63,9 +63,13 @@ shu_bundle_meta_api_get_type (void)
   /* what belongs to the memory is not copied to another buffer's contents */
   static const char *tags[] = {GST_META_TAG_MEMORY_STR, NULL};
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (
-        &type, gst_meta_api_type_register ("ShuBundleMetaAPI", tags));
+  /* a program that links this file has it beside the plugin's copy */
+  if (g_once_init_enter (&type)) {
+    GType there = g_type_from_name ("ShuBundleMetaAPI");
+
+    g_once_init_leave (&type,
+        there ? there : gst_meta_api_type_register ("ShuBundleMetaAPI", tags));
+  }
   return type;
 }
 
@@ -74,10 +78,15 @@ shu_bundle_meta_get_info (void)
 {
   static const GstMetaInfo *info;
 
-  if (g_once_init_enter (&info))
-    g_once_init_leave (&info,
-        gst_meta_register (shu_bundle_meta_api_get_type (), "ShuBundleMeta",
-            sizeof (ShuBundleMeta), meta_init, meta_free, meta_transform));
+  if (g_once_init_enter (&info)) {
+    const GstMetaInfo *there = gst_meta_get_info ("ShuBundleMeta");
+
+    g_once_init_leave (
+        &info, there ? there
+                     : gst_meta_register (shu_bundle_meta_api_get_type (),
+                           "ShuBundleMeta", sizeof (ShuBundleMeta), meta_init,
+                           meta_free, meta_transform));
+  }
   return info;
 }
 

@@ -20,7 +20,7 @@
 typedef struct {
   GstPushSrc parent;
   char *location;
-  gboolean done;
+  ShuBundle *views; /* until it is pushed */
 } ShuViewsSrc;
 
 typedef GstPushSrcClass ShuViewsSrcClass;
@@ -37,11 +37,27 @@ static const ShuProp props[] = {
     SHU_PROP_STRING (ShuViewsSrc, location, "location", "Folder to read"),
 };
 
+/* Read here and not in create(), where the base class adds an error of its own
+ * to ours. */
 static gboolean
 start (GstBaseSrc *src)
 {
-  ((ShuViewsSrc *) src)->done = FALSE;
-  return shu_need_location (src, ((ShuViewsSrc *) src)->location);
+  ShuViewsSrc *self = (ShuViewsSrc *) src;
+  g_autoptr (GError) error = NULL;
+
+  if (!shu_need_location (src, self->location))
+    return FALSE;
+  self->views = shu_views_load (self->location, &error);
+  if (!self->views)
+    shu_report_error (GST_ELEMENT (src), error);
+  return self->views != NULL;
+}
+
+static gboolean
+stop (GstBaseSrc *src)
+{
+  g_clear_pointer (&((ShuViewsSrc *) src)->views, shu_bundle_unref);
+  return TRUE;
 }
 
 static gboolean
@@ -53,16 +69,10 @@ is_seekable (GstBaseSrc *src)
 static GstFlowReturn
 create (GstPushSrc *src, GstBuffer **ret_buffer)
 {
-  ShuViewsSrc *self = (ShuViewsSrc *) src;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (ShuBundle) views = NULL;
+  g_autoptr (ShuBundle) views = g_steal_pointer (&((ShuViewsSrc *) src)->views);
 
-  if (self->done)
-    return GST_FLOW_EOS;
-  views = shu_views_load (self->location, &error);
   if (!views)
-    return shu_report_error (GST_ELEMENT (src), error);
-  self->done = TRUE;
+    return GST_FLOW_EOS;
   *ret_buffer = gst_buffer_new ();
   shu_buffer_fill_bundle (*ret_buffer, views);
   return GST_FLOW_OK;
@@ -82,6 +92,7 @@ shu_views_src_class_init (ShuViewsSrcClass *klass)
 
   G_OBJECT_CLASS (klass)->finalize = finalize;
   GST_BASE_SRC_CLASS (klass)->start = start;
+  GST_BASE_SRC_CLASS (klass)->stop = stop;
   GST_BASE_SRC_CLASS (klass)->is_seekable = is_seekable;
   klass->create = create;
   SHU_PROPS_INSTALL (klass, props);

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* Single elements in a harness: caps, properties, reading files. */
+#include "fixture.h"
+#include "../../plugins/bundle.h"
+#include "../../plugins/model.h"
+
+static void
+push_bytes (GstHarness *h, GBytes *bytes, gsize from, gsize size)
+{
+  const guint8 *data = g_bytes_get_data (bytes, NULL);
+
+  g_assert_cmpint (
+      gst_harness_push (h, gst_buffer_new_memdup (data + from, size)), ==,
+      GST_FLOW_OK);
+}
+
+static void
+assert_size (GstHarness *h, int width, int height)
+{
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (h->sinkpad);
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  int w = 0, t = 0;
+
+  gst_structure_get_int (s, "width", &w);
+  gst_structure_get_int (s, "height", &t);
+  g_assert_cmpint (w, ==, width);
+  g_assert_cmpint (t, ==, height);
+}
+
+static void
+photo_in_pieces (void)
+{
+  GstHarness *h = gst_harness_new ("shuphotodec");
+  g_autoptr (GBytes) png = fixture_png (61, 87);
+  gsize size = g_bytes_get_size (png);
+
+  gst_harness_set_src_caps_str (h, "image/png");
+  for (gsize at = 0; at < size; at += 50)
+    push_bytes (h, png, at, MIN (50, size - at));
+  g_assert_cmpuint (gst_harness_buffers_received (h), ==, 0);
+  g_assert_true (gst_harness_push_event (h, gst_event_new_eos ()));
+  g_assert_cmpuint (gst_harness_buffers_received (h), ==, 1);
+  assert_size (h, 61, 87);
+  gst_harness_teardown (h);
+}
+
+static void
+photos_of_several_sizes (void)
+{
+  GstHarness *h = gst_harness_new ("shuphotodec");
+  g_autoptr (GBytes) a = fixture_png (31, 40);
+  g_autoptr (GBytes) b = fixture_png (52, 33);
+
+  gst_harness_set_src_caps_str (h, "image/png");
+  push_bytes (h, a, 0, g_bytes_get_size (a));
+  push_bytes (h, b, 0, g_bytes_get_size (b));
+  g_assert_cmpuint (gst_harness_buffers_received (h), ==, 1);
+  assert_size (h, 31, 40);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  g_assert_cmpuint (gst_harness_buffers_received (h), ==, 2);
+  assert_size (h, 52, 33);
+  gst_harness_teardown (h);
+}
+
+/* What was collected before a flush is gone. */
+static void
+photo_flush (void)
+{
+  GstHarness *h = gst_harness_new ("shuphotodec");
+  g_autoptr (GBytes) png = fixture_png (61, 87);
+  GstSegment segment;
+
+  gst_harness_set_src_caps_str (h, "image/png");
+  push_bytes (h, png, 0, 100);
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  push_bytes (h, png, 0, g_bytes_get_size (png));
+  g_assert_true (gst_harness_push_event (h, gst_event_new_eos ()));
+  g_assert_cmpuint (gst_harness_buffers_received (h), ==, 1);
+  gst_harness_teardown (h);
+}
+
+static void
+bundle_caps (void)
+{
+  static const char *const schemas[] = {
+      "subject", "views", "asset", "mesh", "model"};
+
+  static const struct {
+    const char *element;
+    const char *takes;
+  } rows[] = {
+      {"shustage1", "subject"},
+      {"shustage2", "views"},
+      {"shumesh", "asset"},
+      {"shutexture", "mesh"},
+      {"shuglbmux", "model"},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    for (guint k = 0; k < G_N_ELEMENTS (schemas); k++) {
+      g_autoptr (GstElement) e = gst_object_ref_sink (
+          gst_element_factory_make (rows[i].element, NULL));
+      g_autoptr (GstPad) pad = gst_element_get_static_pad (e, "sink");
+      g_autofree char *text = g_strdup_printf (
+          SHU_BUNDLE_MEDIA_TYPE ", schema=%s, version=1", schemas[k]);
+      g_autofree char *next = g_strdup_printf (
+          SHU_BUNDLE_MEDIA_TYPE ", schema=%s, version=2", schemas[k]);
+      g_autoptr (GstCaps) caps = gst_caps_from_string (text);
+      g_autoptr (GstCaps) later = gst_caps_from_string (next);
+
+      g_test_message ("%s: %s", rows[i].element, text);
+      g_assert_cmpint (gst_pad_query_accept_caps (pad, caps), ==,
+          strcmp (schemas[k], rows[i].takes) == 0);
+      g_assert_false (gst_pad_query_accept_caps (pad, later));
+    }
+}
+
+/* shustage1 tells shupreprocess what its model needs. */
+static void
+sizes_in_caps (void)
+{
+  GstHarness *h = gst_harness_new ("shustage1");
+  g_autoptr (ShuModel) model = shu_model_get (TINY, NULL, NULL);
+  g_autoptr (GstCaps) caps = NULL;
+  const GstStructure *s;
+  int size;
+
+  g_assert_nonnull (model);
+  caps = gst_pad_peer_query_caps (h->srcpad, NULL);
+  s = gst_caps_get_structure (caps, 0);
+  g_assert_true (gst_structure_get_int (s, "view-size", &size));
+  g_assert_cmpint (size, ==, shu_model_defaults (model)->view_size);
+  g_assert_true (gst_structure_get_int (s, "condition-size", &size));
+  g_assert_cmpint (size, ==, shu_model_defaults (model)->condition_size);
+  gst_harness_teardown (h);
+}
+
+static void
+preprocess_follows_caps (void)
+{
+  GstHarness *h = gst_harness_new ("shupreprocess");
+  g_autoptr (GstCaps) caps = NULL;
+  g_autoptr (GstBuffer) out = NULL;
+  g_autoptr (ShuBundle) b = NULL;
+  GstBuffer *frame = fixture_frame (120, 200, &caps);
+
+  gst_harness_set_caps (h, gst_caps_ref (caps),
+      gst_caps_from_string (SHU_BUNDLE_CAPS (
+          "subject") ", view-size=(int)96, condition-size=(int)70"));
+  g_assert_cmpint (gst_harness_push (h, frame), ==, GST_FLOW_OK);
+  out = gst_harness_pull (h);
+  b = shu_buffer_get_bundle (out, NULL);
+  g_assert_nonnull (b);
+  g_assert_nonnull (
+      shu_bundle_need (b, "body", SHU_DTYPE_U8, SHU_DIMS (96, 96, 3), NULL));
+  g_assert_nonnull (shu_bundle_need (
+      b, "condition", SHU_DTYPE_U8, SHU_DIMS (70, 70, 3), NULL));
+  g_assert_cmpint (shu_bundle_int (b, "seed", 0), ==, 43);
+  gst_harness_teardown (h);
+}
+
+static void
+refused_property (void)
+{
+  g_autoptr (GstElement) e =
+      gst_object_ref_sink (gst_element_factory_make ("shustage1", NULL));
+  int steps;
+
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING,
+      "*num-inference-steps=1001 is out of range*");
+  g_object_set (e, "num-inference-steps", 1001, NULL);
+  g_test_assert_expected_messages ();
+  g_object_get (e, "num-inference-steps", &steps, NULL);
+  g_assert_cmpint (steps, ==, -1);
+  g_assert_cmpint (gst_element_set_state (e, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_FAILURE);
+  gst_element_set_state (e, GST_STATE_NULL);
+  /* made good, it starts */
+  g_object_set (e, "num-inference-steps", 12, NULL);
+  g_assert_cmpint (gst_element_set_state (e, GST_STATE_PAUSED), !=,
+      GST_STATE_CHANGE_FAILURE);
+  gst_element_set_state (e, GST_STATE_NULL);
+}
+
+static void
+properties_have_words (void)
+{
+  g_autoptr (GList) features = gst_registry_get_feature_list_by_plugin (
+      gst_registry_get (), "synchuman");
+
+  g_assert_cmpuint (g_list_length (features), >=, 17);
+  for (GList *l = features; l; l = l->next) {
+    g_autoptr (GstElement) e =
+        gst_object_ref_sink (gst_element_factory_create (l->data, NULL));
+    guint n;
+    g_autofree GParamSpec **specs =
+        g_object_class_list_properties (G_OBJECT_GET_CLASS (e), &n);
+
+    for (guint i = 0; i < n; i++)
+      g_assert_cmpuint (strlen (g_param_spec_get_blurb (specs[i])), >, 5);
+    for (int k = 0; k < 2; k++)
+      g_assert_cmpuint (strlen (gst_element_factory_get_metadata (
+                            l->data, k ? GST_ELEMENT_METADATA_DESCRIPTION
+                                       : GST_ELEMENT_METADATA_LONGNAME)),
+          >, 5);
+  }
+  for (GList *l = features; l; l = l->next)
+    gst_object_unref (l->data);
+}
+
+int
+main (int argc, char **argv)
+{
+  fixture_init (&argc, &argv);
+  g_test_add_func ("/plugins/photodec/in_pieces", photo_in_pieces);
+  g_test_add_func ("/plugins/photodec/several_sizes", photos_of_several_sizes);
+  g_test_add_func ("/plugins/photodec/flush", photo_flush);
+  g_test_add_func ("/plugins/caps/schemas", bundle_caps);
+  g_test_add_func ("/plugins/caps/sizes", sizes_in_caps);
+  g_test_add_func ("/plugins/preprocess/follows_caps", preprocess_follows_caps);
+  g_test_add_func ("/plugins/properties/refused", refused_property);
+  g_test_add_func ("/plugins/properties/have_words", properties_have_words);
+  return g_test_run ();
+}
