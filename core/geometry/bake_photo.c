@@ -109,8 +109,9 @@ shu_plane_blur (float *plane, int size, int n_channels, int radius)
   }
 }
 
-static guint8 *
-make_mask (const ShuImage *color, const ShuImage *normal, gboolean mirror)
+guint8 *
+shu_bake_photo_mask (
+    const ShuImage *color, const ShuImage *normal, gboolean mirror)
 {
   const ShuImage *image = normal ? normal : color;
   int size = color->width;
@@ -199,7 +200,7 @@ shu_bake_photo_new (const ShuImage *color, const ShuImage *normal, ShuView view,
   p->rgb = g_new (float, 3 * n);
   p->trust = g_new (float, n);
   p->open = g_new (float, n);
-  g_autofree guint8 *mask = make_mask (color, normal, mirror);
+  g_autofree guint8 *mask = shu_bake_photo_mask (color, normal, mirror);
   grow_colors (p, color, mask, mirror);
   p->smooth = g_memdup2 (p->rgb, 3 * n * sizeof (float));
   shu_plane_blur (

@@ -30,6 +30,12 @@ ShuBakePhoto *shu_bake_photo_new (const ShuImage *color, const ShuImage *normal,
     ShuView view, const ShuMesh *mesh);
 void shu_bake_photo_free (ShuBakePhoto *photo);
 
+/* Where the person is, [S,S] 0 or 1: a channel of the normals (or, without
+ * them, of the colours) below 230.  @mirror: left and right change places.
+ * (transfer full) */
+guint8 *shu_bake_photo_mask (
+    const ShuImage *color, const ShuImage *normal, gboolean mirror);
+
 /* Bilinear, clamped to the border.  @uv in image sides. */
 void shu_bake_photo_sample (
     const float *plane, int size, int n_channels, const float *uv, float *ret);
