@@ -8,7 +8,7 @@
 
 #define KEY "synchuman.bundle"
 
-enum { VERSION = 1 };
+enum { VERSION = 1, MAX_FIELDS = 256 };
 
 static const char *const schemas[] = {
     "subject", "views", "asset", "mesh", "model", NULL};
@@ -41,6 +41,7 @@ static char *
 parse_version (const char *text, const char *name, GError **error)
 {
   g_auto (GStrv) parts = text ? g_strsplit (text, "/", 3) : NULL;
+  guint64 version;
 
   if (!text) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
@@ -48,10 +49,12 @@ parse_version (const char *text, const char *name, GError **error)
     return NULL;
   }
   if (g_strv_length (parts) != 2 || !g_strv_contains (schemas, parts[0]) ||
-      atoi (parts[1]) != VERSION) {
+      !g_ascii_string_to_unsigned (
+          parts[1], 10, VERSION, VERSION, &version, NULL)) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
-        "%s: bundle \"%s\"; this version reads version %d", name, text,
-        VERSION);
+        "%s: bundle \"%.80s\"; this program reads version %d of the bundles "
+        "subject, views, asset, mesh and model",
+        name, text, VERSION);
     return NULL;
   }
   return g_strdup (parts[0]);
@@ -71,6 +74,12 @@ shu_bundle_decode (GBytes *bytes, const char *name, GError **error)
   schema = parse_version (shu_safetensors_metadata (st, KEY), name, error);
   if (!schema)
     return NULL;
+  if (shu_safetensors_n (st) > MAX_FIELDS) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
+        "%s: a bundle of %d fields (at most %d)", name, shu_safetensors_n (st),
+        MAX_FIELDS);
+    return NULL;
+  }
   b = shu_bundle_new (schema);
   g_hash_table_iter_init (&iter, shu_safetensors_all_metadata (st));
   while (g_hash_table_iter_next (&iter, &key, &value))

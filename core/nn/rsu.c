@@ -119,7 +119,7 @@ shu_rsu (ShuCtx *c, const ShuRsu *r, ShuTensor *x)
 {
   SHU_SCOPE (c);
   int L = r->height;
-  ShuTensor *a = run_unit (c, &r->in, x), *e[SHU_RSU_MAX_UNITS], *d;
+  ShuTensor *a = run_unit (c, &r->in, x), *e[SHU_RSU_MAX_UNITS] = {NULL}, *d;
 
   shu_tap (c, a, "%srebnconvin", r->name);
   for (int k = 0; k < L; k++) {
