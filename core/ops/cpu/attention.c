@@ -2,19 +2,21 @@
 /* Attention.  A task is one head and one block of queries; its scores fit the
  * cache, and no more than that exists at a time.  Tasks are the same whatever
  * the number of threads. */
-#include "ops/cpu/onednn_private.h"
+#include "ops/cpu/cpu_private.h"
+#include "ops/cpu/gemm_private.h"
 #include "ops/cpu/simd_private.h"
 #include "base/error.h"
 #include <math.h>
 
-enum { QUERIES = 64 };
+enum { QUERIES = 96, PANEL = 64 };
 
 /* Row-wise softmax of scale * s, in place, without the division; the sums go
  * to @ret_sum. */
 SHU_SIMD static void
-softmax_rows (float *s, gsize rows, gsize n, float scale, float *ret_sum)
+softmax_rows (
+    float *s, gsize ld, gsize rows, gsize n, float scale, float *ret_sum)
 {
-  for (gsize r = 0; r < rows; r++, s += n) {
+  for (gsize r = 0; r < rows; r++, s += ld) {
     V16 top = v_set (-G_MAXFLOAT), sum = v_set (0);
     float m;
     gsize i;
@@ -40,60 +42,118 @@ softmax_rows (float *s, gsize rows, gsize n, float scale, float *ret_sum)
   }
 }
 
-/* One head: queries [M,HD], keys and values [N,HD], rows ld apart; scores is
- * room for M * N. */
-static dnnl_status_t
-attend (float *y, gsize ldy, const float *q, gsize ldq, const float *k,
-    const float *v, gsize ldk, gsize M, gsize N, gsize HD, float *scores)
+/* ret[M,HD] = y[M,HDp] / sum */
+static void
+divide_rows (float *ret, gsize ld, const float *y, gsize HDp, const float *sum,
+    gsize M, gsize HD)
 {
-  float sum[QUERIES];
-  dnnl_status_t status;
-
-  status = dnnl_sgemm ('N', 'T', M, N, HD, 1.f, q, ldq, k, ldk, 0.f, scores, N);
-  if (status != dnnl_success)
-    return status;
-  softmax_rows (scores, M, N, 1.f / sqrtf ((float) HD), sum);
-  status = dnnl_sgemm ('N', 'N', M, HD, N, 1.f, scores, N, v, ldk, 0.f, y, ldy);
   for (gsize r = 0; r < M; r++)
     for (gsize i = 0; i < HD; i++)
-      y[r * ldy + i] /= sum[r];
-  return status;
+      ret[r * ld + i] = y[r * HDp + i] / sum[r];
+}
+
+/* Keys and values of one head as the products want them: k [HD,Np], panel
+ * after panel of PANEL keys, and v [N,HDp], each rounded up. */
+typedef struct {
+  const float *k;
+  const float *v;
+  gsize ldv;
+  gsize N, HD;
+} Head;
+
+/* One block of queries [M,HD]; room holds M * (Np + HDp). */
+static void
+attend (float *y, gsize ldy, const float *q, gsize ldq, const Head *head,
+    gsize M, float *room)
+{
+  gsize Np = shu_gemm_round (head->N), HDp = shu_gemm_round (head->HD);
+  float *product = room + M * Np;
+  float sum[QUERIES];
+
+  for (gsize at = 0; at < Np; at += PANEL) {
+    gsize width = MIN (PANEL, Np - at);
+
+    shu_gemm (room + at, Np, q, ldq, head->k + at * head->HD, width, M, width,
+        head->HD, FALSE);
+  }
+  softmax_rows (room, Np, M, head->N, 1.f / sqrtf ((float) head->HD), sum);
+  shu_gemm (product, HDp, room, Np, head->v, head->ldv, M, HDp, head->N, FALSE);
+  divide_rows (y, ldy, product, HDp, sum, M, head->HD);
+}
+
+static void
+pack_keys (float *ret, const float *k, gsize ld, gsize N, gsize HD)
+{
+  gsize Np = shu_gemm_round (N);
+
+  for (gsize at = 0; at < Np; at += PANEL)
+    shu_transpose (ret + at * HD, MIN (PANEL, Np - at), k + at * ld, ld,
+        MIN (PANEL, N - at), HD);
+}
+
+static void
+pack_values (float *ret, const float *v, gsize ld, gsize N, gsize HD)
+{
+  gsize HDp = shu_gemm_round (HD);
+
+  for (gsize r = 0; r < N; r++) {
+    memcpy (ret + r * HDp, v + r * ld, HD * sizeof (float));
+    memset (ret + r * HDp + HD, 0, (HDp - HD) * sizeof (float));
+  }
 }
 
 void
 shu_cpu_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
     ShuTensor *v, int n_heads)
 {
+  SHU_SCOPE (c);
   gsize B = (gsize) q->dims[0], Tq = (gsize) q->dims[1];
   gsize Tk = (gsize) k->dims[1], C = (gsize) q->dims[2];
-  gsize NH = (gsize) n_heads, HD = C / NH;
+  gsize NH = (gsize) n_heads, HD = C / NH, HDp = shu_gemm_round (HD);
+  gsize Tp = shu_gemm_round (Tk);
   gsize blocks = (Tq + QUERIES - 1) / QUERIES;
-  gint64 n = (gint64) (B * NH * blocks);
-  dnnl_status_t failed = dnnl_success;
+  gint64 heads = (gint64) (B * NH), n = heads * (gint64) blocks;
+  ShuTensor *keys =
+      shu_scoped (c, SHU_DTYPE_F32, SHU_DIMS (heads, (gint64) HD, (gint64) Tp));
+  ShuTensor *values = HD == HDp
+                          ? v
+                          : shu_scoped (c, SHU_DTYPE_F32,
+                                SHU_DIMS (heads, (gint64) Tk, (gint64) HDp));
 
+  if (shu_ctx_failed (c))
+    return;
 #pragma omp parallel
   {
-    g_autofree float *scores = g_new (float, MIN (QUERIES, Tq) * Tk);
+    g_autofree float *room = g_new (float, MIN (QUERIES, Tq) * (Tp + HDp));
 
+#pragma omp for
+    for (gint64 i = 0; i < heads; i++) {
+      gsize at = (gsize) i / NH * Tk * C + (gsize) i % NH * HD;
+
+      pack_keys (
+          shu_f32 (keys) + (gsize) i * HD * Tp, shu_f32 (k) + at, C, Tk, HD);
+      if (HD != HDp)
+        pack_values (shu_f32 (values) + (gsize) i * Tk * HDp, shu_f32 (v) + at,
+            C, Tk, HD);
+    }
 #pragma omp for schedule(dynamic)
     for (gint64 i = 0; i < n; i++) {
       gsize first = (gsize) i % blocks * QUERIES;
-      gsize head = (gsize) i / blocks % NH;
-      gsize b = (gsize) i / blocks / NH;
-      gsize at = (b * Tq + first) * C + head * HD;
-      gsize k_at = b * Tk * C + head * HD;
-      dnnl_status_t status;
+      gsize h = (gsize) i / blocks, b = h / NH;
+      gsize at = (b * Tq + first) * C + h % NH * HD;
+      Head head = {
+          .k = shu_f32 (keys) + h * HD * Tp,
+          .v = shu_f32 (values) +
+               (HD == HDp ? b * Tk * C + h % NH * HD : h * Tk * HDp),
+          .ldv = HD == HDp ? C : HDp,
+          .N = Tk,
+          .HD = HD,
+      };
 
-      status =
-          attend (shu_f32 (y) + at, C, shu_f32 (q) + at, C, shu_f32 (k) + k_at,
-              shu_f32 (v) + k_at, C, MIN (QUERIES, Tq - first), Tk, HD, scores);
-      if (status != dnnl_success) {
-#pragma omp atomic write
-        failed = status;
-      }
+      attend (shu_f32 (y) + at, C, shu_f32 (q) + at, C, &head,
+          MIN (QUERIES, Tq - first), room);
     }
   }
-  shu_dnn_check (c, failed, "attention");
 }
 
 /* ---- one query against few keys ---- */
@@ -183,25 +243,35 @@ copy_rows (float *dst, const float *src, const gint32 *rows, gsize n, gsize ld,
     memcpy (dst + i * size, src + (gsize) rows[i] * ld, size * sizeof (float));
 }
 
-/* Group @rows of n tokens, one head; room holds 4 * n * HD floats and
- * QUERIES * n more. */
-static dnnl_status_t
+/* Floats that a group of n tokens needs beside its tensors. */
+static gsize
+group_room (gsize n, gsize HD)
+{
+  gsize Np = shu_gemm_round (n), HDp = shu_gemm_round (HD);
+
+  return 4 * n * HD + Np * HD + n * HDp + MIN (QUERIES, n) * (Np + HDp);
+}
+
+/* One head of one group: tokens @rows, n of them. */
+static void
 group (float *y, const float *q, const float *k, const float *v,
     const gint32 *rows, gsize n, gsize C, gsize HD, float *room)
 {
   float *gq = room, *gk = gq + n * HD, *gv = gk + n * HD, *gy = gv + n * HD;
-  float *scores = gy + n * HD;
-  dnnl_status_t status = dnnl_success;
+  float *keys = gy + n * HD, *values = keys + shu_gemm_round (n) * HD;
+  float *rest = values + n * shu_gemm_round (HD);
+  Head head = {keys, values, shu_gemm_round (HD), n, HD};
 
   copy_rows (gq, q, rows, n, C, HD);
   copy_rows (gk, k, rows, n, C, HD);
   copy_rows (gv, v, rows, n, C, HD);
-  for (gsize first = 0; first < n && status == dnnl_success; first += QUERIES)
-    status = attend (gy + first * HD, HD, gq + first * HD, HD, gk, gv, HD,
-        MIN (QUERIES, n - first), n, HD, scores);
+  pack_keys (keys, gk, HD, n, HD);
+  pack_values (values, gv, HD, n, HD);
+  for (gsize first = 0; first < n; first += QUERIES)
+    attend (gy + first * HD, HD, gq + first * HD, HD, &head,
+        MIN (QUERIES, n - first), rest);
   for (gsize i = 0; i < n; i++)
     memcpy (y + (gsize) rows[i] * C, gy + i * HD, HD * sizeof (float));
-  return status;
 }
 
 void
@@ -212,7 +282,6 @@ shu_cpu_attention_groups (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
   gsize G = (gsize) start->dims[0] - 1;
   gsize C = (gsize) q->dims[1], NH = (gsize) n_heads, HD = C / NH;
   gsize largest = 0;
-  dnnl_status_t failed = dnnl_success;
 
   if (!index_inside (c, "attention_groups", order, q->dims[0]))
     return;
@@ -230,24 +299,16 @@ shu_cpu_attention_groups (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
   memset (y->data, 0, shu_tensor_bytes (y));
 #pragma omp parallel
   {
-    g_autofree float *room =
-        g_new (float, largest *(4 * HD + MIN (QUERIES, largest)));
+    g_autofree float *room = g_new (float, group_room (largest, HD));
 
 #pragma omp for schedule(dynamic)
     for (gint64 i = 0; i < (gint64) (G * NH); i++) {
       gsize g = (gsize) i / NH, at = (gsize) i % NH * HD;
       gsize n = (gsize) (starts[g + 1] - starts[g]);
-      dnnl_status_t status;
 
-      if (n == 0)
-        continue;
-      status = group (shu_f32 (y) + at, shu_f32 (q) + at, shu_f32 (k) + at,
-          shu_f32 (v) + at, shu_i32 (order) + starts[g], n, C, HD, room);
-      if (status != dnnl_success) {
-#pragma omp atomic write
-        failed = status;
-      }
+      if (n > 0)
+        group (shu_f32 (y) + at, shu_f32 (q) + at, shu_f32 (k) + at,
+            shu_f32 (v) + at, shu_i32 (order) + starts[g], n, C, HD, room);
     }
   }
-  shu_dnn_check (c, failed, "attention_groups");
 }

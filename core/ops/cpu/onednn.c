@@ -205,6 +205,7 @@ packed_free (gpointer p)
   for (guint i = 0; i < packed->items->len; i++)
     dnnl_memory_destroy (g_ptr_array_index (packed->items, i));
   g_ptr_array_unref (packed->items);
+  g_free (packed->sparse);
   g_free (packed->subdivided);
   g_mutex_clear (&packed->lock);
   g_free (packed);

@@ -33,7 +33,8 @@ enum {
 typedef struct {
   GMutex lock;
   GPtrArray *items;  /* of dnnl_memory_t, one for each layout */
-  float *subdivided; /* sparse.c: the sums for a subdivided convolution */
+  float *sparse;     /* sparse.c: [27,Ci,Co], Co rounded up */
+  float *subdivided; /* sparse.c: [8 parities,8 parents,Ci,Co] sums */
 } ShuPacked;
 
 typedef struct {

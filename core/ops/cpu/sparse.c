@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sparse voxels: submanifold convolutions as products of gathered rows, block
  * by block, and pooling. */
+#include "ops/cpu/gemm_private.h"
 #include "ops/cpu/onednn_private.h"
 #include "base/error.h"
 #include <string.h>
@@ -22,29 +23,48 @@ neighbours_inside (ShuCtx *c, const char *op, ShuTensor *nbr, gint64 N)
   return TRUE;
 }
 
-/* dst [n_taps,C] = rows of x, zeros where absent */
+/* sum [n,Co] = b + products of the present rows with their taps' weights
+ * w [n_taps,Ci,Co], Co rounded up; @taps are the entries of a neighbourhood
+ * that count (NULL: all). */
 static void
-gather_taps (float *dst, const float *x, const gint32 *rows, const guint8 *taps,
-    gsize n_taps, gsize C)
+convolve_block (float *sum, const float *x, const gint32 *nbr, gsize n,
+    const guint8 *taps, gsize n_taps, const float *w, const float *b, gsize Ci,
+    gsize Co)
 {
-  for (gsize t = 0; t < n_taps; t++, dst += C) {
-    gint32 row = rows[taps ? taps[t] : t];
+  gsize Cp = shu_gemm_round (Co);
+  float *to[BLOCK];
+  const float *from[BLOCK];
 
-    if (row < 0)
-      memset (dst, 0, C * sizeof (float));
-    else
-      memcpy (dst, x + (gsize) row * C, C * sizeof (float));
+  memset (sum, 0, n * Cp * sizeof (float));
+  for (gsize r = 0; b && r < n; r++)
+    memcpy (sum + r * Cp, b, Co * sizeof (float));
+  for (gsize t = 0; t < n_taps; t++) {
+    gsize present = 0;
+
+    for (gsize r = 0; r < n; r++) {
+      gint32 row = nbr[r * TAPS + (taps ? taps[t] : t)];
+
+      if (row < 0)
+        continue;
+      to[present] = sum + r * Cp;
+      from[present++] = x + (gsize) row * Ci;
+    }
+    shu_gemm_rows (to, from, w + t * Ci * Cp, Cp, present, Cp, Ci, TRUE);
   }
 }
 
-static void
-set_bias (float *y, gsize ld, gsize rows, const float *b, gsize C)
+/* [Co,27,Ci] -> [27,Ci,Co], Co rounded up */
+static float *
+turn_weights (ShuTensor *w)
 {
-  for (gsize r = 0; r < rows; r++)
-    if (b)
-      memcpy (y + r * ld, b, C * sizeof (float));
-    else
-      memset (y + r * ld, 0, C * sizeof (float));
+  gsize Co = (gsize) w->dims[0], Ci = (gsize) w->dims[4];
+  gsize Cp = shu_gemm_round (Co);
+  float *turned = g_new0 (float, TAPS *Ci *Cp);
+
+  for (gsize o = 0; o < Co; o++)
+    for (gsize i = 0; i < TAPS * Ci; i++)
+      turned[i * Cp + o] = shu_f32 (w)[o * TAPS * Ci + i];
+  return turned;
 }
 
 void
@@ -52,35 +72,32 @@ shu_cpu_sparse_conv (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
 {
   gsize N = (gsize) x->dims[0], Ci = (gsize) x->dims[1];
-  gsize Co = (gsize) y->dims[1];
+  gsize Co = (gsize) y->dims[1], Cp = shu_gemm_round (Co);
   const float *b = k->b ? shu_f32 (k->b) : NULL;
   gint64 blocks = (gint64) ((N + BLOCK - 1) / BLOCK);
-  dnnl_status_t failed = dnnl_success;
+  ShuPacked *packed = shu_packed_of (k->w);
 
   if (!neighbours_inside (c, "sparse_conv", nbr, x->dims[0]))
     return;
+  g_mutex_lock (&packed->lock);
+  if (!packed->sparse)
+    packed->sparse = turn_weights (k->w);
+  g_mutex_unlock (&packed->lock);
 #pragma omp parallel
   {
-    g_autofree float *rows = g_new (float, BLOCK *TAPS *Ci);
+    g_autofree float *sum = g_new (float, BLOCK *Cp);
 
 #pragma omp for schedule(dynamic)
     for (gint64 i = 0; i < blocks; i++) {
       gsize first = (gsize) i * BLOCK, n = MIN (BLOCK, N - first);
-      dnnl_status_t status;
 
+      convolve_block (sum, shu_f32 (x), shu_i32 (nbr) + first * TAPS, n, NULL,
+          TAPS, packed->sparse, b, Ci, Co);
       for (gsize r = 0; r < n; r++)
-        gather_taps (rows + r * TAPS * Ci, shu_f32 (x),
-            shu_i32 (nbr) + (first + r) * TAPS, NULL, TAPS, Ci);
-      set_bias (shu_f32 (y) + first * Co, Co, n, b, Co);
-      status = dnnl_sgemm ('N', 'T', n, Co, TAPS * Ci, 1.f, rows, TAPS * Ci,
-          shu_f32 (k->w), TAPS * Ci, 1.f, shu_f32 (y) + first * Co, Co);
-      if (status != dnnl_success) {
-#pragma omp atomic write
-        failed = status;
-      }
+        memcpy (
+            shu_f32 (y) + (first + r) * Co, sum + r * Cp, Co * sizeof (float));
     }
   }
-  shu_dnn_check (c, failed, "sparse_conv");
 }
 
 /* ---- after a subdivision ---- */
@@ -102,12 +119,14 @@ falls_on (int p, int s, int k)
   return (p + k + 1) / 2 == parent_offset (p, s);
 }
 
-/* The weights of each parity as [8 parities, Co, 8 parents, Ci]. */
+/* The weights of each parity as [8 parities,8 parents,Ci,Co], Co rounded
+ * up. */
 static float *
 sum_weights (ShuTensor *w)
 {
   gsize Co = (gsize) w->dims[0], Ci = (gsize) w->dims[4];
-  float *sums = g_new0 (float, 64 * Co * Ci);
+  gsize Cp = shu_gemm_round (Co);
+  float *sums = g_new0 (float, 64 * Ci * Cp);
 
   for (int at = 0; at < 64 * TAPS; at++) {
     int parity = at / TAPS / 8, slot = at / TAPS % 8, tap = at % TAPS;
@@ -117,11 +136,11 @@ sum_weights (ShuTensor *w)
         !falls_on (parity & 1, slot & 1, tap % 3))
       continue;
     for (gsize o = 0; o < Co; o++) {
-      float *dst = sums + (((gsize) parity * Co + o) * 8 + (gsize) slot) * Ci;
+      float *dst = sums + (gsize) (parity * 8 + slot) * Ci * Cp + o;
       const float *src = shu_f32 (w) + (o * TAPS + (gsize) tap) * Ci;
 
       for (gsize i = 0; i < Ci; i++)
-        dst[i] += src[i];
+        dst[i * Cp] += src[i];
     }
   }
   return sums;
@@ -155,40 +174,31 @@ shu_cpu_sparse_conv_subdivided (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
 {
   gsize N = (gsize) x->dims[0], Ci = (gsize) x->dims[1];
-  gsize Co = (gsize) y->dims[1];
+  gsize Co = (gsize) y->dims[1], Cp = shu_gemm_round (Co);
   const float *b = k->b ? shu_f32 (k->b) : NULL;
   const float *w = subdivided_weights (k->w);
   gint64 blocks = (gint64) ((N + BLOCK - 1) / BLOCK);
-  dnnl_status_t failed = dnnl_success;
 
   if (!neighbours_inside (c, "sparse_conv_subdivided", nbr, x->dims[0]))
     return;
 #pragma omp parallel
   {
-    g_autofree float *rows = g_new (float, BLOCK * 8 * Ci);
+    g_autofree float *sum = g_new (float, BLOCK *Cp);
 
 #pragma omp for schedule(dynamic)
     for (gint64 i = 0; i < 8 * blocks; i++) {
       gsize first = (gsize) i / 8 * BLOCK, n = MIN (BLOCK, N - first);
-      int parity = (int) (i % 8);
-      float *dst = shu_f32 (y) + (8 * first + (gsize) parity) * Co;
+      gsize parity = (gsize) i % 8;
       guint8 taps[8];
-      dnnl_status_t status;
 
-      parent_taps (parity, taps);
+      parent_taps ((int) parity, taps);
+      convolve_block (sum, shu_f32 (x), shu_i32 (nbr) + first * TAPS, n, taps,
+          8, w + parity * 8 * Ci * Cp, b, Ci, Co);
       for (gsize r = 0; r < n; r++)
-        gather_taps (rows + r * 8 * Ci, shu_f32 (x),
-            shu_i32 (nbr) + (first + r) * TAPS, taps, 8, Ci);
-      set_bias (dst, 8 * Co, n, b, Co);
-      status = dnnl_sgemm ('N', 'T', n, Co, 8 * Ci, 1.f, rows, 8 * Ci,
-          w + (gsize) parity * Co * 8 * Ci, 8 * Ci, 1.f, dst, 8 * Co);
-      if (status != dnnl_success) {
-#pragma omp atomic write
-        failed = status;
-      }
+        memcpy (shu_f32 (y) + (8 * (first + r) + parity) * Co, sum + r * Cp,
+            Co * sizeof (float));
     }
   }
-  shu_dnn_check (c, failed, "sparse_conv_subdivided");
 }
 
 /* ---- pooling ---- */
