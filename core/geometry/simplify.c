@@ -148,7 +148,7 @@ best_position (const Quadric *q, Vec3 a, Vec3 b)
   if (quadric_solve (q, &x)) {
     Vec3 off = vec3_sub (x, mid);
 
-    if (vec3_dot (off, off) <= 4 * vec3_dot (d, d))
+    if (vec3_dot (off, off) <= vec3_dot (d, d))
       return x;
   }
   curvature = vec3_dot (d, quadric_times (q, d));

@@ -99,7 +99,7 @@ draw_face (Worker *k, const gint32 *v, int face, int resolution)
   int cx = k->x[v[2]], cy = k->y[v[2]];
   float aw = k->w[v[0]], bw = k->w[v[1]], cw = k->w[v[2]], inv;
   int area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax);
-  int x0, x1, y0, y1;
+  int x0, x1, y0, y1, step_a, step_b;
   gboolean covered = FALSE;
 
   if (area == 0)
@@ -113,17 +113,21 @@ draw_face (Worker *k, const gint32 *v, int face, int resolution)
     area = -area;
   }
   inv = 1.0f / area;
+  step_a = (cy - by) * SUBPIXEL;
+  step_b = (ay - cy) * SUBPIXEL;
   x0 = MAX (0, first_center (MIN (ax, MIN (bx, cx))));
   y0 = MAX (0, first_center (MIN (ay, MIN (by, cy))));
   x1 = MIN (resolution, first_center (MAX (ax, MAX (bx, cx)) + 1));
   y1 = MIN (resolution, first_center (MAX (ay, MAX (by, cy)) + 1));
-  for (int py = y0; py < y1; py++)
-    for (int px = x0; px < x1; px++) {
-      int sx = px * SUBPIXEL + SUBPIXEL / 2, sy = py * SUBPIXEL + SUBPIXEL / 2;
-      int ea = (cx - bx) * (sy - by) - (cy - by) * (sx - bx);
-      int eb = (ax - cx) * (sy - cy) - (ay - cy) * (sx - cx);
-      int ec = area - ea - eb;
-      gsize at = (gsize) py * resolution + px;
+  for (int py = y0; py < y1; py++) {
+    int sx = x0 * SUBPIXEL + SUBPIXEL / 2, sy = py * SUBPIXEL + SUBPIXEL / 2;
+    int ea = (cx - bx) * (sy - by) - (cy - by) * (sx - bx);
+    int eb = (ax - cx) * (sy - cy) - (ay - cy) * (sx - cx);
+    int ec = area - ea - eb;
+    gsize at = (gsize) py * resolution + x0;
+
+    for (int px = x0; px < x1;
+         px++, at++, ea -= step_a, eb -= step_b, ec += step_a + step_b) {
       float w;
 
       if ((ea | eb | ec) < 0)
@@ -135,6 +139,7 @@ draw_face (Worker *k, const gint32 *v, int face, int resolution)
         k->winner[at] = face;
       }
     }
+  }
   return covered;
 }
 
