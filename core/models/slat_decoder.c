@@ -131,14 +131,14 @@ read_config (Config *cfg, ShuConfig *config, const char *class_name,
   ShuConfig *a = shu_slat_trunk_args (config);
   const char *name = shu_config_string (config, "name", class_name);
   const char *mode = shu_config_string (a, "attn_mode", "swin");
-  int C = shu_config_int (a, "model_channels", 6, 8192, -1);
+  int C;
 
   if (g_str_has_prefix (name, "Elastic"))
     name += strlen ("Elastic");
   if (strcmp (name, class_name) != 0)
     shu_config_fail (
         config, "\"name\": expected %s, got \"%.80s\"", class_name, name);
-  cfg->model_channels = C;
+  C = cfg->model_channels = shu_config_int (a, "model_channels", 6, 8192, -1);
   cfg->resolution = shu_config_int (a, "resolution", 1, 1024, -1);
   cfg->latent_channels = shu_config_int (a, "latent_channels", 1, 1024, -1);
   cfg->num_blocks = shu_config_int (a, "num_blocks", 1, 512, -1);

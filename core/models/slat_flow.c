@@ -84,16 +84,15 @@ read_config (Config *cfg, ShuConfig *config, GError **error)
   ShuConfig *a =
       shu_config_has (config, "args") ? shu_config_at (config, "args") : config;
   const char *name = shu_config_string (config, "name", "SLatFlowModel");
-  int C = shu_config_int (a, "model_channels", 6, 8192, -1);
-  int patch = shu_config_int (a, "patch_size", 1, 1 << MAX_LEVELS, 2);
-  int n_io;
+  int C, patch, n_io;
 
   if (g_str_has_prefix (name, "Elastic"))
     name += strlen ("Elastic");
   if (strcmp (name, "SLatFlowModel") != 0)
     shu_config_fail (
         config, "\"name\": expected SLatFlowModel, got \"%.80s\"", name);
-  cfg->model_channels = C;
+  C = cfg->model_channels = shu_config_int (a, "model_channels", 6, 8192, -1);
+  patch = shu_config_int (a, "patch_size", 1, 1 << MAX_LEVELS, 2);
   cfg->resolution = shu_config_int (a, "resolution", 1, 1024, -1);
   cfg->in_channels = shu_config_int (a, "in_channels", 1, 1024, -1);
   cfg->out_channels = shu_config_int (a, "out_channels", 1, 1024, -1);

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* The joint denoiser at sizes that no golden file has: three levels, one
+ * layer, with and without guidance. */
+#include "base/error.h"
+#include "models/joint.h"
+#include <math.h>
+#include <string.h>
+
+enum { V = 5, ROWS = 2 * V };
+
+static const char tiny[] =
+    "{\"sample_size\": 12, \"in_channels\": 8, \"out_channels\": 4, "
+    "\"block_out_channels\": [32, 32, 64], \"layers_per_block\": 1, "
+    "\"attention_head_dim\": [1, 2, 2], \"cross_attention_dim\": 8, "
+    "\"projection_class_embeddings_input_dim\": 12, \"num_views\": 5, "
+    "\"resolution\": 4, \"model_channels\": 32, \"cond_channels\": 16, "
+    "\"num_blocks\": 3, \"num_heads\": 2, \"qk_rms_norm\": true}";
+static const char mini[] =
+    "{\"sample_size\": 24, \"in_channels\": 8, \"out_channels\": 4, "
+    "\"block_out_channels\": [64, 128, 128], \"layers_per_block\": 1, "
+    "\"attention_head_dim\": [1, 2, 2], \"cross_attention_dim\": 32, "
+    "\"projection_class_embeddings_input_dim\": 128, \"num_views\": 5, "
+    "\"resolution\": 8, \"model_channels\": 128, \"cond_channels\": 128, "
+    "\"num_blocks\": 6, \"num_heads\": 2, \"qk_rms_norm\": true}";
+
+/* ---- a network and its inputs ---- */
+
+static float
+noise (guint64 *state)
+{
+  *state = *state * 6364136223846793005u + 1442695040888963407u;
+  return (gint32) (*state >> 32) * 0x1p-31f;
+}
+
+/* Norms near 1, everything else small enough to keep activations in range;
+ * with @data no sync module gives anything. */
+static void
+formula (const char *name, int n_dims, const gint64 *dims, gsize n,
+    float *ret_values, gpointer data)
+{
+  guint64 state = g_str_hash (name);
+  gboolean mute = data && strstr (name, "output_layer_");
+  float scale = n_dims > 1 ? sqrtf (3.0f * dims[0] / n) : 0.1f;
+
+  for (gsize i = 0; i < n; i++)
+    ret_values[i] = mute ? 0 : scale * noise (&state);
+  if (n_dims == 1 && g_str_has_suffix (name, ".weight"))
+    for (gsize i = 0; i < n; i++)
+      ret_values[i] += 1;
+}
+
+static gboolean
+exists (const char *name, gpointer data)
+{
+  return !g_str_has_suffix (name, "pos_emb");
+}
+
+static ShuJoint *
+new_joint (const char *text, gboolean mute, GError **error)
+{
+  g_autoptr (ShuConfig) config = shu_config_parse (text, -1, "test", error);
+  g_autoptr (ShuWeights) w =
+      shu_weights_new_formula (formula, exists, GINT_TO_POINTER (mute), NULL);
+
+  g_assert_nonnull (config);
+  return shu_joint_new (config, w, error);
+}
+
+static ShuTensor *
+random_tensor (ShuCtx *c, guint64 seed, int n_dims, const gint64 *dims)
+{
+  gsize n = 1;
+  g_autofree float *v = NULL;
+
+  for (int i = 0; i < n_dims; i++)
+    n *= dims[i];
+  v = g_new (float, n);
+  for (gsize i = 0; i < n; i++)
+    v[i] = 1.7f * noise (&seed);
+  return shu_from_host (c, SHU_DTYPE_F32, n_dims, dims, v);
+}
+
+typedef struct {
+  float *views, *structure;
+  gsize n_views, n_structure;
+} Velocity;
+
+static void
+velocity_clear (Velocity *v)
+{
+  g_free (v->views);
+  g_free (v->structure);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Velocity, velocity_clear)
+
+/* One step from seeded inputs. */
+static Velocity
+run_step (ShuCtx *c, const ShuJoint *m, gboolean guided, guint64 latent_seed)
+{
+  SHU_SCOPE (c);
+  const ShuUnetSizes *u = shu_joint_unet_sizes (m);
+  const ShuSsSizes *s = shu_joint_ss_sizes (m);
+  ShuJointCondition condition = {
+      .text = random_tensor (c, 1, SHU_DIMS (ROWS, 3, u->X)),
+      .labels = random_tensor (c, 2, SHU_DIMS (ROWS, u->P)),
+      .images = random_tensor (
+          c, 3, SHU_DIMS (ROWS, u->side, u->side, u->Ci - u->Co)),
+      .context = random_tensor (c, 4, SHU_DIMS (1, 7, s->K)),
+      .guided = guided,
+  };
+  g_autoptr (ShuJointPrepared) p = shu_joint_prepare (c, m, &condition);
+  g_autoptr (GError) error = NULL;
+  ShuJointVelocity v;
+  Velocity ret;
+
+  g_assert_nonnull (p);
+  v = shu_joint_step (c, m, p,
+      random_tensor (c, latent_seed, SHU_DIMS (ROWS, u->side, u->side, u->Co)),
+      random_tensor (c, 6, SHU_DIMS (1, s->res, s->res, s->res, s->Ci)), 700,
+      700);
+  ret = (Velocity){.n_views = v.views->n, .n_structure = v.structure->n};
+  ret.views = g_new (float, v.views->n);
+  ret.structure = g_new (float, v.structure->n);
+  shu_to_host (c, v.views, ret.views);
+  shu_to_host (c, v.structure, ret.structure);
+  shu_ctx_finish (c, &error);
+  g_assert_no_error (error);
+  return ret;
+}
+
+static double
+distance (const float *a, const float *b, gsize n)
+{
+  double max = 0;
+
+  for (gsize i = 0; i < n; i++) {
+    g_assert_true (isfinite (a[i]) && isfinite (b[i]));
+    max = MAX (max, fabs ((double) a[i] - b[i]));
+  }
+  return max;
+}
+
+static ShuCtx *
+new_ctx (void)
+{
+  GError *error = NULL;
+  ShuCtx *c = shu_ctx_new ("cpu", &error);
+
+  g_assert_no_error (error);
+  return c;
+}
+
+/* ---- tests ---- */
+
+static void
+test_guidance (void)
+{
+  g_autoptr (ShuCtx) c = new_ctx ();
+  g_autoptr (ShuJoint) m = new_joint (tiny, FALSE, NULL);
+  g_auto (Velocity) one = run_step (c, m, FALSE, 5);
+  g_auto (Velocity) two = run_step (c, m, TRUE, 5);
+  gsize n = one.n_views / 2, k = one.n_structure;
+
+  g_assert_cmpuint (two.n_views, ==, 2 * one.n_views);
+  g_assert_cmpuint (two.n_structure, ==, 2 * k);
+  for (int d = 0; d < 2; d++) {
+    const float *cond = two.views + (2 * d + 1) * n;
+
+    g_assert_cmpfloat (distance (cond, one.views + d * n, n), <, 1e-4);
+    /* and the condition matters */
+    g_assert_cmpfloat (distance (cond, cond - n, n), >, 1e-2);
+  }
+  g_assert_cmpfloat (distance (two.structure + k, one.structure, k), <, 1e-4);
+  g_assert_cmpfloat (distance (two.structure, one.structure, k), >, 1e-2);
+}
+
+static void
+test_sync (void)
+{
+  g_autoptr (ShuCtx) c = new_ctx ();
+  g_autoptr (ShuJoint) joined = new_joint (tiny, FALSE, NULL);
+  g_autoptr (ShuJoint) apart = new_joint (tiny, TRUE, NULL);
+  g_auto (Velocity) a = run_step (c, joined, FALSE, 5);
+  g_auto (Velocity) b = run_step (c, joined, FALSE, 55);
+  g_auto (Velocity) a0 = run_step (c, apart, FALSE, 5);
+  g_auto (Velocity) b0 = run_step (c, apart, FALSE, 55);
+
+  /* The pictures reach the structure through the sync modules only. */
+  g_assert_cmpfloat (
+      distance (a.structure, b.structure, a.n_structure), >, 1e-3);
+  g_assert_cmpfloat (
+      distance (a0.structure, b0.structure, a.n_structure), ==, 0);
+  g_assert_cmpfloat (distance (a0.views, b0.views, a.n_views), >, 1e-3);
+}
+
+static void
+test_threads (void)
+{
+  g_autoptr (ShuCtx) c1 = new_ctx (), c2 = new_ctx ();
+  g_autoptr (ShuJoint) m = new_joint (tiny, FALSE, NULL);
+  g_auto (Velocity) a = run_step (c1, m, TRUE, 5);
+  g_auto (Velocity) b = run_step (c2, m, TRUE, 5);
+
+  g_assert_cmpfloat (distance (a.views, b.views, a.n_views), ==, 0);
+  g_assert_cmpfloat (distance (a.structure, b.structure, a.n_structure), ==, 0);
+}
+
+static void
+test_memory (void)
+{
+  g_autoptr (ShuCtx) c = new_ctx ();
+  g_autoptr (ShuJoint) m = new_joint (mini, FALSE, NULL);
+  g_auto (Velocity) v = run_step (c, m, TRUE, 5);
+
+  g_assert_cmpuint (v.n_views, ==, 2 * ROWS * 24 * 24 * 4);
+  g_test_message ("peak %" G_GSIZE_FORMAT " bytes", shu_ctx_peak_bytes (c));
+  g_assert_cmpuint (shu_ctx_peak_bytes (c), <, 200 * 1000 * 1000);
+  g_assert_cmpuint (shu_ctx_live_bytes (c), ==, 0);
+}
+
+static void
+test_refused (void)
+{
+  static const char *const members[] = {"\"mvcd_attention\": false",
+      "\"selfattn_block\": \"self\"", "\"cd_attention_mid\": true",
+      "\"use_linear_projection\": false", "\"pe_mode\": \"rope\"",
+      "\"share_mod\": true", "\"class_embed_type\": null, \"act_fn\": \"gelu\"",
+      "\"num_views\": 6", "\"sample_size\": 16", "\"num_blocks\": 4",
+      "\"block_out_channels\": [32, 32]", "\"attention_head_dim\": [1, 2]",
+      "\"resolution\": -1", "\"patch_size\": 3", "\"num_heads\": 3",
+      "\"block_out_channels\": [32, 32, 40]", "\"layers_per_block\": 1e9",
+      "\"time_cond_proj_dim\": 256"};
+
+  for (gsize i = 0; i < G_N_ELEMENTS (members); i++) {
+    /* The last of two members of the same name counts. */
+    g_autofree char *text = g_strdup_printf (
+        "%.*s, %s}", (int) strlen (tiny) - 1, tiny, members[i]);
+    g_autoptr (ShuConfig) config = shu_config_parse (text, -1, "test", NULL);
+    g_autoptr (GError) error = NULL;
+    g_autoptr (ShuJoint) m = NULL;
+
+    if (!config) { /* members of the same name are refused as such */
+      g_autofree char *key =
+          g_strndup (members[i], strchr (members[i] + 1, '"') - members[i] + 1);
+      g_auto (GStrv) part = g_strsplit (tiny, key, 2);
+      const char *rest = strpbrk (part[1], ",[}");
+
+      if (*rest == '[')
+        rest = strchr (rest, ']') + 1;
+      g_free (text);
+      text =
+          g_strdup_printf ("%s%s%s", part[0], members[i], *rest ? rest : "}");
+    }
+    m = new_joint (text, FALSE, &error);
+    if (m || !error)
+      g_error ("%s was accepted", members[i]);
+    g_test_message ("%s", error->message);
+  }
+}
+
+static void
+test_wrong_rows (void)
+{
+  g_autoptr (ShuCtx) c = new_ctx ();
+  g_autoptr (ShuJoint) m = new_joint (tiny, FALSE, NULL);
+  g_autoptr (GError) error = NULL;
+  SHU_SCOPE (c);
+  ShuTensor *x = random_tensor (c, 1, SHU_DIMS (ROWS, 3, 9));
+  ShuJointCondition condition = {x, x, x, x, TRUE};
+
+  g_assert_null (shu_joint_prepare (c, m, &condition));
+  g_assert_false (shu_ctx_finish (c, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func (
+      "/models/joint/unguided_equals_conditional_rows", test_guidance);
+  g_test_add_func ("/models/joint/sync_is_the_only_bridge", test_sync);
+  g_test_add_func ("/models/joint/same_bits_in_two_contexts", test_threads);
+  g_test_add_func ("/models/joint/mini_stays_small", test_memory);
+  g_test_add_func ("/models/joint/unsupported_structure_refused", test_refused);
+  g_test_add_func ("/models/joint/wrong_rows_fail", test_wrong_rows);
+  return g_test_run ();
+}
