@@ -205,6 +205,8 @@ packed_free (gpointer p)
   for (guint i = 0; i < packed->items->len; i++)
     dnnl_memory_destroy (g_ptr_array_index (packed->items, i));
   g_ptr_array_unref (packed->items);
+  for (gsize i = 0; i < G_N_ELEMENTS (packed->phases); i++)
+    shu_tensor_unref (packed->phases[i]);
   g_free (packed->sparse);
   g_free (packed->subdivided);
   g_mutex_clear (&packed->lock);

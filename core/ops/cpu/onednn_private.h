@@ -13,6 +13,7 @@ typedef struct {
   gint32 act;
   gint32 flags;
   gint32 stride, dilation, before, after;
+  gint32 before_w;  /* as before, but along W */
   gint32 n_threads; /* set by the lookup */
   gint32 n_dims;
   gint64 x[SHU_MAX_DIMS];
@@ -32,9 +33,10 @@ enum {
 /* What hangs at ShuTensor.packed. */
 typedef struct {
   GMutex lock;
-  GPtrArray *items;  /* of dnnl_memory_t, one for each layout */
-  float *sparse;     /* sparse.c: [27,Ci,Co], Co rounded up */
-  float *subdivided; /* sparse.c: [8 parities,8 parents,Ci,Co] sums */
+  GPtrArray *items;     /* of dnnl_memory_t, one for each layout */
+  ShuTensor *phases[4]; /* conv.c: 2x2 sums for an upsampled convolution */
+  float *sparse;        /* sparse.c: [27,Ci,Co], Co rounded up */
+  float *subdivided;    /* sparse.c: [8 parities,8 parents,Ci,Co] sums */
 } ShuPacked;
 
 typedef struct {
