@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "formats/bundle_file.h"
 #include "base/image.h"
+#include "formats/npz.h"
 #include "formats/photo.h"
 #include "stages/model.h"
 #include "stages/stages.h"

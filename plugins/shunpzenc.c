@@ -13,7 +13,6 @@
  * ]|
  */
 #include "transform.h"
-#include "formats/npz.h"
 
 typedef struct {
   ShuTransform parent;

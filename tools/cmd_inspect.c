@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* synchuman inspect FILE...: what a GLB, a bundle or a model folder holds. */
 #include "commands.h"
-#include "formats/glb.h"
 #include "job.h"
 #include "shu.h"
 #include <stdio.h>
