@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stages/fields_private.h"
 #include "base/error.h"
+#include <math.h>
 #include <string.h>
 
 const char *const shu_carried_fields[] = {"color", "normal", "coords",
@@ -64,11 +65,18 @@ take_image (const ShuBundle *b, const char *name, int n_dims, int n_channels,
     return NULL;
   H = t->dims[n_dims - 3];
   W = t->dims[n_dims - 2];
-  if (H > SHU_IMAGE_MAX_SIDE || W > SHU_IMAGE_MAX_SIDE ||
-      (n_dims == 4 && i >= t->dims[0])) {
+  if (n_dims == 4 && i >= t->dims[0]) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-        "bundle \"%s\": field \"%s\": picture %d is too large or not there",
-        shu_bundle_schema (b), name, i);
+        "bundle \"%s\": field \"%s\": %d pictures, picture %d is needed",
+        shu_bundle_schema (b), name, (int) t->dims[0], i);
+    return NULL;
+  }
+  if (H > SHU_IMAGE_MAX_SIDE || W > SHU_IMAGE_MAX_SIDE ||
+      H * W > SHU_IMAGE_MAX_PIXELS) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
+        "bundle \"%s\": field \"%s\": a picture of %" G_GINT64_FORMAT
+        " x %" G_GINT64_FORMAT " pixels is too large",
+        shu_bundle_schema (b), name, W, H);
     return NULL;
   }
   image = shu_image_new (W, H, n_channels);
@@ -178,6 +186,13 @@ shu_bundle_gaussians (const ShuBundle *b, ShuGaussians *ret, GError **error)
       return FALSE;
     n = t->dims[0];
     data[i] = t->data;
+    for (gsize k = 0; k < t->n; k++)
+      if (!isfinite (data[i][k])) {
+        g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+            "bundle \"%s\": field \"%s\": number %zu is not finite",
+            shu_bundle_schema (b), fields[i].name, k);
+        return FALSE;
+      }
   }
   if (n > G_MAXINT / 16) {
     g_set_error_literal (

@@ -8,6 +8,7 @@
 #include "models/u2net.h"
 #include "stages/body_private.h"
 #include "stages/model_private.h"
+#include <math.h>
 
 /* Formula weights see nobody: the built-in body's front stands in. */
 static void
@@ -53,7 +54,7 @@ run_network (ShuModel *model, const ShuImage *picture, int side,
     ShuTensor *x =
         shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (1, side, side, 3), in);
 
-    shu_to_host (c, shu_u2net (c, net, x, NULL), p);
+    shu_fetch (c, shu_u2net (c, net, x, NULL), (gsize) side * side, p);
   }
   if (!shu_ctx_finish (c, error))
     return NULL;
@@ -79,7 +80,7 @@ cut_out (ShuModel *model, const ShuImage *photo, const ShuProgress *progress,
   /* the mask is stretched to the full range below, so a picture without
    * anybody would give somebody */
   for (int i = 0; i < side * side; i++)
-    most = MAX (most, p[i]);
+    most = isnan (p[i]) ? INFINITY : MAX (most, p[i]);
   if (most < 0.5f) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_NO_PERSON,
         "no person was found in this picture (at best %.0f %% sure); use one "

@@ -117,6 +117,8 @@ shu_model_weights (const ShuModel *m, const char *path, int set, GError **error)
 
 /* ---- opening ---- */
 
+enum { MAX_VOXEL_RES = 256 };
+
 static void
 read_stage1 (ShuModel *m, GError **error)
 {
@@ -124,7 +126,7 @@ read_stage1 (ShuModel *m, GError **error)
       shu_model_config (m, "OneStage/pipeline_config.json", error);
   g_autoptr (ShuConfig) joint = NULL, vae = NULL, decoder = NULL;
   ShuModelDefaults *d = &m->defaults;
-  int widths[16], n_levels, n_up, resolution, latent;
+  int widths[16], n_levels, n_up, resolution, latent, side;
 
   if (!pipeline)
     return;
@@ -140,27 +142,34 @@ read_stage1 (ShuModel *m, GError **error)
   if (!decoder)
     return;
   latent = shu_config_int (joint, "sample_size", 12, 512, -1);
+  resolution = shu_config_int (joint, "resolution", 2, 64, -1);
   n_levels = shu_config_ints (vae, "block_out_channels", 1, 65536, 8, widths);
-  d->view_size = shu_config_int (
-      pipeline, "view_size", 24, 4096, latent << MAX (n_levels - 1, 0));
-  if (d->view_size != latent << MAX (n_levels - 1, 0))
+  n_up = shu_config_ints (
+      shu_config_at (decoder, "args"), "channels", 1, 65536, 8, widths);
+  if (n_levels == 0)
+    shu_config_fail (vae, "\"block_out_channels\" is missing");
+  if (n_up == 0)
+    shu_config_fail (decoder, "\"channels\" is missing");
+  else if (resolution << (n_up - 1) > MAX_VOXEL_RES)
+    shu_config_fail (decoder, "voxels at %d: at most %d are supported",
+        resolution << (n_up - 1), MAX_VOXEL_RES);
+  if (!shu_config_finish (joint, error) || !shu_config_finish (vae, error) ||
+      !shu_config_finish (decoder, error))
+    return;
+  d->voxel_res = resolution << (n_up - 1);
+  side = latent << (n_levels - 1);
+  d->view_size = shu_config_int (pipeline, "view_size", 1, G_MAXINT, side);
+  if (d->view_size != side || side % 24 != 0 || side > 4096)
     shu_config_fail (pipeline,
-        "\"view_size\" is %d; the latent side %d and the VAE's %d levels "
-        "make %d",
-        d->view_size, latent, n_levels, latent << MAX (n_levels - 1, 0));
+        "views of %d pixels; the latent side %d and the VAE's %d levels make "
+        "%d, which must be a multiple of 24 up to 4096",
+        d->view_size, latent, n_levels, side);
   d->condition_size =
       shu_config_int (pipeline, "condition_size", 14, 4096, 518);
   d->steps = shu_config_int (pipeline, "steps", 1, 1000, 50);
   d->guidance = shu_config_float (pipeline, "guidance", 0, 20, 3);
   d->rescale_t = shu_config_float (pipeline, "rescale_t", 1, 100, 3);
-  resolution = shu_config_int (joint, "resolution", 2, 64, -1);
-  n_up = shu_config_ints (
-      shu_config_at (decoder, "args"), "channels", 1, 65536, 8, widths);
-  d->voxel_res = resolution << MAX (n_up - 1, 0);
-  if (!shu_config_finish (pipeline, error) ||
-      !shu_config_finish (joint, error) || !shu_config_finish (vae, error))
-    return;
-  shu_config_finish (decoder, error);
+  shu_config_finish (pipeline, error);
 }
 
 static void
@@ -205,8 +214,10 @@ read_stage2 (ShuModel *m, GError **error)
   d->cfg_interval[0] = 0.5;
   d->cfg_interval[1] = 1;
   n = shu_config_floats (sampler, "cfg_interval", 2, d->cfg_interval);
-  if (n == 1)
-    shu_config_fail (sampler, "\"cfg_interval\": expected two numbers");
+  if (n == 1 || d->cfg_interval[0] < 0 ||
+      d->cfg_interval[0] > d->cfg_interval[1] || d->cfg_interval[1] > 1)
+    shu_config_fail (
+        sampler, "\"cfg_interval\": expected two rising numbers in 0..1");
   d->slat_rescale_t = shu_config_float (sampler, "rescale_t", 1, 100, 3);
   read_taps (pipeline, d);
   d->up_size = 14 * d->voxel_res;
@@ -394,6 +405,21 @@ shu_model_context (
   if (c && progress && progress->cancellable)
     shu_ctx_set_cancellable (c, progress->cancellable);
   return c;
+}
+
+void
+shu_fetch (ShuCtx *c, ShuTensor *t, gsize n, float *ret_values)
+{
+  if (shu_ctx_failed (c))
+    return;
+  if (t->dtype == SHU_DTYPE_F32 && t->n == n) {
+    shu_to_host (c, t, ret_values);
+    return;
+  }
+  shu_ctx_fail (c, SHU_ERROR_INVALID,
+      "a network gave %zu values where %zu are expected; the parts of the "
+      "model folder do not fit each other",
+      t->n, n);
 }
 
 /* ---- networks ---- */

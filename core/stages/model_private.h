@@ -36,6 +36,13 @@ gboolean shu_model_is_synthetic (const ShuModel *m);
 ShuCtx *shu_model_context (
     const ShuModel *m, const ShuProgress *progress, GError **error);
 
+/**
+ * shu_fetch:
+ * @t: f32 with @n elements; anything else is a failure of @c, so that a folder
+ *   whose parts do not fit each other writes nowhere
+ */
+void shu_fetch (ShuCtx *c, ShuTensor *t, gsize n, float *ret_values);
+
 /* ---- synthetic.c ---- */
 
 /* The JSON text that stands for @path in a synthetic folder, or NULL. */

@@ -14,16 +14,34 @@ set_box (ShuBundle *b, const char *name, const ShuBox *box)
   shu_bundle_set_string (b, name, text);
 }
 
+enum { MAX_SIDE = 4096 };
+
+static gboolean
+check_params (const ShuPreprocessParams *p, GError **error)
+{
+  if (p->view_size < 24 || p->view_size > MAX_SIDE || p->view_size % 24 != 0) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "view size %d: expected a multiple of 24 in 24..%d", p->view_size,
+        MAX_SIDE);
+    return FALSE;
+  }
+  if (p->condition_size < 14 || p->condition_size > MAX_SIDE) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "condition size %d: expected 14..%d", p->condition_size, MAX_SIDE);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 ShuBundle *
 shu_stage_preprocess (const ShuImage *cutout, const ShuPreprocessParams *params,
     const ShuProgress *progress, GError **error)
 {
   g_autoptr (ShuSubject) subject = NULL;
-  ShuBundle *b;
+  g_autoptr (ShuBundle) b = NULL;
 
-  g_return_val_if_fail (params->view_size >= 24, NULL);
-  g_return_val_if_fail (params->condition_size >= 14, NULL);
-  if (!shu_progress (progress, "preprocess", 0, 1, error))
+  if (!check_params (params, error) ||
+      !shu_progress (progress, "preprocess", 0, 1, error))
     return NULL;
   subject =
       shu_preprocess (cutout, params->view_size, params->condition_size, error);
@@ -39,5 +57,7 @@ shu_stage_preprocess (const ShuImage *cutout, const ShuPreprocessParams *params,
   shu_bundle_set_double (b, "alpha-coverage", subject->coverage);
   set_box (b, "body-box", &subject->body_box);
   set_box (b, "condition-box", &subject->condition_box);
-  return b;
+  if (!shu_progress (progress, "preprocess", 1, 1, error))
+    return NULL;
+  return g_steal_pointer (&b);
 }

@@ -66,6 +66,22 @@ fill_params (Job *job, const ShuStage1Params *params)
     job->p.guidance = d->guidance;
 }
 
+static gboolean
+check_params (const ShuStage1Params *p, GError **error)
+{
+  if (p->steps < 1 || p->steps > 1000) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "stage 1: %d steps, expected 1..1000", p->steps);
+    return FALSE;
+  }
+  if (!(p->guidance >= 0 && p->guidance <= 20)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "stage 1: guidance %g, expected 0..20", p->guidance);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 /* ---- what the denoiser is conditioned on ---- */
 
 /* @values [2,...] of body and face as rows of all views: [2V,...]; scoped */
@@ -152,6 +168,22 @@ context_tokens (Job *job, const ShuImage *condition, GError **error)
           c, condition, condition->width, shu_imagenet_mean, shu_imagenet_std));
 }
 
+/* A square picture of the subject; (transfer full) */
+static ShuImage *
+take_square (Job *job, const char *name, int side, GError **error)
+{
+  g_autoptr (ShuImage) image =
+      shu_bundle_take_image (job->subject, name, 3, error);
+
+  if (!image || (image->width == side && image->height == side))
+    return g_steal_pointer (&image);
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      "bundle \"subject\": field \"%s\" has %d x %d pixels, the model needs "
+      "%d x %d; preprocess with the sizes of this model folder",
+      name, image->width, image->height, side, side);
+  return NULL;
+}
+
 static ShuJointPrepared *
 prepare (Job *job, GError **error)
 {
@@ -159,24 +191,14 @@ prepare (Job *job, GError **error)
   SHU_SCOPE (c);
   g_autoptr (ShuImage) body = NULL, face = NULL, condition = NULL;
   g_autoptr (ShuJointPrepared) prepared = NULL;
+  const ShuModelDefaults *d = shu_model_defaults (job->model);
   ShuTensor *text = shu_model_prompts (job->model, error);
   ShuJointCondition in = {.text = text, .guided = job->p.guidance != 1};
 
-  if (!text ||
-      !(body = shu_bundle_take_image (job->subject, "body", 3, error)) ||
-      !(face = shu_bundle_take_image (job->subject, "face", 3, error)) ||
-      !(condition =
-              shu_bundle_take_image (job->subject, "condition", 3, error)))
+  if (!text || !(body = take_square (job, "body", d->view_size, error)) ||
+      !(face = take_square (job, "face", d->view_size, error)) ||
+      !(condition = take_square (job, "condition", d->condition_size, error)))
     return NULL;
-  if (body->width != shu_model_defaults (job->model)->view_size ||
-      body->height != body->width || face->width != body->width ||
-      face->height != body->width || condition->width != condition->height) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-        "bundle \"subject\": pictures of %d x %d, the model needs %d; "
-        "preprocess with the same model folder",
-        body->width, body->height, shu_model_defaults (job->model)->view_size);
-    return NULL;
-  }
   in.labels = class_labels (job, body, face, error);
   if (!in.labels)
     return NULL;
@@ -254,8 +276,8 @@ sample_step (Job *job, const ShuJointPrepared *prepared, double t,
     ShuJointVelocity v = shu_joint_step (c, job->joint, prepared, latents,
         structure, shu_flow_timestep (t), shu_flow_timestep_f16 (t));
 
-    shu_to_host (c, v.views, v2);
-    shu_to_host (c, v.structure, v3);
+    shu_fetch (c, v.views, G * n2, v2);
+    shu_fetch (c, v.structure, G * n3, v3);
   }
   if (!shu_ctx_finish (c, error))
     return FALSE;
@@ -282,7 +304,7 @@ decode_row (Job *job, int row, int S, GError **error)
         SHU_DIMS (1, job->L, job->L, job->K), job->latents + row * n);
 
     z = shu_affine (c, z, 1 / shu_vae_scaling_factor (job->vae), 0);
-    shu_to_host (c, shu_vae_decode (c, job->vae, z), v);
+    shu_fetch (c, shu_vae_decode (c, job->vae, z), (gsize) 3 * S * S, v);
   }
   if (!shu_ctx_finish (c, error) || !advance (job, error))
     return NULL;
@@ -329,9 +351,8 @@ decode_normals (Job *job, int S, ShuBundle *views, GError **error)
 static gboolean
 decode_colors (Job *job, int S, ShuBundle *views, GError **error)
 {
-  ShuImage *images[V] = {NULL};
+  ShuImage *images[V] = {take_square (job, "front", S, error)};
 
-  images[0] = shu_bundle_take_image (job->subject, "front", 3, error);
   for (int v = 1; images[0] && v < V; v++) {
     g_autofree float *values = decode_row (job, V + v, S, error);
 
@@ -341,13 +362,8 @@ decode_colors (Job *job, int S, ShuBundle *views, GError **error)
     }
     images[v] = shu_view_to_image (values, S, S, FALSE);
   }
-  if (!images[0] || images[0]->width != S || images[0]->height != S) {
-    if (images[0])
-      g_set_error_literal (error, SHU_ERROR, SHU_ERROR_INVALID,
-          "bundle \"subject\": \"front\" and \"body\" differ in size");
-    free_images (images);
+  if (!images[0])
     return FALSE;
-  }
   shu_bundle_put_images (views, "color", V, images);
   free_images (images);
   return TRUE;
@@ -372,7 +388,7 @@ decode_voxels (Job *job, GError **error)
     ShuTensor *z = shu_from_host (c, SHU_DTYPE_F32,
         SHU_DIMS (1, job->R, job->R, job->R, job->K3), job->structure);
 
-    shu_to_host (c, shu_ss_decoder (c, decoder, z), logits);
+    shu_fetch (c, shu_ss_decoder (c, decoder, z), n, logits);
   }
   if (!shu_ctx_finish (c, error))
     return NULL;
@@ -430,6 +446,8 @@ shu_stage_stage1 (ShuModel *model, const ShuBundle *subject,
   if (!shu_bundle_check_schema (subject, schemas, error))
     return NULL;
   fill_params (&job, params);
+  if (!check_params (&job.p, error))
+    return NULL;
   job.total = 1 + job.p.steps + ROWS - 1;
   c = shu_model_context (model, progress, error);
   if (!c || !shu_progress (progress, "stage1", 0, job.total, error))

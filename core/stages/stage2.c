@@ -17,7 +17,11 @@
 #include "stages/vision_private.h"
 #include <string.h>
 
-enum { LATENT_CHANNELS_MAX = 64, BODY_VIEWS = 4 };
+enum {
+  LATENT_CHANNELS_MAX = 64,
+  BODY_VIEWS = 4,
+  MAX_VOXELS = 64 * 64 * 64, /* their features take 7 GB */
+};
 
 /* What the functions below share. */
 typedef struct {
@@ -57,15 +61,47 @@ fill_params (Job *job, const ShuStage2Params *params)
     p->up_size = d->up_size;
 }
 
-/* The condition image: stored, or made of the cut-out as Stage 1 does. */
+static gboolean
+check_params (const Job *job, GError **error)
+{
+  const ShuStage2Params *p = &job->p;
+  int up_min = 14 * shu_model_defaults (job->model)->voxel_res;
+
+  if (p->steps < 1 || p->steps > 1000) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "stage 2: %d steps, expected 1..1000", p->steps);
+    return FALSE;
+  }
+  if (!(p->cfg_strength >= 0 && p->cfg_strength <= 20) ||
+      !(p->cfg_start >= 0 && p->cfg_start <= p->cfg_end && p->cfg_end <= 1)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "stage 2: guidance %g in the interval %g..%g, expected 0..20 in 0..1",
+        p->cfg_strength, p->cfg_start, p->cfg_end);
+    return FALSE;
+  }
+  if (p->up_size < up_min || p->up_size > 4096 || p->up_size % 14 != 0) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "stage 2: up-size %d, expected a multiple of 14 in %d..4096",
+        p->up_size, up_min);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* The condition image: stored, or, where that is of another model's size, made
+ * of the cut-out as Stage 1 does. */
 static ShuImage *
 condition_image (const Job *job, GError **error)
 {
   const ShuModelDefaults *d = shu_model_defaults (job->model);
-  g_autoptr (ShuImage) cutout = NULL;
+  g_autoptr (ShuImage) cutout = NULL, stored = NULL;
 
-  if (shu_bundle_get (job->views, "condition"))
-    return shu_bundle_take_image (job->views, "condition", 3, error);
+  if (shu_bundle_get (job->views, "condition")) {
+    stored = shu_bundle_take_image (job->views, "condition", 3, error);
+    if (!stored || (stored->width == d->condition_size &&
+                       stored->height == d->condition_size))
+      return g_steal_pointer (&stored);
+  }
   cutout = shu_bundle_take_image (job->views, "cutout", 4, error);
   return cutout ? shu_condition_image (cutout, d->condition_size, NULL, error)
                 : NULL;
@@ -153,10 +189,10 @@ sample_step (Job *job, const ShuSlatFlowRun *run, const double *t, int i,
     ShuTensor *in =
         shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (job->voxels.n, K), x);
 
-    shu_to_host (c,
+    shu_fetch (c,
         shu_slat_flow_forward (
             c, run, in, i, guided ? SHU_SLAT_BOTH : SHU_SLAT_COND),
-        v);
+        guided ? 2 * n : n, v);
   }
   if (!shu_ctx_finish (c, error))
     return FALSE;
@@ -237,16 +273,18 @@ decode_gaussians (Job *job, ShuTensor *slat, const ShuSlatViews *features,
   g_auto (ShuGaussianArrays) arrays = {0};
   g_autofree float *y = NULL;
   ShuCtx *c = job->c;
+  gsize n;
 
   if (!decoder)
     return FALSE;
-  y = g_new (
-      float, 14 * (gsize) job->voxels.n * shu_gs_decoder_per_voxel (decoder));
+  n = 14 * (gsize) job->voxels.n * shu_gs_decoder_per_voxel (decoder);
+  y = g_new (float, n);
   {
     SHU_SCOPE (c);
 
-    shu_to_host (c,
-        shu_gs_decoder_forward (c, decoder, &job->voxels, slat, features), y);
+    shu_fetch (c,
+        shu_gs_decoder_forward (c, decoder, &job->voxels, slat, features), n,
+        y);
   }
   if (!shu_ctx_finish (c, error))
     return FALSE;
@@ -282,9 +320,9 @@ decode_mesh (Job *job, ShuTensor *slat, const ShuSlatViews *features,
   {
     SHU_SCOPE (c);
 
-    shu_to_host (c,
+    shu_fetch (c,
         shu_mesh_decoder_forward (c, decoder, &job->voxels, slat, features),
-        feats->data);
+        feats->n, feats->data);
   }
   if (!shu_ctx_finish (c, error))
     return FALSE;
@@ -341,9 +379,16 @@ shu_stage_stage2 (ShuModel *model, const ShuBundle *views,
   if (!coords)
     return NULL;
   fill_params (&job, params);
-  job.voxels = (ShuVoxels){.n = MIN (coords->dims[0], G_MAXINT),
-      .stride = 4,
-      .coords = coords->data};
+  if (!check_params (&job, error))
+    return NULL;
+  if (coords->dims[0] > MAX_VOXELS) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
+        "bundle \"views\": %" G_GINT64_FORMAT " voxels, at most %d",
+        coords->dims[0], MAX_VOXELS);
+    return NULL;
+  }
+  job.voxels =
+      (ShuVoxels){.n = coords->dims[0], .stride = 4, .coords = coords->data};
   if (!shu_voxels_check (
           &job.voxels, shu_model_defaults (model)->voxel_res, error))
     return NULL;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "formats/ply.h"
 #include "formats/stage1_folder.h"
+#include "nn/sparse_index.h"
 #include "stages/fields_private.h"
 #include <string.h>
 
@@ -16,6 +17,26 @@ shu_views_frame (const ShuBundle *views, int i, GError **error)
   g_return_val_if_fail (i >= 0 && i < 2 * SHU_STAGE1_VIEWS, NULL);
   return shu_bundle_take_nth_image (
       views, i % 2 ? "normal" : "color", i / 2, error);
+}
+
+/* The folder's pictures are squares of one size. */
+static gboolean
+check_sizes (const ShuStage1Folder *f, GError **error)
+{
+  int side = f->colors[0]->width;
+
+  for (int v = 0; v < SHU_STAGE1_VIEWS; v++)
+    for (int k = 0; k < 2; k++) {
+      const ShuImage *image = k ? f->normals[v] : f->colors[v];
+
+      if (image->width == side && image->height == side)
+        continue;
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "bundle \"views\": field \"%s\": %d x %d pixels, expected %d x %d",
+          k ? "normal" : "color", image->width, image->height, side, side);
+      return FALSE;
+    }
+  return TRUE;
 }
 
 gboolean
@@ -39,6 +60,13 @@ shu_views_save (const ShuBundle *views, const char *folder, GError **error)
   f->input = shu_bundle_take_image (views, "cutout", 4, error);
   if (!f->input)
     return FALSE;
+  if (!check_sizes (f, error))
+    return FALSE;
+  if (coords->dims[0] > SHU_VOXELS_MAX) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
+        "bundle \"views\": more than %d voxels", SHU_VOXELS_MAX);
+    return FALSE;
+  }
   f->n_coords = coords->dims[0];
   f->coords = g_memdup2 (coords->data, shu_tensor_bytes (coords));
   ply = shu_ply_voxels (f->coords, f->n_coords, error);

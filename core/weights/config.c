@@ -68,8 +68,9 @@ shu_config_parse (
   if (!shu_json_check (
           text, length, SHU_CONFIG_MAX_DEPTH, SHU_CONFIG_MAX_BYTES, &cause) ||
       !json_parser_load_from_data (config->parser, text, length, &cause)) {
-    g_set_error (
-        error, SHU_ERROR, SHU_ERROR_INVALID, "%s: %s", name, cause->message);
+    g_set_error (error, SHU_ERROR,
+        cause->domain == SHU_ERROR ? cause->code : SHU_ERROR_INVALID, "%s: %s",
+        name, cause->message);
     return NULL;
   }
   root = json_parser_get_root (config->parser);

@@ -9,8 +9,8 @@
  * @max_depth: of nested objects and arrays
  * @max_size: bytes; 0: any
  *
- * Checks size, UTF-8 and nesting of @text; knows strings and escapes, nothing
- * else of JSON.
+ * Checks size, UTF-8, characters, escapes and nesting of @text; knows strings
+ * and brackets, nothing else of JSON.
  */
 gboolean shu_json_check (const char *text, gsize size, int max_depth,
     gsize max_size, GError **error);

@@ -93,8 +93,8 @@ get_array (JsonObject *object, const char *key)
                                               : NULL;
 }
 
-/* Shapes of more than SHU_MAX_DIMS dimensions are accepted where the outer
- * ones are 1: nothing that we read has more. */
+/* @e of @node, or what is wrong with it.  Nothing that we read has more than
+ * SHU_MAX_DIMS dimensions. */
 static const char *
 parse_entry (JsonNode *node, gsize data_size, Entry *e)
 {
@@ -215,6 +215,58 @@ parse_header (ShuSafetensors *st, JsonObject *root, GError **error)
   return TRUE;
 }
 
+static void
+count_member (
+    JsonParser *parser, JsonObject *object, const char *name, gpointer data)
+{
+  ++*(guint *) data;
+}
+
+/* Members of @node and of what it holds; at most 8 deep. */
+static guint
+count_members (JsonNode *node)
+{
+  JsonObjectIter iter;
+  JsonNode *value;
+  guint n = 0;
+
+  if (!JSON_NODE_HOLDS_OBJECT (node))
+    return 0;
+  json_object_iter_init (&iter, json_node_get_object (node));
+  while (json_object_iter_next (&iter, NULL, &value))
+    n += 1 + count_members (value);
+  return n;
+}
+
+/* The parser lets the last of two members with one name win; then more were
+ * read than there are. */
+static JsonNode *
+parse_json (ShuSafetensors *st, const char *text, gsize size, GError **error)
+{
+  guint n_read = 0;
+  JsonNode *root;
+
+  if (!shu_json_check (text, size, 8, 0, error))
+    return NULL;
+  st->parser = json_parser_new_immutable ();
+  g_signal_connect (
+      st->parser, "object-member", G_CALLBACK (count_member), &n_read);
+  if (!json_parser_load_from_data (st->parser, text, size, error))
+    return NULL;
+  g_signal_handlers_disconnect_by_data (st->parser, &n_read);
+  root = json_parser_get_root (st->parser);
+  if (root && JSON_NODE_HOLDS_OBJECT (root) &&
+      json_object_get_size (json_node_get_object (root)) <=
+          SHU_SAFETENSORS_MAX_TENSORS &&
+      count_members (root) == n_read)
+    return root;
+  g_set_error_literal (error, SHU_ERROR, SHU_ERROR_INVALID,
+      root && JSON_NODE_HOLDS_OBJECT (root)
+          ? "a name is there twice, or there are too many tensors"
+          : "not an object of tensors");
+  return NULL;
+}
+
 ShuSafetensors *
 shu_safetensors_parse (GBytes *bytes, const char *name, GError **error)
 {
@@ -249,19 +301,10 @@ shu_safetensors_parse (GBytes *bytes, const char *name, GError **error)
   st->index = g_hash_table_new (g_str_hash, g_str_equal);
   st->metadata =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  st->parser = json_parser_new_immutable ();
-  if (!shu_json_check (header, header_size, 8, 0, &cause) ||
-      !json_parser_load_from_data (st->parser, header, header_size, &cause)) {
+  root = parse_json (st, header, header_size, &cause);
+  if (!root) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID, "%s: header: %s", name,
         cause->message);
-    return NULL;
-  }
-  root = json_parser_get_root (st->parser);
-  if (!root || !JSON_NODE_HOLDS_OBJECT (root) ||
-      json_object_get_size (json_node_get_object (root)) >
-          SHU_SAFETENSORS_MAX_TENSORS) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-        "%s: the header is not an object of tensors", name);
     return NULL;
   }
   if (!parse_header (st, json_node_get_object (root), error))
@@ -294,13 +337,11 @@ shu_safetensors_tensor (const ShuSafetensors *st, int i, GError **error)
   int type = find_type (e->dtype);
   const guint8 *data = st->data + e->begin;
 
-  for (int d = 0; d < e->n_dims; d++)
-    if (e->dims[d] == 0)
-      type = -1;
-  if (type < 0 || types[type].dtype < 0) {
+  if (type < 0 || types[type].dtype < 0 || e->begin == e->end) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
-        "%s: tensor \"%s\" (%s): its type is not supported, or it is empty",
-        st->label, e->name, e->dtype);
+        "%s: tensor \"%.200s\": %s %s", st->label, e->name,
+        e->begin == e->end ? "it is empty, of type" : "no use for its type",
+        e->dtype);
     return NULL;
   }
   if ((guintptr) data % types[type].size != 0) { /* the format does not align */
@@ -411,14 +452,19 @@ shu_safetensors_write (int n, const char *const *names,
 {
   g_autofree char *header = make_header (n, names, tensors, metadata);
   gsize length = strlen (header), padded = (length + 7) / 8 * 8;
-  GByteArray *out = g_byte_array_new ();
   guint64 le = GUINT64_TO_LE (padded);
+  gsize size = 8 + padded, pos = size;
+  guint8 *out;
 
-  g_byte_array_append (out, (const guint8 *) &le, 8);
-  g_byte_array_append (out, (const guint8 *) header, length);
-  for (gsize i = length; i < padded; i++)
-    g_byte_array_append (out, (const guint8 *) " ", 1);
   for (int i = 0; i < n; i++)
-    g_byte_array_append (out, tensors[i]->data, shu_tensor_bytes (tensors[i]));
-  return g_byte_array_free_to_bytes (out);
+    size += shu_tensor_bytes (tensors[i]);
+  out = g_malloc (size);
+  memcpy (out, &le, 8);
+  memcpy (out + 8, header, length);
+  memset (out + 8 + length, ' ', padded - length);
+  for (int i = 0; i < n; i++) {
+    memcpy (out + pos, tensors[i]->data, shu_tensor_bytes (tensors[i]));
+    pos += shu_tensor_bytes (tensors[i]);
+  }
+  return g_bytes_new_take (out, size);
 }

@@ -142,6 +142,8 @@ add_shards (Root *root, const char *path, GError **error)
     return FALSE;
   map = shu_config_at (index, "weight_map");
   keys = shu_config_keys (map);
+  if (!keys[0])
+    shu_config_fail (map, "it names no files");
   for (int i = 0; keys[i]; i++) {
     const char *file = shu_config_string (map, keys[i], NULL);
     g_autofree char *shard = g_build_filename (folder, file, NULL);
@@ -366,6 +368,12 @@ shu_weights_get (
 
   g_mutex_lock (&root->lock);
   t = root->error ? NULL : load (root, full, n_dims, dims);
+  if (t && t->dtype != SHU_DTYPE_F32) {
+    take_error (root, g_error_new (SHU_ERROR, SHU_ERROR_INVALID,
+                          "%s: %s: expected F32, F16 or BF16, got %s",
+                          root->label, full, shu_dtype_name (t->dtype)));
+    t = NULL;
+  }
   if (t) {
     fits = t->n_dims == n_dims;
     for (int i = 0; fits && i < n_dims; i++)

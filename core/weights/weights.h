@@ -58,8 +58,8 @@ ShuWeights *shu_weights_at (ShuWeights *w, const char *format, ...)
 
 /**
  * shu_weights_get:
- * The weight @name as f32 (I32 and U8 stay what they are); @dims must match,
- * a dim of -1 matches anything.
+ * The weight @name as f32; integers are a failure.  @dims must match, a dim of
+ * -1 matches anything.
  *
  * Returns: (transfer none): the tensor, owned by the set; a nil tensor after a
  *   failure
