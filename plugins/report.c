@@ -76,7 +76,8 @@ shu_report_done (ShuReport *r, const GError *error)
   r->step = 0;
 }
 
-/* By ShuError: the class of the message and what a user can do. */
+/* By ShuError: the class of the message, and what a user can do where the
+ * library's own text does not say it. */
 static const struct {
   gboolean resource; /* GstResourceError, else GstStreamError */
   int code;
@@ -86,14 +87,11 @@ static const struct {
         "Check the file or the value named."},
     [SHU_ERROR_TRUNCATED] = {FALSE, GST_STREAM_ERROR_DECODE,
         "The file is incomplete: copy or download it again."},
-    [SHU_ERROR_LIMIT] = {FALSE, GST_STREAM_ERROR_FORMAT, "Use a smaller one."},
+    [SHU_ERROR_LIMIT] = {FALSE, GST_STREAM_ERROR_FORMAT, NULL},
     [SHU_ERROR_MISSING] = {TRUE, GST_RESOURCE_ERROR_NOT_FOUND,
-        "Check the name, or point the property \"model\" or SHU_MODEL at a "
-        "complete model folder."},
-    [SHU_ERROR_UNSUPPORTED] = {FALSE, GST_STREAM_ERROR_WRONG_TYPE,
-        "Convert it to something supported."},
-    [SHU_ERROR_NO_PERSON] = {FALSE, GST_STREAM_ERROR_FAILED,
-        "Use a photo that shows one whole person."},
+        "Check the name."},
+    [SHU_ERROR_UNSUPPORTED] = {FALSE, GST_STREAM_ERROR_WRONG_TYPE, NULL},
+    [SHU_ERROR_NO_PERSON] = {FALSE, GST_STREAM_ERROR_FAILED, NULL},
     [SHU_ERROR_IO] = {TRUE, GST_RESOURCE_ERROR_FAILED,
         "Check permissions and free space."},
     [SHU_ERROR_MEMORY] = {TRUE, GST_RESOURCE_ERROR_NO_SPACE_LEFT,

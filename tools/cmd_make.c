@@ -365,8 +365,10 @@ prepare_folders (const Options *o, const Names *n, GError **error)
   if (o->to_folder && g_mkdir_with_parents (parent, 0777) != 0)
     return BAD (
         error, "%s: the folder cannot be made: %s", parent, g_strerror (errno));
-  if (g_file_test (n->glb, G_FILE_TEST_IS_DIR))
-    return BAD (error, "%s: is a folder", n->glb);
+  /* renaming would put a file in the place of a device */
+  if (g_file_test (n->glb, G_FILE_TEST_EXISTS) &&
+      !g_file_test (n->glb, G_FILE_TEST_IS_REGULAR))
+    return BAD (error, "%s: is there and no ordinary file", n->glb);
   if (g_access (parent, W_OK | X_OK) != 0)
     return BAD (
         error, "%s: cannot be written to: %s", parent, g_strerror (errno));
@@ -394,6 +396,9 @@ check_input (const Options *o, const char *input, GError **error)
 {
   if (!g_file_test (input, G_FILE_TEST_EXISTS))
     return BAD (error, "there is no such file");
+  if (!g_utf8_validate (input, -1, NULL))
+    return BAD (error, "the name is no UTF-8, which a pipeline's text must be: "
+                       "rename it");
   if (o->from_stage1)
     return TRUE;
   if (g_file_test (input, G_FILE_TEST_IS_DIR))

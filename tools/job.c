@@ -2,6 +2,7 @@
 #include "job.h"
 #include <glib-unix.h>
 #include <gst/gst.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A stage stops within one step; where a step is longer than people wait, the
@@ -72,9 +73,16 @@ report_error (Run *run, GstMessage *message)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *debug = NULL;
+  g_autofree char *text = NULL;
 
   gst_message_parse_error (message, &error, &debug);
-  output_error (run->output, run->job->input, error->message, debug);
+  /* GStreamer's own elements name the file in the last line of the rest */
+  if (debug && strchr (debug, '\n') &&
+      !g_str_has_prefix (G_OBJECT_TYPE_NAME (GST_MESSAGE_SRC (message)), "Shu"))
+    text =
+        g_strdup_printf ("%s (%s)", error->message, strrchr (debug, '\n') + 1);
+  output_error (
+      run->output, run->job->input, text ? text : error->message, debug);
 }
 
 static gboolean

@@ -12,7 +12,7 @@ launch_quote (const char *value)
   GString *s = g_string_new ("\"");
 
   /* GStreamer's own quoting, for what it would take for a quoted string */
-  if (value[0] == '"' || !g_utf8_validate (value, -1, NULL)) {
+  if (value[0] == '"') {
     g_auto (GValue) v = G_VALUE_INIT;
 
     g_value_init (&v, G_TYPE_STRING);

@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "job.h"
 #include <gst/gst.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@ static const struct {
 int
 main (int argc, char **argv)
 {
+  setlocale (LC_ALL, "");
+  setlocale (LC_NUMERIC, "C");
   if (argc > 1 && strcmp (argv[1], "--version") == 0) {
     g_autofree char *gst = gst_version_string ();
 

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+/* The program as people run it: what it writes, what it refuses, and that it
+ * leaves nothing behind.
+ *   test_cli SYNCHUMAN PHOTO_TO_GLB EMBED */
+#include "shu.h"
+#include "formats/png.h"
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char *program, *example, *embed;
+
+/**
+ * Fixture:
+ * @in: folder with the photos
+ * @out: the program's current folder, empty at first
+ */
+typedef struct {
+  char *in, *out;
+  char *text, *errors;
+  gboolean disk_full;
+} Fixture;
+
+/* ---- pictures ---- */
+
+static ShuImage *
+figure (int width, int height, gboolean visible)
+{
+  ShuImage *image = shu_image_new (width, height, 4);
+
+  for (int y = 0; y < height; y++)
+    for (int x = 0; x < width; x++) {
+      guint8 *p = image->data + 4 * ((gsize) y * width + x);
+
+      p[0] = (guint8) (40 + 150 * y / height);
+      p[1] = (guint8) (90 + 100 * x / width);
+      p[2] = 120;
+      p[3] = visible && x > width / 3 && x < width * 2 / 3 && y > height / 20 &&
+                     y < height * 19 / 20
+                 ? 255
+                 : 0;
+    }
+  return image;
+}
+
+static void
+put (Fixture *f, const char *name, gconstpointer data, gsize size)
+{
+  g_autofree char *path = g_build_filename (f->in, name, NULL);
+
+  g_assert_true (g_file_set_contents (path, data, (gssize) size, NULL));
+}
+
+static GBytes *
+put_png (Fixture *f, const char *name, int width, int height, gboolean visible)
+{
+  g_autoptr (ShuImage) image = figure (width, height, visible);
+  GBytes *png = shu_png_encode (image, NULL);
+
+  put (f, name, g_bytes_get_data (png, NULL), g_bytes_get_size (png));
+  return png;
+}
+
+/* A PNG file whose header promises 60000 x 60000 pixels. */
+static void
+put_huge (Fixture *f)
+{
+  static const guint8 huge[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0,
+      0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60, 8, 2, 0,
+      0, 0, 0x0f, 0xb0, 0xe2, 0x15, 0x00, 0x00, 0x00, 0x0b, 0x49, 0x44, 0x41,
+      0x54, 0x78, 0x9c, 0x63, 0x60, 0x80, 0x01, 0x00, 0x00, 0x0a, 0x00, 0x01,
+      0x7f, 0x80, 0x74, 0x5e, 0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xae, 0x42, 0x60,
+      0x82};
+
+  put (f, "huge.png", huge, sizeof huge);
+}
+
+static void
+remove_folder (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+
+    if (g_file_test (path, G_FILE_TEST_IS_DIR))
+      remove_folder (path);
+    else
+      g_unlink (path);
+  }
+  g_rmdir (folder);
+}
+
+static void
+setup (Fixture *f, gconstpointer data)
+{
+  static const guint8 jpeg[] = {
+      0xff, 0xd8, 0xff, 0xe0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1};
+  g_autofree char *empty = NULL;
+  GBytes *png;
+
+  f->in = g_dir_make_tmp ("shu-cli-in-XXXXXX", NULL);
+  f->out = g_dir_make_tmp ("shu-cli-out-XXXXXX", NULL);
+  g_assert_true (f->in && f->out);
+  png = put_png (f, "good.png", 90, 130, TRUE);
+  put (f, "short.png", g_bytes_get_data (png, NULL), 200);
+  g_bytes_unref (png);
+  g_bytes_unref (put_png (f, "clear.png", 80, 80, FALSE));
+  g_bytes_unref (put_png (f, "dot.png", 1, 1, TRUE));
+  put (f, "short.jpg", jpeg, sizeof jpeg);
+  put (f, "empty.jpg", "", 0);
+  put (f, "text.jpg", "no picture", 10);
+  put_huge (f);
+  empty = g_build_filename (f->in, "empty-model", NULL);
+  g_mkdir (empty, 0777);
+}
+
+static void
+teardown (Fixture *f, gconstpointer data)
+{
+  remove_folder (f->in);
+  remove_folder (f->out);
+  g_free (f->in);
+  g_free (f->out);
+  g_free (f->text);
+  g_free (f->errors);
+}
+
+/* ---- running ---- */
+
+static void
+in_child (gpointer data)
+{
+  const Fixture *f = data;
+  struct rlimit limit = {50000, 50000};
+
+  /* a write beyond this fails, as on a full disk */
+  if (f->disk_full) {
+    signal (SIGXFSZ, SIG_IGN);
+    setrlimit (RLIMIT_FSIZE, &limit);
+  }
+}
+
+/* Words of @args are separated by spaces; "IN/" stands for the photos' folder.
+ * Returns: the exit status */
+static int
+run (Fixture *f, const char *what, const char *args)
+{
+  g_auto (GStrv) words = g_strsplit (args, " ", -1);
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto (GStrv) argv = NULL;
+  g_autoptr (GError) error = NULL;
+  int status;
+
+  g_strv_builder_add (builder, what);
+  for (char **w = words; *w; w++) {
+    g_autofree char *path = g_str_has_prefix (*w, "IN/")
+                                ? g_build_filename (f->in, *w + 3, NULL)
+                                : g_strdup (*w);
+
+    if (*path)
+      g_strv_builder_add (builder, path);
+  }
+  argv = g_strv_builder_end (builder);
+  g_clear_pointer (&f->text, g_free);
+  g_clear_pointer (&f->errors, g_free);
+  g_spawn_sync (f->out, argv, NULL, G_SPAWN_DEFAULT, in_child, f, &f->text,
+      &f->errors, &status, &error);
+  g_assert_no_error (error);
+  g_assert_true (WIFEXITED (status));
+  return WEXITSTATUS (status);
+}
+
+static gboolean
+exists (Fixture *f, const char *name)
+{
+  g_autofree char *path = g_build_filename (f->out, name, NULL);
+
+  return g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+static GBytes *
+contents (Fixture *f, const char *name)
+{
+  g_autofree char *path = g_build_filename (f->out, name, NULL);
+  char *data;
+  gsize size;
+
+  g_assert_true (g_file_get_contents (path, &data, &size, NULL));
+  return g_bytes_new_take (data, size);
+}
+
+static int
+count_files (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  int n = 0;
+
+  while (g_dir_read_name (dir))
+    n++;
+  return n;
+}
+
+/* Lines in which the program complains; warnings are none. */
+static int
+count_errors (const char *text)
+{
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  int n = 0;
+
+  for (char **l = lines; *l; l++)
+    n += g_str_has_prefix (*l, "synchuman: ") && !strstr (*l, ": warning: ");
+  return n;
+}
+
+/* ---- tests ---- */
+
+static void
+refuses (Fixture *f, gconstpointer data)
+{
+  static const struct {
+    const char *args;
+    int status;
+    const char *expected;
+    gboolean disk_full;
+  } rows[] = {
+      {"", 2, "no photo"},
+      {"--no-such-option", 2, "no-such-option"},
+      {"IN/nothing.jpg", 1, "no such file"},
+      {"IN/", 1, "folder"},
+      {"IN/text.jpg", 1, "picture"},
+      {"IN/empty.jpg", 1, "empty"},
+      {"IN/short.png", 1, "cut short"},
+      {"IN/short.jpg", 1, "short.jpg"},
+      {"IN/huge.png", 1, "60000"},
+      {"IN/clear.png", 1, "clear.png"},
+      {"IN/dot.png", 1, "dot.png"},
+      {"IN/good.png -o no/such/folder/x.glb", 1, "no/such/folder"},
+      {"IN/good.png -o /dev/full", 1, "no ordinary file"},
+      {"IN/good.png --fast --steps 1", 1, "good.glb", TRUE},
+      {"IN/good.png --model IN/nowhere", 1, "nowhere"},
+      {"IN/good.png --model IN/empty-model", 1, "empty-model"},
+      {"IN/good.png --steps 1001", 2, "out of range"},
+      {"IN/good.png --steps 0", 2, "out of range"},
+      {"IN/good.png --steps 2.5", 2, "whole number"},
+      {"IN/good.png --guidance nan", 2, "guidance"},
+      {"IN/good.png --seed -7", 2, "out of range"},
+      {"IN/good.png --device abacus", 1, "abacus"},
+      {"IN/good.png IN/good.png", 2, "another photo"},
+      {"IN/good.png IN/dot.png -o x.glb", 2, "folder"},
+      {"--from-stage1 IN/nowhere", 1, "no such file"},
+      {"--from-stage1 IN/empty-model", 1, "empty-model"},
+      {"run", 2, ""},
+      {"run no-such-pipeline", 2, "no-such-pipeline"},
+      {"run photo", 2, "in=VALUE"},
+      {"run photo in=a out=b colour=red", 2, "colour"},
+      {"run photo in=IN/text.jpg out=x.glb", 1, "IN/text.jpg"},
+      {"inspect IN/text.jpg", 1, "text.jpg"},
+      {"inspect IN/nothing", 1, "nothing"},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    int status;
+
+    g_test_message ("synchuman %s", rows[i].args);
+    f->disk_full = rows[i].disk_full;
+    status = run (f, program, rows[i].args);
+    g_test_message ("%d: %s", status, f->errors);
+    g_assert_cmpint (status, ==, rows[i].status);
+    g_assert_nonnull (strstr (f->errors, rows[i].expected));
+    if (strcmp (rows[i].args, "run") != 0)
+      g_assert_cmpint (count_errors (f->errors), ==, 1);
+    g_assert_cmpint (count_files (f->out), ==, 0);
+  }
+  f->disk_full = FALSE;
+}
+
+static void
+makes_one (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GBytes) a = NULL;
+  g_autoptr (GBytes) b = NULL;
+
+  g_assert_cmpint (run (f, program, "--fast IN/good.png"), ==, 0);
+  g_assert_nonnull (strstr (f->errors, "will take about"));
+  g_assert_nonnull (strstr (f->text, "good.glb"));
+  g_assert_cmpint (count_files (f->out), ==, 1);
+  a = contents (f, "good.glb");
+  g_assert_true (memcmp (g_bytes_get_data (a, NULL), "glTF", 4) == 0);
+  /* the same photo and seed give the same bytes, another seed others */
+  g_assert_cmpint (run (f, program, "--fast IN/good.png -o b.glb"), ==, 0);
+  b = contents (f, "b.glb");
+  g_assert_true (g_bytes_equal (a, b));
+  g_bytes_unref (b);
+  g_assert_cmpint (
+      run (f, program, "--fast --seed 7 IN/good.png -o b.glb"), ==, 0);
+  b = contents (f, "b.glb");
+  g_assert_false (g_bytes_equal (a, b));
+  g_assert_cmpint (run (f, program, "inspect b.glb"), ==, 0);
+  g_assert_nonnull (strstr (f->text, "vertices"));
+}
+
+static void
+keeps_stages (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GBytes) a = NULL;
+  g_autoptr (GBytes) b = NULL;
+
+  g_assert_cmpint (
+      run (f, program, "--fast --keep-stages --sheet IN/good.png -o m/"), ==,
+      0);
+  g_assert_true (exists (f, "m/good.glb"));
+  g_assert_true (exists (f, "m/good-sheet.png"));
+  g_assert_true (exists (f, "m/good/stage1_output/color_4.png"));
+  g_assert_true (exists (f, "m/good/stage1_output/latent.npz"));
+  g_assert_true (exists (f, "m/good/stage2_output/output_mesh.ply"));
+  a = contents (f, "m/good.glb");
+  b = contents (f, "m/good/stage2_output/output.glb");
+  g_assert_true (g_bytes_equal (a, b));
+  g_assert_cmpint (
+      run (f, program, "--fast --from-stage1 m/good/stage1_output -o c.glb"),
+      ==, 0);
+  g_assert_true (exists (f, "c.glb"));
+}
+
+/* Every line is an object; the last one says where the file is. */
+static void
+speaks_json (Fixture *f, gconstpointer data)
+{
+  g_auto (GStrv) lines = NULL;
+  const char *last = NULL;
+  g_autoptr (JsonParser) parser = json_parser_new ();
+
+  g_assert_cmpint (
+      run (f, program, "--json --fast IN/good.png IN/text.jpg"), ==, 1);
+  g_assert_cmpstr (f->errors, ==, "");
+  lines = g_strsplit (g_strstrip (f->text), "\n", -1);
+  for (char **l = lines; *l; l++) {
+    g_assert_true (json_parser_load_from_data (parser, *l, -1, NULL));
+    last = json_object_get_string_member (
+        json_node_get_object (json_parser_get_root (parser)), "type");
+    if (strcmp (last, "result") == 0)
+      g_assert_cmpstr (
+          json_object_get_string_member (
+              json_node_get_object (json_parser_get_root (parser)), "output"),
+          ==, "good.glb");
+  }
+  g_assert_cmpstr (last, ==, "error");
+  g_assert_true (exists (f, "good.glb"));
+  g_assert_cmpint (count_files (f->out), ==, 1);
+}
+
+/* A name stays one name on its way through the launch description. */
+static void
+strange_names (Fixture *f, gconstpointer data)
+{
+  static const char *const names[] = {"\"q", "a\"b\\c!d;e$(f).x", "'s' ! x=y",
+      "\xc3\xa9\xe2\x82\xac", "(string)x", "a,b", "${in}", "%d"};
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *png = g_strconcat (names[i], ".png", NULL);
+    g_autofree char *glb = g_strconcat (names[i], ".glb", NULL);
+    g_autofree char *in = g_build_filename (f->in, png, NULL);
+    const char *argv[] = {program, "--fast", "--steps=1", in, NULL};
+    g_autoptr (GError) error = NULL;
+    int status;
+
+    g_bytes_unref (put_png (f, png, 60, 90, TRUE));
+    g_spawn_sync (f->out, (char **) argv, NULL,
+        G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL,
+        NULL, NULL, &status, &error);
+    g_assert_no_error (error);
+    g_assert_cmpint (status, ==, 0);
+    g_assert_true (exists (f, glb));
+  }
+}
+
+static void
+named_pipelines (Fixture *f, gconstpointer data)
+{
+  g_assert_cmpint (run (f, program, "run --help"), ==, 0);
+  g_assert_nonnull (strstr (f->text, "resume"));
+  g_assert_cmpint (
+      run (f, program,
+          "run photo in=IN/good.png out=a.glb steps=2 texture-size=256"),
+      ==, 1);
+  g_assert_cmpint (count_files (f->out), ==, 0);
+}
+
+/* The paths in KEY=VALUE are the shell's, so they are made here. */
+static void
+resumes (Fixture *f, gconstpointer data)
+{
+  g_autofree char *photo = g_strdup_printf (
+      "run photo in=%s/good.png out=a.glb steps=2 steps2=2 texture-size=256",
+      f->in);
+  g_autofree char *views = g_strdup_printf (
+      "run views in=%s/good.png out=v.safetensors steps=2", f->in);
+  g_autoptr (GBytes) a = NULL;
+  g_autoptr (GBytes) b = NULL;
+
+  g_assert_cmpint (run (f, program, photo), ==, 0);
+  g_assert_cmpint (run (f, program, views), ==, 0);
+  g_assert_cmpint (
+      run (f, program,
+          "run resume in=v.safetensors out=b.glb steps2=2 texture-size=256"),
+      ==, 0);
+  a = contents (f, "a.glb");
+  b = contents (f, "b.glb");
+  g_assert_true (g_bytes_equal (a, b));
+  g_assert_cmpint (run (f, program, "inspect v.safetensors"), ==, 0);
+  g_assert_nonnull (strstr (f->text, "bundle \"views\""));
+  g_assert_cmpint (
+      run (f, program, "run pictures in=v.safetensors out=v-%02d.png"), ==, 0);
+  g_assert_true (exists (f, "v-09.png"));
+}
+
+/* Ctrl-C in the middle: soon over, status 130, nothing left. */
+static void
+stops (Fixture *f, gconstpointer data)
+{
+  g_autofree char *photo = g_build_filename (f->in, "good.png", NULL);
+  const char *argv[] = {
+      program, "--json", "--keep-stages", "--steps=1000", photo, NULL};
+  g_autoptr (GError) error = NULL;
+  gint64 before;
+  FILE *out;
+  char line[4096];
+  GPid pid;
+  int fd, status;
+
+  g_assert_true (g_spawn_async_with_pipes (f->out, (char **) argv, NULL,
+      G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, NULL, &fd, NULL, &error));
+  out = fdopen (fd, "r");
+  while (fgets (line, sizeof line, out) && !strstr (line, "\"stage1\""))
+    ;
+  before = g_get_monotonic_time ();
+  kill (pid, SIGINT);
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  /* one second is promised; the rest is for a busy machine */
+  g_assert_cmpint (g_get_monotonic_time () - before, <, 2 * G_TIME_SPAN_SECOND);
+  fclose (out);
+  g_assert_true (WIFEXITED (status));
+  g_assert_cmpint (WEXITSTATUS (status), ==, 130);
+  g_assert_false (exists (f, "good.glb"));
+}
+
+static void
+examples (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GBytes) a = NULL;
+  g_autoptr (GBytes) b = NULL;
+
+  g_assert_cmpint (run (f, example, "IN/good.png a.glb"), ==, 0);
+  g_assert_cmpint (run (f, embed, "IN/good.png b.glb"), ==, 0);
+  g_assert_cmpint (run (f, example, "IN/text.jpg c.glb"), ==, 1);
+  g_assert_cmpint (run (f, embed, "IN/text.jpg c.glb"), ==, 1);
+  g_assert_true (exists (f, "a.glb"));
+  g_assert_true (exists (f, "b.glb"));
+  g_assert_false (exists (f, "c.glb"));
+}
+
+static void
+version (Fixture *f, gconstpointer data)
+{
+  g_assert_cmpint (run (f, program, "--version"), ==, 0);
+  g_assert_true (g_str_has_prefix (f->text, "synchuman 0."));
+  g_assert_cmpint (run (f, program, "--help"), ==, 0);
+  g_assert_nonnull (strstr (f->text, "--keep-stages"));
+}
+
+#define ADD(path, func)                                                        \
+  g_test_add ("/tools/cli/" path, Fixture, NULL, setup, func, teardown)
+
+int
+main (int argc, char **argv)
+{
+  g_autofree char *home = NULL;
+  int status;
+
+  g_test_init (&argc, &argv, NULL);
+  g_assert_cmpint (argc, ==, 4);
+  program = g_canonicalize_filename (argv[1], NULL);
+  example = g_canonicalize_filename (argv[2], NULL);
+  embed = g_canonicalize_filename (argv[3], NULL);
+  home = g_dir_make_tmp ("shu-cli-home-XXXXXX", NULL);
+  g_setenv ("SHU_MODEL", "synthetic-tiny:7", TRUE);
+  g_setenv ("XDG_CACHE_HOME", home, TRUE);
+  ADD ("version", version);
+  ADD ("refuses", refuses);
+  ADD ("makes_one", makes_one);
+  ADD ("keeps_stages", keeps_stages);
+  ADD ("json", speaks_json);
+  ADD ("strange_names", strange_names);
+  ADD ("named_pipelines", named_pipelines);
+  ADD ("resumes", resumes);
+  ADD ("stops", stops);
+  ADD ("examples", examples);
+  status = g_test_run ();
+  remove_folder (home);
+  return status;
+}
