@@ -6,6 +6,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
   const char *name;
@@ -16,9 +17,22 @@ static const struct {
     {"inspect", cmd_inspect},
 };
 
+/* By default OpenMP's threads spin while they wait for each other, which costs
+ * a job several times its duration where another program uses a core.  The
+ * runtime reads its settings when a process starts, so it must start again. */
+static void
+wait_without_spinning (char **argv)
+{
+  if (g_getenv ("OMP_WAIT_POLICY") || g_getenv ("GOMP_SPINCOUNT"))
+    return;
+  g_setenv ("OMP_WAIT_POLICY", "passive", TRUE);
+  execv ("/proc/self/exe", argv);
+}
+
 int
 main (int argc, char **argv)
 {
+  wait_without_spinning (argv);
   setlocale (LC_ALL, "");
   setlocale (LC_NUMERIC, "C");
   if (argc > 1 && strcmp (argv[1], "--version") == 0) {
