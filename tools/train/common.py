@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 import sizes
-from people import HELD_OUT, People
+from people import HELD_OUT
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CUDA = DEVICE == "cuda"

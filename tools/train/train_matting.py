@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 import sizes
-from common import CUDA, DEVICE, amp, arguments, batches, cosine, load, log, save, setup, sync
+from common import CUDA, DEVICE, amp, arguments, cosine, load, log, save, setup, sync
 from people import HELD_OUT, People
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

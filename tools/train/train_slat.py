@@ -220,8 +220,7 @@ def train_flow(a, src, con, enc, flow, gs, mean, std):
         tt = t[:, None, None]
         with amp():
             v = flow((1 - tt) * x + tt * noise, t, src.tokens[ix].float() * keep, vox)
-        lf = (((v.float() - (noise - x)) ** 2).mean(-1) * vox.valid).sum() / vox.valid.sum()
-        loss, parts = lf, [lf]
+        loss = lf = (((v.float() - (noise - x)) ** 2).mean(-1) * vox.valid).sum() / vox.valid.sum()
         if i % 3 == 0:
             half = ix[:B // 2] if B > 1 else ix
             hv = Voxels(src.d.voxels[half])

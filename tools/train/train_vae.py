@@ -8,7 +8,6 @@ import time
 import torch
 import torch.nn.functional as F
 
-import sizes
 from common import (CUDA, DEVICE, Data, amp, arguments, batches, cosine, held_out, images, load,
                     log, save, save_numbers, setup, voxel_iou)
 from people import People
