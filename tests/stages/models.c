@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* Model folders: found, shared, and refused with a sentence that helps. */
+#include "base/error.h"
+#include "fixtures.h"
+#include "stages/model_private.h"
+#include <glib/gstdio.h>
+#include <string.h>
+
+static void
+refuse (const char *folder, const char *device, int code, const char *what)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (shu_model_get (folder, device, &error));
+  fixture_expect (&error, code, what);
+}
+
+static void
+test_shares (void)
+{
+  g_autoptr (ShuModel) a = fixture_model ();
+  g_autoptr (ShuModel) b = fixture_model ();
+  g_autoptr (ShuModel) other = shu_model_get ("synthetic-tiny:8", "cpu", NULL);
+  gconstpointer net = shu_model_net (a, SHU_NET_CLIP, NULL);
+
+  g_assert_true (a == b);
+  g_assert_true (a != other);
+  g_assert_nonnull (net);
+  g_assert_true (shu_model_net (b, SHU_NET_CLIP, NULL) == net);
+  g_assert_true (shu_model_prompts (a, NULL) == shu_model_prompts (b, NULL));
+  g_assert_cmpstr (shu_model_device (a), ==, "cpu");
+  g_assert_cmpstr (shu_model_folder (a), ==, "synthetic-tiny:7");
+}
+
+static void
+test_devices (void)
+{
+  refuse ("synthetic-tiny:7", "cuda:0", SHU_ERROR_UNSUPPORTED, "cuda:0");
+  refuse ("synthetic-tiny:7", "tpu", SHU_ERROR_UNSUPPORTED, "auto, cpu");
+}
+
+static void
+test_official_size (void)
+{
+  g_autoptr (ShuModel) m = NULL;
+
+  refuse ("synthetic:1", "auto", SHU_ERROR_UNSUPPORTED, "device=cpu");
+  refuse ("synthetic:1", NULL, SHU_ERROR_UNSUPPORTED, "device=cpu");
+  m = shu_model_get ("synthetic:1", "cpu", NULL);
+  g_assert_cmpint (shu_model_defaults (m)->view_size, ==, 768);
+  g_assert_cmpint (shu_model_defaults (m)->condition_size, ==, 518);
+  g_assert_cmpint (shu_model_defaults (m)->voxel_res, ==, 64);
+  g_assert_cmpint (shu_model_defaults (m)->up_size, ==, 896);
+}
+
+static void
+test_bad_names (void)
+{
+  static const char *const seeds[] = {"synthetic:", "synthetic:x",
+      "synthetic-tiny:-1", "synthetic-tiny:99999999999999999999",
+      "synthetic-tiny:7 "};
+
+  for (gsize i = 0; i < G_N_ELEMENTS (seeds); i++)
+    refuse (seeds[i], "cpu", SHU_ERROR_INVALID, "whole number");
+  refuse ("/nonexistent/models", "cpu", SHU_ERROR_MISSING,
+      "/nonexistent/models: no model folder");
+}
+
+static void
+test_environment (void)
+{
+  g_setenv ("SHU_MODEL", "synthetic-tiny:9", TRUE);
+  g_setenv ("SHU_DEVICE", "cpu", TRUE);
+  {
+    g_autoptr (ShuModel) m = shu_model_get (NULL, NULL, NULL);
+    g_autoptr (ShuModel) named = shu_model_get ("synthetic-tiny:7", "", NULL);
+
+    g_assert_cmpstr (shu_model_folder (m), ==, "synthetic-tiny:9");
+    g_assert_cmpstr (shu_model_folder (named), ==, "synthetic-tiny:7");
+  }
+  g_setenv ("SHU_DEVICE", "cuda:3", TRUE);
+  refuse (NULL, NULL, SHU_ERROR_UNSUPPORTED, "cuda:3");
+  g_setenv ("SHU_MODEL", "/nonexistent", TRUE);
+  refuse (NULL, "cpu", SHU_ERROR_MISSING, "/nonexistent");
+  g_unsetenv ("SHU_MODEL");
+  g_unsetenv ("SHU_DEVICE");
+}
+
+/* ---- folders ---- */
+
+/* The whole job; NULL with @error. */
+static ShuBundle *
+run_job (const char *folder, const ShuBundle *subject, const ShuBundle *views,
+    GError **error)
+{
+  g_autoptr (ShuModel) m = shu_model_get (folder, "cpu", error);
+  g_autoptr (ShuImage) photo = shu_image_new (64, 64, 3);
+  g_autoptr (ShuBundle) first = NULL;
+
+  if (!m || !shu_model_net (m, SHU_NET_MATTING, error))
+    return NULL;
+  first = shu_stage_stage1 (m, subject, &fixture_stage1, NULL, error);
+  /* formula weights may see no shape; the pictures come later than that */
+  if (!first && !g_error_matches (*error, SHU_ERROR, SHU_ERROR_NO_PERSON))
+    return NULL;
+  g_clear_error (error);
+  return shu_stage_stage2 (m, views, &fixture_stage2, NULL, error);
+}
+
+static void
+test_missing_files (void)
+{
+  g_autofree char *folder = fixture_model_folder ();
+  g_autoptr (GPtrArray) files = fixture_files (folder);
+  g_autoptr (ShuBundle) subject = fixture_subject ();
+  g_autoptr (ShuBundle) views = fixture_views ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuBundle) whole = run_job (folder, subject, views, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (whole);
+  g_assert_cmpuint (files->len, ==, 3 + 2 * 9 + 1);
+  for (guint i = 0; i < files->len; i++) {
+    const char *name = g_ptr_array_index (files, i);
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+    g_autofree char *aside = g_strconcat (path, ".aside", NULL);
+    g_autofree char *part = g_path_get_dirname (name);
+
+    g_assert_cmpint (g_rename (path, aside), ==, 0);
+    g_assert_null (run_job (folder, subject, views, &error));
+    fixture_expect (&error, SHU_ERROR_MISSING, part);
+    g_assert_cmpint (g_rename (aside, path), ==, 0);
+  }
+  fixture_remove_folder (folder);
+}
+
+static const struct {
+  const char *name, *path, *from, *to, *message;
+} edits[] = {
+    {"latent_side", "OneStage/SyncHuman_2D3DCrossSpaceDiffusion/config.json",
+        "\"sample_size\": 12", "\"sample_size\": 13", "multiple of 24"},
+    {"no_latent_side", "OneStage/SyncHuman_2D3DCrossSpaceDiffusion/config.json",
+        "\"sample_size\": 12", "\"no\": 12", "\"sample_size\" is missing"},
+    {"view_size", "OneStage/pipeline_config.json", "\"view_size\": 48",
+        "\"view_size\": 96", "views of 96 pixels"},
+    {"voxels", "OneStage/sparse_structure_decoder/config.json", "[16, 8, 8]",
+        "[16, 8, 8, 8, 8, 8, 8, 8]", "at most 256"},
+    {"no_channels", "OneStage/sparse_structure_decoder/config.json",
+        "\"channels\"", "\"none\"", "\"channels\" is missing"},
+    {"steps", "OneStage/pipeline_config.json", "\"steps\": 2", "\"steps\": 0",
+        "\"steps\": expected a whole number in 1..1000"},
+    {"structure_channels",
+        "OneStage/SyncHuman_2D3DCrossSpaceDiffusion/config.json",
+        "\"trellis_out_channels\": 8", "\"trellis_out_channels\": 64", ""},
+    {"outside", "SecondStage/pipeline.json", "\"slat_flow\"",
+        "\"../../slat_flow\"", "must be a folder inside"},
+    {"interval", "SecondStage/pipeline.json", "[0.5, 1.0]", "[1.0, 0.5]",
+        "\"cfg_interval\""},
+    {"normalization", "SecondStage/pipeline.json", "\"std\": [1,",
+        "\"std\": [1, 1,", "expected 8 numbers"},
+    {"tap", "SecondStage/pipeline.json", "[0, 1, 2, 3]", "[0, 1, 2, 4]",
+        "block 4"},
+    {"no_json", "SecondStage/decoder_GS/config.json", "{\"name\"", "{name",
+        "decoder_GS/config.json"},
+};
+
+/* A folder whose parts do not fit each other ends in an error. */
+static void
+test_edited_configs (void)
+{
+  g_autofree char *folder = fixture_model_folder ();
+  g_autoptr (ShuBundle) subject = fixture_subject ();
+  g_autoptr (ShuBundle) views = fixture_views ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (edits); i++) {
+    g_autofree char *path = g_build_filename (folder, edits[i].path, NULL);
+    g_autofree char *text = NULL;
+    g_autoptr (GError) error = NULL;
+    GString *edited;
+
+    g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+    edited = g_string_new (text);
+    g_assert_cmpuint (
+        g_string_replace (edited, edits[i].from, edits[i].to, 1), ==, 1);
+    g_assert_true (g_file_set_contents (path, edited->str, -1, NULL));
+    g_string_free (edited, TRUE);
+    if (run_job (folder, subject, views, &error))
+      g_error ("%s: no error", edits[i].name);
+    fixture_expect (&error, SHU_ERROR_INVALID, edits[i].message);
+    g_assert_true (g_file_set_contents (path, text, -1, NULL));
+  }
+  fixture_remove_folder (folder);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_unsetenv ("SHU_MODEL");
+  g_unsetenv ("SHU_DEVICE");
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/stages/models/two_share_one", test_shares);
+  g_test_add_func ("/stages/models/refuses_devices", test_devices);
+  g_test_add_func (
+      "/stages/models/official_size_wants_explicit_cpu", test_official_size);
+  g_test_add_func ("/stages/models/refuses_bad_names", test_bad_names);
+  g_test_add_func ("/stages/models/environment_counts", test_environment);
+  g_test_add_func ("/stages/models/names_missing_files", test_missing_files);
+  g_test_add_func (
+      "/stages/models/refuses_parts_that_do_not_fit", test_edited_configs);
+  return g_test_run ();
+}
