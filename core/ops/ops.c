@@ -361,6 +361,9 @@ shu_resize_bilinear (ShuCtx *c, ShuTensor *x, int H, int W)
 {
   gint64 dims[] = {x->dims[0], H, W, x->dims[3]};
 
+  /* sizes taken from a nil tensor are none */
+  if (shu_ctx_failed (c))
+    return c->nil;
   g_return_val_if_fail (H > 0 && W > 0, c->nil);
   MAP_OP (resize_bilinear, "x [B,H,W,C]", 2, 4, dims)
 }
@@ -370,6 +373,9 @@ shu_resize_bicubic_aa (ShuCtx *c, ShuTensor *x, int H, int W)
 {
   gint64 dims[] = {x->dims[0], H, W, x->dims[3]};
 
+  /* sizes taken from a nil tensor are none */
+  if (shu_ctx_failed (c))
+    return c->nil;
   g_return_val_if_fail (H > 0 && W > 0, c->nil);
   MAP_OP (resize_bicubic_aa, "x [B,H,W,C]", 2, 4, dims)
 }
@@ -380,6 +386,9 @@ shu_upsample_nearest (ShuCtx *c, ShuTensor *x, int factor)
   gint64 dims[] = {
       x->dims[0], x->dims[1] * factor, x->dims[2] * factor, x->dims[3]};
 
+  /* sizes taken from a nil tensor are none */
+  if (shu_ctx_failed (c))
+    return c->nil;
   g_return_val_if_fail (factor > 0, c->nil);
   MAP_OP (upsample_nearest, "x [B,H,W,C]", 2, 4, dims, factor)
 }
@@ -398,6 +407,9 @@ shu_adaptive_pool3d (ShuCtx *c, ShuTensor *x, int d, int h, int w)
 {
   gint64 dims[] = {x->dims[0], d, h, w, x->dims[4]};
 
+  /* sizes taken from a nil tensor are none */
+  if (shu_ctx_failed (c))
+    return c->nil;
   g_return_val_if_fail (d > 0 && h > 0 && w > 0, c->nil);
   MAP_OP (adaptive_pool, "x [B,D,H,W,C]", 3, 5, dims)
 }
@@ -496,6 +508,9 @@ shu_sparse_pool (ShuCtx *c, ShuTensor *x, ShuTensor *index, int M)
   const ShuBackend *be = SHU_BACKEND_FOR (c, sparse_pool);
   ShuTensor *y;
 
+  /* sizes taken from a nil tensor are none */
+  if (shu_ctx_failed (c))
+    return c->nil;
   g_return_val_if_fail (M >= 0, c->nil);
   if (!be)
     return c->nil;
@@ -517,6 +532,9 @@ shu_timestep_embedding (ShuCtx *c, const float *values, int n, int dim)
   const ShuBackend *be = SHU_BACKEND_FOR (c, timestep_embedding);
   ShuTensor *y;
 
+  /* sizes taken from a nil tensor are none */
+  if (shu_ctx_failed (c))
+    return c->nil;
   g_return_val_if_fail (n > 0 && dim > 0 && dim % 2 == 0, c->nil);
   if (!be)
     return c->nil;
@@ -532,6 +550,9 @@ shu_position_embedding (ShuCtx *c, ShuTensor *coords, int C)
   const ShuBackend *be = SHU_BACKEND_FOR (c, position_embedding);
   ShuTensor *y;
 
+  /* sizes taken from a nil tensor are none */
+  if (shu_ctx_failed (c))
+    return c->nil;
   g_return_val_if_fail (C > 0, c->nil);
   if (!be)
     return c->nil;

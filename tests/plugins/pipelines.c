@@ -309,6 +309,7 @@ seeks_in_the_middle (Fixture *f, gconstpointer data)
   g_assert_cmpint (GST_MESSAGE_TYPE (m), ==, GST_MESSAGE_EOS);
   g_clear_object (&stage1);
   g_clear_object (&pad);
+  g_clear_pointer (&m, gst_message_unref); /* it refers to the pipeline */
   stop_and_check (pipeline);
 }
 
