@@ -5,8 +5,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/half.h"
+#include "weights/formula.h"
 #include <json-glib/json-glib.h>
-#include <math.h>
 #include <string.h>
 
 enum { MAX_MADE = 1 << 30 }; /* elements of one tensor */
@@ -38,72 +38,24 @@ golden_stream (guint64 key, guint64 i)
   return (gint32) (mix (key + (i + 1) * golden_ratio) >> 40) - 8388608;
 }
 
-/* y = add + mul v: how a weight of this name and shape is made */
-static void
-weight_rule (
-    const char *name, const GoldenMade *m, float *ret_mul, float *ret_add)
-{
-  static const char *const embeddings[] = {"class_embedding", "cls_token",
-      "pos_embed", "register_tokens", "mask_token",
-      "position_embedding.weight"};
-  static const char *const queries[] = {
-      "to_q", "to_k", "q_proj", "k_proj", "attn.qkv"};
-  float a;
-
-  *ret_add = 0;
-  if (g_str_has_suffix (name, "running_mean")) {
-    *ret_mul = 0.25f;
-    return;
-  }
-  if (g_str_has_suffix (name, "running_var")) {
-    gboolean in = strstr (name, "rebnconvin") != NULL;
-    *ret_mul = in ? 0.625f : 0.25f;
-    *ret_add = in ? 1.25f : 0.5f;
-    return;
-  }
-  if (g_str_has_suffix (name, "bias")) {
-    *ret_mul = 0.125f;
-    return;
-  }
-  if (g_str_has_suffix (name, "gamma") ||
-      (g_str_has_suffix (name, "weight") && m->n_dims == 1)) {
-    *ret_mul = 0.25f;
-    *ret_add = 1;
-    return;
-  }
-  for (gsize i = 0; i < G_N_ELEMENTS (embeddings); i++)
-    if (g_str_has_suffix (name, embeddings[i])) {
-      *ret_mul = 0.5f;
-      return;
-    }
-  a = sqrtf (3.0f / (float) (m->n / m->dims[0]));
-  for (gsize i = 0; i < G_N_ELEMENTS (queries); i++)
-    if (strstr (name, queries[i])) {
-      a *= 1.5f;
-      break;
-    }
-  *ret_mul = a;
-}
-
+/* Weights come from the library's own rule, which is thereby tested too. */
 static void
 make_keyed (const GoldenMade *m, const char *name, float *ret)
 {
-  g_autofree char *keyed =
-      g_strdup_printf ("%" G_GUINT64_FORMAT "/%s", m->seed, name);
-  guint64 key = golden_fnv1a (keyed, strlen (keyed));
-  float mul = (float) m->a, add = 0;
+  float scale = (float) m->a;
 
   if (m->kind == GOLDEN_MADE_WEIGHT)
-    weight_rule (name + 2, m, &mul, &add);
-#pragma omp parallel for
-  for (gsize i = 0; i < m->n; i++) {
-    float v = (float) golden_stream (key, i) * 0x1p-23f;
-    float y = mul * v;
+    shu_formula_weight (m->seed, name + 2, m->n_dims, m->dims, m->n, ret);
+  else {
+    g_autofree char *key =
+        g_strdup_printf ("%" G_GUINT64_FORMAT "/%s", m->seed, name);
 
-    if (add != 0)
-      y = add + y;
-    ret[i] = m->halved ? shu_f16_round (y) : y;
+    shu_formula_values (key, m->n, ret);
+    for (gsize i = 0; i < m->n; i++)
+      ret[i] *= scale;
   }
+  for (gsize i = 0; m->halved && i < m->n; i++)
+    ret[i] = shu_f16_round (ret[i]);
 }
 
 void
