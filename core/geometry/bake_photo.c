@@ -14,9 +14,36 @@ enum {
 /* In units of the body's cube. */
 static const float hidden_tolerance = 0.004f;
 static const float jump = 0.02f; /* a step in depth that hides something */
-/* In pixels of 768. */
-static const float outline_cut = 1.5f, outline_fade = 5, jump_fade = 6;
 static const float least_trust = 0.02f;
+/* A pixel is mixed with the white behind when less of it than this is the
+ * colour farther inside. */
+static const float least_share = 0.9f;
+
+/**
+ * Border:
+ * How far from an outline a picture is wrong, in sides of the picture.
+ * @cut: colours are not used at all
+ * @suspect: colours are not used where they look mixed with white
+ * @fade: trust is full from here inwards
+ * @jump_near: the same as @fade at steps in depth, on the side nearer
+ * @jump_far: and on the side behind
+ */
+typedef struct {
+  float cut, suspect, fade, jump_near, jump_far;
+} Border;
+
+/* A photo is sharp; what a decoder drew is blurred over some pixels. */
+static const Border photo_border = {0.002f, 0.012f, 0.0085f, 0, 0.008f};
+static const Border drawn_border = {0.02f, 0.045f, 0.05f, 0.012f, 0.025f};
+static const Border face_border = {0.006f, 0.02f, 0.02f, 0, 0.01f};
+
+static const Border *
+border_of_view (ShuView view)
+{
+  return view == SHU_VIEW_FRONT  ? &photo_border
+         : view == SHU_VIEW_FACE ? &face_border
+                                 : &drawn_border;
+}
 
 void
 shu_bake_photo_free (ShuBakePhoto *p)
@@ -126,46 +153,136 @@ shu_bake_photo_mask (
   return mask;
 }
 
-/* Colours of the person; everywhere else the nearest of them. */
 static void
-grow_colors (
-    ShuBakePhoto *p, const ShuImage *color, const guint8 *mask, gboolean mirror)
+load_colors (ShuBakePhoto *p, const ShuImage *color, gboolean mirror)
 {
   int size = p->size;
-  gsize n = (gsize) size * size;
-  g_autofree guint8 *outside = g_malloc (n);
-  g_autofree float *depth_in = g_new (float, n);
-  g_autofree gint32 *from = g_new (gint32, n);
-  float unit = size / 768.0f;
 
-  for (gsize i = 0; i < n; i++)
-    outside[i] = !mask[i];
-  shu_plane_nearest (outside, size, depth_in, NULL);
-  for (gsize i = 0; i < n; i++) {
-    float d = depth_in[i] - outline_cut * unit;
-    p->trust[i] = CLAMP (d / (outline_fade * unit), least_trust, 1);
-    outside[i] = d > 0;
-  }
-  shu_plane_nearest (outside, size, NULL, from);
-  for (gsize i = 0; i < n; i++) {
-    int at = from[i] >= 0 ? from[i] : (int) i;
-    int x = mirror ? size - 1 - at % size : at % size;
-    const guint8 *c = color->data + 3 * ((gsize) (at / size) * size + x);
-    for (int k = 0; k < 3; k++)
-      p->rgb[3 * i + k] = c[k];
-  }
+  for (int y = 0; y < size; y++)
+    for (int x = 0; x < size; x++) {
+      int from = mirror ? size - 1 - x : x;
+      for (int k = 0; k < 3; k++)
+        p->rgb[3 * ((gsize) y * size + x) + k] =
+            color->data[3 * ((gsize) y * size + from) + k];
+    }
 }
 
-/* What lies behind a step in depth is hidden or close to it. */
+/* The share a of a foreground @fg in @c = a fg + (1 - a) white, 1 where white
+ * does not explain the difference or the foreground itself is light. */
+static float
+unmix_white (const float *c, const float *fg)
+{
+  float dot = 0, len = 0, rest = 0, a;
+
+  for (int k = 0; k < 3; k++) {
+    dot += (255 - c[k]) * (255 - fg[k]);
+    len += (255 - fg[k]) * (255 - fg[k]);
+  }
+  if (len < 60 * 60)
+    return 1;
+  a = dot / len;
+  for (int k = 0; k < 3; k++) {
+    float d = 255 - c[k] - a * (255 - fg[k]);
+    rest += d * d;
+  }
+  return rest < 0.15f * (1 - a) * (1 - a) * len + 100 ? CLAMP (a, 0, 1) : 1;
+}
+
+/* The ridge of what is thinner than the border: it keeps its middle line. */
+static gboolean
+is_ridge (const float *depth_in, int size, int x, int y)
+{
+  float d = depth_in[(gsize) y * size + x];
+  int sides = 0;
+
+  for (int k = 0; k < 4; k++) {
+    static const int steps[4][2] = {{1, 0}, {0, 1}, {1, 1}, {1, -1}};
+    int u = steps[k][0], v = steps[k][1];
+    if (x < 1 || y < 1 || x + 1 >= size || y + 1 >= size)
+      return FALSE;
+    sides += depth_in[(gsize) (y + v) * size + x + u] <= d &&
+             depth_in[(gsize) (y - v) * size + x - u] <= d &&
+             depth_in[(gsize) (y + v) * size + x + u] +
+                     depth_in[(gsize) (y - v) * size + x - u] <
+                 2 * d - 0.5f;
+  }
+  return sides > 0;
+}
+
+/* Which pixels are the person's own colour: far enough from the outline, or
+ * in the middle of a thin part; and not mixed with the white behind. */
 static void
-find_jumps (ShuBakePhoto *p)
+find_pure (const ShuBakePhoto *p, const float *depth_in, const Border *border,
+    guint8 *pure)
 {
   int size = p->size;
   gsize n = (gsize) size * size;
-  g_autofree guint8 *near = g_malloc0 (n);
+  g_autofree guint8 *inner = g_malloc (n);
+  g_autofree gint32 *from = g_new (gint32, n);
+  float cut = MAX (1, border->cut * size);
+  float suspect = MAX (cut + 1, border->suspect * size);
+
+  for (int y = 0; y < size; y++)
+    for (int x = 0; x < size; x++) {
+      gsize i = (gsize) y * size + x;
+      gboolean ridge = depth_in[i] > 1 && depth_in[i] <= suspect &&
+                       is_ridge (depth_in, size, x, y);
+      inner[i] = depth_in[i] > suspect || ridge;
+      pure[i] = depth_in[i] > cut || ridge;
+    }
+  shu_plane_nearest (inner, size, NULL, from);
+  for (gsize i = 0; i < n; i++)
+    if (pure[i] && !inner[i] && from[i] >= 0 &&
+        unmix_white (p->rgb + 3 * i, p->rgb + 3 * (gsize) from[i]) <
+            least_share)
+      pure[i] = 0;
+}
+
+/* Pure colours stay; elsewhere the nearest of them, a little blurred so that
+ * the outline's corners make no streaks. */
+static void
+grow_colors (ShuBakePhoto *p, const guint8 *mask, const Border *border)
+{
+  int size = p->size;
+  gsize n = (gsize) size * size;
+  g_autofree guint8 *pure = g_malloc (n);
+  g_autofree float *dist = g_new (float, n);
+  g_autofree gint32 *from = g_new (gint32, n);
+  g_autofree float *grown = g_new (float, 3 * n);
+  float cut = MAX (1, border->cut * size);
+  float fade = MAX (2, border->fade * size) - cut;
+
+  for (gsize i = 0; i < n; i++)
+    pure[i] = !mask[i];
+  shu_plane_nearest (pure, size, dist, NULL);
+  find_pure (p, dist, border, pure);
+  for (gsize i = 0; i < n; i++) {
+    float t = CLAMP ((dist[i] - cut) / fade, 0, 1);
+    p->trust[i] = MAX (least_trust, pure[i] ? t * t * (3 - 2 * t) : 0);
+  }
+  shu_plane_nearest (pure, size, NULL, from);
+  for (gsize i = 0; i < n; i++) {
+    gsize at = from[i] >= 0 ? (gsize) from[i] : i;
+    memcpy (grown + 3 * i, p->rgb + 3 * at, 3 * sizeof (float));
+  }
+  memcpy (p->rgb, grown, 3 * n * sizeof (float));
+  shu_plane_blur (grown, size, 3, MAX (1, size / 256));
+  for (gsize i = 0; i < n; i++)
+    if (!pure[i])
+      memcpy (p->rgb + 3 * i, grown + 3 * i, 3 * sizeof (float));
+}
+
+/* Lowers p->open within @reach pixels of a step in depth: on the side behind
+ * it, or on the side in front. */
+static void
+close_jumps (ShuBakePhoto *p, gboolean behind, float reach)
+{
+  int size = p->size;
+  gsize n = (gsize) size * size;
+  g_autofree guint8 *edge = g_malloc0 (n);
   g_autofree gint32 *from = g_new (gint32, n);
   g_autofree float *dist = g_new (float, n);
-  float unit = size / 768.0f;
+  float sign = behind ? 1 : -1;
 
   for (int y = 0; y < size; y++)
     for (int x = 0; x < size; x++) {
@@ -176,15 +293,27 @@ find_jumps (ShuBakePhoto *p)
         if (u < 0 || v < 0 || u >= size || v >= size)
           continue;
         float other = p->depth[(gsize) v * size + u];
-        near[at] |= other < G_MAXFLOAT && other - p->depth[at] > jump;
+        edge[at] |= other < G_MAXFLOAT && p->depth[at] < G_MAXFLOAT &&
+                    sign * (other - p->depth[at]) > jump;
       }
     }
-  shu_plane_nearest (near, size, dist, from);
-  for (gsize i = 0; i < n; i++) {
+  shu_plane_nearest (edge, size, dist, from);
+  for (gsize i = 0; i < n; i++)
+    if (from[i] >= 0 && sign * (p->depth[i] - p->depth[from[i]]) > jump)
+      p->open[i] = MIN (
+          p->open[i], CLAMP ((dist[i] - 1) / MAX (1, reach), least_trust, 1));
+}
+
+static void
+find_jumps (ShuBakePhoto *p, const Border *border)
+{
+  gsize n = (gsize) p->size * p->size;
+
+  for (gsize i = 0; i < n; i++)
     p->open[i] = 1;
-    if (from[i] >= 0 && p->depth[i] - p->depth[from[i]] > jump)
-      p->open[i] = CLAMP ((dist[i] - 1) / (jump_fade * unit), least_trust, 1);
-  }
+  close_jumps (p, TRUE, border->jump_far * p->size);
+  if (border->jump_near > 0)
+    close_jumps (p, FALSE, border->jump_near * p->size);
 }
 
 ShuBakePhoto *
@@ -193,6 +322,7 @@ shu_bake_photo_new (const ShuImage *color, const ShuImage *normal, ShuView view,
 {
   ShuBakePhoto *p = g_new0 (ShuBakePhoto, 1);
   gboolean mirror = view == SHU_VIEW_BACK || view == SHU_VIEW_LEFT;
+  const Border *border = border_of_view (view);
   gsize n = (gsize) color->width * color->width;
 
   p->size = color->width;
@@ -201,14 +331,15 @@ shu_bake_photo_new (const ShuImage *color, const ShuImage *normal, ShuView view,
   p->trust = g_new (float, n);
   p->open = g_new (float, n);
   g_autofree guint8 *mask = shu_bake_photo_mask (color, normal, mirror);
-  grow_colors (p, color, mask, mirror);
+  load_colors (p, color, mirror);
+  grow_colors (p, mask, border);
   p->smooth = g_memdup2 (p->rgb, 3 * n * sizeof (float));
   shu_plane_blur (
       p->smooth, p->size, 3, MAX (1, SMOOTH_RADIUS * p->size / 768));
   g_autoptr (ShuRaster) raster = shu_raster_new (p->size, p->size, 0);
   shu_raster_mesh (raster, mesh, &p->camera, 0);
   p->depth = g_steal_pointer (&raster->depth);
-  find_jumps (p);
+  find_jumps (p, border);
   return p;
 }
 

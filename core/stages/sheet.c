@@ -10,43 +10,52 @@
 #include <math.h>
 #include <string.h>
 
-enum { CELL = 256, COLUMNS = 8, ROWS = 3, PHOTO_ROWS = 1, N_SIDES = 8 };
+/* Photo and cut-out fill BIG columns and both upper rows; the eight sides of
+ * the model, as wide as everything above, stand below. */
+enum { CELL = 256, BIG = 320, N_PICTURES = 5, N_SIDES = 8 };
 
-/* @image (RGB or RGBA, over white) fitted into cell (@column, @row). */
+enum { WIDTH = 2 * BIG + N_PICTURES * CELL, TOP = 2 * CELL };
+
+enum { SIDE = WIDTH / N_SIDES, HEIGHT = TOP + SIDE };
+
+/* @image (RGB or RGBA, over white) fitted into a box of the sheet.  Flattened
+ * first: what transparent pixels hold must not get into the edges. */
 static void
-put (ShuImage *sheet, const ShuImage *image, int column, int row)
+put (ShuImage *sheet, const ShuImage *image, int left, int top, int width,
+    int height)
 {
-  double s = (double) CELL / MAX (image->width, image->height);
-  int w = CLAMP (image->width * s, 1, CELL);
-  int h = CLAMP (image->height * s, 1, CELL);
-  g_autoptr (ShuImage) rgba =
-      shu_image_resize (image, w, h, SHU_FILTER_BICUBIC);
-  g_autoptr (ShuImage) rgb = rgba->n_channels == 4 ? shu_image_flatten (rgba, 1)
-                                                   : shu_image_to_rgb (rgba);
+  double s =
+      MIN ((double) width / image->width, (double) height / image->height);
+  int w = CLAMP (image->width * s + 0.5, 1, width);
+  int h = CLAMP (image->height * s + 0.5, 1, height);
+  g_autoptr (ShuImage) rgb = image->n_channels == 4
+                                 ? shu_image_flatten (image, 1)
+                                 : shu_image_to_rgb (image);
+  g_autoptr (ShuImage) fit = shu_image_resize (rgb, w, h, SHU_FILTER_BICUBIC);
 
+  left += (width - w) / 2;
+  top += (height - h) / 2;
   for (int y = 0; y < h; y++)
-    memcpy (sheet->data +
-                3 * ((gsize) (row * CELL + (CELL - h) / 2 + y) * sheet->width +
-                        column * CELL + (CELL - w) / 2),
-        rgb->data + 3 * (gsize) y * w, 3 * (gsize) w);
+    memcpy (sheet->data + 3 * ((gsize) (top + y) * sheet->width + left),
+        fit->data + 3 * (gsize) y * w, 3 * (gsize) w);
 }
 
 static gboolean
-put_field (ShuImage *sheet, const ShuBundle *b, const char *field, int n,
-    int column, int row, GError **error)
+put_field (ShuImage *sheet, const ShuBundle *b, const char *field, int top,
+    GError **error)
 {
-  for (int i = 0; i < n; i++) {
+  for (int i = 0; i < N_PICTURES; i++) {
     g_autoptr (ShuImage) image = shu_bundle_take_nth_image (b, field, i, error);
 
     if (!image)
       return FALSE;
-    put (sheet, image, column + i, row);
+    put (sheet, image, 2 * BIG + i * CELL, top, CELL, CELL);
   }
   return TRUE;
 }
 
 static gboolean
-put_model (ShuImage *sheet, const ShuBundle *b, int row, GError **error)
+put_model (ShuImage *sheet, const ShuBundle *b, GError **error)
 {
   g_autoptr (ShuMesh) mesh = shu_bundle_take_mesh (b, TRUE, error);
   g_autoptr (ShuImage) texture = NULL;
@@ -59,21 +68,22 @@ put_model (ShuImage *sheet, const ShuBundle *b, int row, GError **error)
   for (int i = 0; i < N_SIDES; i++) {
     ShuCamera camera =
         shu_camera_turntable (-G_PI + 2 * G_PI * i / N_SIDES, 1.05f);
-    ShuRenderParams params = {.width = CELL, .height = CELL, .light = 0.35f};
+    ShuRenderParams params = {
+        .width = SIDE, .height = SIDE, .supersample = 3, .light = 0.2f};
     g_autoptr (ShuImage) side = shu_render (mesh, texture, &camera, &params);
 
-    put (sheet, side, i, row);
+    put (sheet, side, i * SIDE, TOP, SIDE, SIDE);
   }
   return TRUE;
 }
 
-/* Row 0: photo, cut-out, condition; row 1: colours and, after the photo's
- * columns, normals; row 2: the model. */
+/* Left: photo, cut-out; right of them: colours above normals; below: the
+ * model. */
 ShuImage *
 shu_contact_sheet (
     const ShuImage *photo, const ShuBundle *model, GError **error)
 {
-  g_autoptr (ShuImage) sheet = shu_image_new (COLUMNS * CELL, ROWS * CELL, 3);
+  g_autoptr (ShuImage) sheet = shu_image_new (WIDTH, HEIGHT, 3);
   g_autoptr (ShuImage) cutout =
       shu_bundle_take_image (model, "cutout", 4, error);
 
@@ -81,11 +91,11 @@ shu_contact_sheet (
   if (!cutout)
     return NULL;
   if (photo)
-    put (sheet, photo, 0, 0);
-  put (sheet, cutout, 1, 0);
-  if (!put_field (sheet, model, "color", 5, 2, 0, error) ||
-      !put_field (sheet, model, "normal", 5, 2, 1, error) ||
-      !put_model (sheet, model, 2, error))
+    put (sheet, photo, 0, 0, BIG, TOP);
+  put (sheet, cutout, photo ? BIG : 0, 0, photo ? BIG : 2 * BIG, TOP);
+  if (!put_field (sheet, model, "color", 0, error) ||
+      !put_field (sheet, model, "normal", CELL, error) ||
+      !put_model (sheet, model, error))
     return NULL;
   return g_steal_pointer (&sheet);
 }

@@ -2,7 +2,7 @@
 #include "atlas_bodies.h"
 #include "base/error.h"
 #include "geometry/atlas.h"
-#include "geometry/bake.h"
+#include "geometry/bake_private.h"
 #include "geometry/raster.h"
 #include "geometry/render.h"
 #include <math.h>
@@ -124,6 +124,38 @@ background_does_not_bleed (void)
     g_assert_cmpint (MIN (texture->data[3 * i], MIN (texture->data[3 * i + 1],
                                                     texture->data[3 * i + 2])),
         <, 215);
+  case_clear (&c);
+}
+
+static void
+blur_picture (ShuImage *image, int radius)
+{
+  gsize n = shu_image_size (image);
+  g_autofree float *plane = g_new (float, n);
+
+  for (gsize i = 0; i < n; i++)
+    plane[i] = image->data[i];
+  shu_plane_blur (plane, image->width, 3, radius);
+  for (gsize i = 0; i < n; i++)
+    image->data[i] = (guint8) CLAMP (plane[i] + 0.5f, 0, 255);
+}
+
+/* Drawn pictures whose outlines are blurred into the white behind, while
+ * their masks are not. */
+static void
+blurred_borders_do_not_bleed (void)
+{
+  Case c = make_case (5000, 15);
+  double all, front;
+
+  for (int v = SHU_VIEW_RIGHT; v <= SHU_VIEW_LEFT; v++)
+    blur_picture ((ShuImage *) c.views.color[v], 2);
+  g_autoptr (ShuImage) texture = bake (&c);
+  all = texture_psnr (c.mesh, texture);
+  front = front_psnr (&c, texture);
+  g_test_message ("texture %.1f dB, front %.1f dB", all, front);
+  g_assert_cmpfloat (all, >, 25);
+  g_assert_cmpfloat (front, >, 34);
   case_clear (&c);
 }
 
@@ -252,6 +284,8 @@ main (int argc, char **argv)
       "/geometry/bake/pictures_return_the_paint", pictures_return_the_paint);
   g_test_add_func (
       "/geometry/bake/background_does_not_bleed", background_does_not_bleed);
+  g_test_add_func ("/geometry/bake/blurred_borders_do_not_bleed",
+      blurred_borders_do_not_bleed);
   g_test_add_func ("/geometry/bake/unseen_parts_take_other_colours",
       unseen_parts_take_other_colours);
   g_test_add_func ("/geometry/bake/side_pictures_follow_the_front",
