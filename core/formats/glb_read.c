@@ -4,6 +4,7 @@
 #include "formats/glb.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "weights/json_check.h"
 #include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
@@ -384,31 +385,6 @@ read_texture (const Reader *r, ShuGlb *glb, JsonObject *p, GError **error)
   return TRUE;
 }
 
-/* Refuses JSON nested so deeply that a recursive parser could overflow. */
-static gboolean
-check_depth (const guint8 *json, gsize size, GError **error)
-{
-  int depth = 0;
-  gboolean quoted = FALSE;
-
-  for (gsize i = 0; i < size; i++) {
-    guint8 c = json[i];
-    if (quoted) {
-      if (c == '\\')
-        i++;
-      else if (c == '"')
-        quoted = FALSE;
-      continue;
-    }
-    quoted = c == '"';
-    depth += (c == '{' || c == '[') - (c == '}' || c == ']');
-    if (depth > MAX_DEPTH)
-      return fail (
-          error, SHU_ERROR_LIMIT, "JSON nested more than %d deep", MAX_DEPTH);
-  }
-  return TRUE;
-}
-
 /* Finds the two chunks. */
 static gboolean
 read_chunks (
@@ -419,6 +395,7 @@ read_chunks (
   ShuCursor c = shu_cursor (data, size);
   guint64 magic = shu_cursor_uint (&c, 4), version = shu_cursor_uint (&c, 4);
   guint64 total = shu_cursor_uint (&c, 4);
+  g_autoptr (GError) cause = NULL;
 
   if (c.failed || magic != MAGIC)
     return fail (error, SHU_ERROR_INVALID, "not a binary glTF file");
@@ -448,9 +425,10 @@ read_chunks (
       r->bin_offset = p - data;
     }
   }
-  if (*ret_json_size > MAX_JSON)
-    return fail (error, SHU_ERROR_LIMIT, "%zu bytes of JSON", *ret_json_size);
-  return check_depth (*ret_json, *ret_json_size, error);
+  if (shu_json_check ((const char *) *ret_json, *ret_json_size, MAX_DEPTH,
+          MAX_JSON, &cause))
+    return TRUE;
+  return fail (error, cause->code, "%s", cause->message);
 }
 
 ShuGlb *
@@ -466,13 +444,12 @@ shu_glb_decode (GBytes *data, GError **error)
 
   if (!read_chunks (&r, &json, &json_size, error))
     return NULL;
-  if (!g_utf8_validate_len ((const char *) json, json_size, NULL) ||
-      !json_parser_load_from_data (
+  if (!json_parser_load_from_data (
           parser, (const char *) json, (gssize) json_size, &detail) ||
       !json_parser_get_root (parser) ||
       !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser))) {
     fail (error, SHU_ERROR_INVALID, "its JSON cannot be read: %s",
-        detail ? detail->message : "not an object of UTF-8 text");
+        detail ? detail->message : "not an object");
     return NULL;
   }
   r.root = json_node_get_object (json_parser_get_root (parser));

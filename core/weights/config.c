@@ -4,7 +4,7 @@
 #include "weights/config.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "weights/json_check_private.h"
+#include "weights/json_check.h"
 #include <math.h>
 #include <string.h>
 

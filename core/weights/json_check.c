@@ -2,7 +2,7 @@
 /* The parser behind this takes more than JSON: comments, strings in single
  * quotes, assignments.  What hides in those would hide its depth, so nothing
  * but JSON's own characters passes. */
-#include "weights/json_check_private.h"
+#include "weights/json_check.h"
 #include "base/error.h"
 #include <string.h>
 

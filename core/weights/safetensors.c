@@ -5,7 +5,7 @@
 #include "weights/safetensors.h"
 #include "base/bytes.h"
 #include "base/error.h"
-#include "weights/json_check_private.h"
+#include "weights/json_check.h"
 #include <json-glib/json-glib.h>
 #include <string.h>
 
