@@ -97,7 +97,7 @@ ShuTensor *shu_scoped_ref (ShuCtx *c, ShuTensor *t);
 
 /**
  * ShuTapFunc:
- * Sees a named intermediate result (for golden tests and SHU_TAPS).
+ * Sees a named intermediate result (for golden tests).
  */
 typedef void (*ShuTapFunc) (const char *name, ShuTensor *t, gpointer data);
 
