@@ -48,6 +48,7 @@ run_network (ShuModel *model, const ShuImage *picture, int side,
     return NULL;
   in = g_new (float, (gsize) 3 * side * side);
   p = g_new (float, (gsize) side *side);
+  shu_ctx_set_part (c, "u2net");
   shu_matting_input (picture, side, in);
   {
     SHU_SCOPE (c);

@@ -13,6 +13,7 @@
 #include "models/u2net.h"
 #include "models/vae.h"
 #include "stages/model_folder_private.h"
+#include "stages/taps_private.h"
 #include "weights/formula.h"
 #include <math.h>
 #include <string.h>
@@ -404,6 +405,8 @@ shu_model_context (
 
   if (c && progress && progress->cancellable)
     shu_ctx_set_cancellable (c, progress->cancellable);
+  if (c)
+    shu_taps_install (c);
   return c;
 }
 

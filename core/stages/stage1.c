@@ -199,13 +199,17 @@ prepare (Job *job, GError **error)
       !(face = take_square (job, "face", d->view_size, error)) ||
       !(condition = take_square (job, "condition", d->condition_size, error)))
     return NULL;
+  shu_ctx_set_part (c, "clip");
   in.labels = class_labels (job, body, face, error);
   if (!in.labels)
     return NULL;
+  shu_ctx_set_part (c, "vae");
   in.images = image_latents (job, body, face);
+  shu_ctx_set_part (c, "dinov2");
   in.context = context_tokens (job, condition, error);
   if (!in.context)
     return NULL;
+  shu_ctx_set_part (c, "joint");
   prepared = shu_joint_prepare (c, job->joint, &in);
   if (!shu_ctx_finish (c, error))
     return NULL;
@@ -298,6 +302,7 @@ decode_row (Job *job, int row, int S, GError **error)
   gsize n = (gsize) job->L * job->L * job->K;
   g_autofree float *v = g_new (float, (gsize) 3 * S * S);
 
+  shu_ctx_set_part (c, "vae");
   {
     SHU_SCOPE (c);
     ShuTensor *z = shu_from_host (c, SHU_DTYPE_F32,
@@ -383,6 +388,7 @@ decode_voxels (Job *job, GError **error)
 
   if (!decoder)
     return NULL;
+  shu_ctx_set_part (c, "ss_decoder");
   {
     SHU_SCOPE (c);
     ShuTensor *z = shu_from_host (c, SHU_DTYPE_F32,

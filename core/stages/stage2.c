@@ -123,6 +123,7 @@ view_features (Job *job, const char *field, GError **error)
 
   if (!dino)
     return NULL;
+  shu_ctx_set_part (c, "dinov2");
   for (int v = 0; v < BODY_VIEWS; v++) {
     g_autoptr (ShuImage) picture =
         shu_bundle_take_nth_image (job->views, field, v, error);
@@ -164,6 +165,7 @@ condition_tokens (Job *job, GError **error)
   picture = condition_image (job, error);
   if (!picture)
     return NULL;
+  shu_ctx_set_part (c, "dinov2");
   x = shu_vision_input (
       c, picture, picture->width, shu_imagenet_mean, shu_imagenet_std);
   x = shu_dinov2_condition (c, dino, x);
@@ -246,6 +248,7 @@ sample (Job *job, int *ret_K, GError **error)
   shu_flow_times (n_steps, shu_model_defaults (job->model)->slat_rescale_t, t);
   for (int i = 0; i < n_steps; i++)
     times[i] = 1000 * t[i];
+  shu_ctx_set_part (job->c, "slat_flow");
   run = shu_slat_flow_run_new (
       flow, job->c, &job->voxels, cond, n_steps, times, error);
   if (!run)
@@ -279,6 +282,7 @@ decode_gaussians (Job *job, ShuTensor *slat, const ShuSlatViews *features,
     return FALSE;
   n = 14 * (gsize) job->voxels.n * shu_gs_decoder_per_voxel (decoder);
   y = g_new (float, n);
+  shu_ctx_set_part (c, "gs_decoder");
   {
     SHU_SCOPE (c);
 
@@ -317,6 +321,7 @@ decode_mesh (Job *job, ShuTensor *slat, const ShuSlatViews *features,
   feats = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (rows, K));
   coords = shu_tensor_new (SHU_DTYPE_I32, SHU_DIMS (rows, 3));
   with_batch = g_new (gint32, 4 * rows);
+  shu_ctx_set_part (c, "mesh_decoder");
   {
     SHU_SCOPE (c);
 

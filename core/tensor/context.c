@@ -223,6 +223,18 @@ shu_ctx_set_tap (ShuCtx *c, ShuTapFunc func, gpointer data)
   c->tap_data = data;
 }
 
+void
+shu_ctx_set_part (ShuCtx *c, const char *part)
+{
+  c->part = part;
+}
+
+const char *
+shu_ctx_part (ShuCtx *c)
+{
+  return c->part ? c->part : "";
+}
+
 ShuTensor *
 shu_tap (ShuCtx *c, ShuTensor *t, const char *format, ...)
 {

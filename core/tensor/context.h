@@ -97,11 +97,15 @@ ShuTensor *shu_scoped_ref (ShuCtx *c, ShuTensor *t);
 
 /**
  * ShuTapFunc:
- * Sees a named intermediate result (for golden tests).
+ * Sees a named intermediate result (for golden tests and SHU_TAPS).
  */
 typedef void (*ShuTapFunc) (const char *name, ShuTensor *t, gpointer data);
 
 void shu_ctx_set_tap (ShuCtx *c, ShuTapFunc func, gpointer data);
+
+/* Names the network that works from here on, for listeners; @part is static. */
+void shu_ctx_set_part (ShuCtx *c, const char *part);
+const char *shu_ctx_part (ShuCtx *c);
 
 /* Names @t for listeners; returns @t.  Costs nothing where nobody listens. */
 ShuTensor *shu_tap (ShuCtx *c, ShuTensor *t, const char *format, ...)

@@ -15,6 +15,7 @@ struct _ShuCtx {
   GCancellable *cancellable;
   ShuTapFunc tap;
   gpointer tap_data;
+  const char *part;
 
   /* set and used by ops/ alone */
   const struct _ShuBackend *backend;

@@ -3,6 +3,7 @@
  * again, several frames, errors, and stopping at any moment. */
 #include "fixture.h"
 #include "../../plugins/model.h"
+#include <glib/gstdio.h>
 
 #define HEAD "filesrc location=%s/a.png ! shuphotodec ! shumatting ! "
 #define TO_VIEWS HEAD "shupreprocess seed=5 ! shustage1 num-inference-steps=2"
@@ -224,6 +225,34 @@ errors (Fixture *f, gconstpointer data)
   }
 }
 
+/* SHU_TAPS: what matches is written, named after network and result; where it
+ * cannot be written the job fails. */
+static void
+taps (Fixture *f, gconstpointer data)
+{
+  g_autofree char *d = g_strdup_printf (TO_VIEWS " ! fakesink", f->folder);
+  g_autofree char *folder = g_build_filename (f->folder, "taps", NULL);
+  g_autofree char *message = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+
+  g_setenv ("SHU_TAPS", "joint/conv_i?,no/such", TRUE);
+  g_setenv ("SHU_TAPS_DIR", folder, TRUE);
+  message = fixture_run (d, NULL);
+  g_assert_nonnull (message);
+  g_assert_nonnull (strstr (message, "joint-conv_in"));
+  g_mkdir (folder, 0777);
+  runs (d);
+  g_unsetenv ("SHU_TAPS_DIR");
+  g_unsetenv ("SHU_TAPS");
+  /* the first was the one that failed; two steps */
+  g_assert_false (exists (f, "taps/000001-joint-conv_in.safetensors"));
+  g_assert_true (exists (f, "taps/000003-joint-conv_in.safetensors"));
+  g_assert_false (exists (f, "taps/000004-joint-conv_in.safetensors"));
+  bytes = contents (f, "taps/000002-joint-conv_in.safetensors");
+  g_assert_nonnull (g_strstr_len (g_bytes_get_data (bytes, NULL),
+      (gssize) g_bytes_get_size (bytes), "\"joint/conv_in\":{\"dtype\":"));
+}
+
 /* ---- stopping ---- */
 
 #define LONG_JOB                                                               \
@@ -359,6 +388,7 @@ main (int argc, char **argv)
   ADD ("model/is_shared", model_is_shared);
   ADD ("model/from_application", model_from_application);
   ADD ("errors/exactly_one", errors);
+  ADD ("taps", taps);
   ADD ("stop/at_any_moment", stops_at_any_moment);
   ADD ("stop/seek", seeks_in_the_middle);
   ADD ("stop/flush", flush_interrupts);
