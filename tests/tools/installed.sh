@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What "meson install" puts in place works from there, and "meson devenv" too.
+# usage: installed.sh BUILD PREFIX LIBDIR PHOTO
+set -eu
+build=$1 prefix=$2 libdir=$3 photo=$4
+if ! command -v gst-launch-1.0 >/dev/null || ! command -v meson >/dev/null; then
+  echo "gst-launch-1.0 or meson is not there"
+  exit 77
+fi
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+# nothing of the build tree comes in by the environment of the tests
+unset GST_PLUGIN_PATH LD_LIBRARY_PATH
+export SHU_MODEL=synthetic-tiny:7 XDG_CACHE_HOME=$out/cache
+
+fail () {
+  echo "FAIL: $*"
+  exit 1
+}
+
+# the pipeline of the README
+line="filesrc location=$photo ! shuphotodec ! shumatting ! shupreprocess !
+  shustage1 ! shustage2 ! shumesh ! shutexture ! shuglbmux ! filesink"
+elements=$(sed -n 's/^## \(shu.*\)/\1/p' "$(dirname "$0")/../../docs/elements.md")
+
+# works NAME COMMAND...: COMMAND runs what follows with the elements at hand
+works () {
+  local name=$1
+  shift
+  export GST_REGISTRY=$out/registry-$name
+  for element in $elements; do
+    "$@" gst-inspect-1.0 "$element" >"$out/log" 2>&1 || fail "$name: no $element: $(cat "$out/log")"
+  done
+  # shellcheck disable=SC2086
+  "$@" gst-launch-1.0 $line "location=$out/$name.glb" >"$out/log" 2>&1 || fail "$name: $(cat "$out/log")"
+  [ "$(head -c 4 "$out/$name.glb")" = glTF ] || fail "$name: no GLB file"
+}
+
+works devenv meson devenv -C "$build"
+DESTDIR=$out/root meson install -C "$build" --no-rebuild --quiet >"$out/log" 2>&1 || fail "$(cat "$out/log")"
+there=$out/root$prefix
+works installed env "LD_LIBRARY_PATH=$there/$libdir" "GST_PLUGIN_PATH=$there/$libdir/gstreamer-1.0"
+cmp "$out/devenv.glb" "$out/installed.glb"
+
+# the rest that programs need
+for file in bin/synchuman include/synchuman/shu.h "$libdir/pkgconfig/synchuman.pc" \
+  share/synchuman/pipelines/photo.pipeline share/synchuman/models/mini/README.md; do
+  [ -s "$there/$file" ] || fail "not installed: $file"
+done
+LD_LIBRARY_PATH=$there/$libdir "$there/bin/synchuman" --version >/dev/null
