@@ -11,6 +11,10 @@
  * one. A picture is decoded when it is known to be complete: at the next one or
  * at the end.  Sizes may differ from frame to frame.
  *
+ * The job runs in the source's thread; where the application ends the stream
+ * itself (gst-launch-1.0 -e) put a queue behind the source, so that the two do
+ * not wait for each other.
+ *
  * |[
  * gst-launch-1.0 filesrc location=photo.jpg ! shuphotodec ! videoconvert !
  * autovideosink

@@ -31,7 +31,7 @@ static void
 photo_in_pieces (void)
 {
   GstHarness *h = gst_harness_new ("shuphotodec");
-  g_autoptr (GBytes) png = fixture_png (61, 87);
+  g_autoptr (GBytes) png = harness_png (61, 87, TRUE);
   gsize size = g_bytes_get_size (png);
 
   gst_harness_set_src_caps_str (h, "image/png");
@@ -48,8 +48,8 @@ static void
 photos_of_several_sizes (void)
 {
   GstHarness *h = gst_harness_new ("shuphotodec");
-  g_autoptr (GBytes) a = fixture_png (31, 40);
-  g_autoptr (GBytes) b = fixture_png (52, 33);
+  g_autoptr (GBytes) a = harness_png (31, 40, TRUE);
+  g_autoptr (GBytes) b = harness_png (52, 33, TRUE);
 
   gst_harness_set_src_caps_str (h, "image/png");
   push_bytes (h, a, 0, g_bytes_get_size (a));
@@ -67,7 +67,7 @@ static void
 photo_flush (void)
 {
   GstHarness *h = gst_harness_new ("shuphotodec");
-  g_autoptr (GBytes) png = fixture_png (61, 87);
+  g_autoptr (GBytes) png = harness_png (61, 87, TRUE);
   GstSegment segment;
 
   gst_harness_set_src_caps_str (h, "image/png");

@@ -2,23 +2,13 @@
 /* What the tests of the elements share: the plugin, a picture, pipelines. */
 #pragma once
 #include <gst/check/gstharness.h>
-#include "shu.h"
+#include "../harness.h"
 
 /* The smallest model there is; its weights come from a formula. */
 #define TINY "synthetic-tiny:7"
 
 /* gst_init, and the plugin from the path in argv[1]. */
 void fixture_init (int *argc, char ***argv);
-
-/* A PNG file of a grey figure on a transparent ground. */
-GBytes *fixture_png (int width, int height);
-
-/* Writes it into a fresh folder: (transfer full) path. */
-char *fixture_png_file (
-    const char *folder, const char *name, int width, int height);
-
-char *fixture_folder (void);
-void fixture_remove (const char *folder);
 
 /* Runs a description to its end; the first error's message, or NULL.
  * @ret_n_errors: (optional): how many elements of ours reported one */

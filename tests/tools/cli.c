@@ -2,8 +2,7 @@
 /* The program as people run it: what it writes, what it refuses, and that it
  * leaves nothing behind.
  *   test_cli SYNCHUMAN PHOTO_TO_GLB EMBED */
-#include "shu.h"
-#include "formats/png.h"
+#include "../harness.h"
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <signal.h>
@@ -26,44 +25,6 @@ typedef struct {
 
 /* ---- pictures ---- */
 
-static ShuImage *
-figure (int width, int height, gboolean visible)
-{
-  ShuImage *image = shu_image_new (width, height, 4);
-
-  for (int y = 0; y < height; y++)
-    for (int x = 0; x < width; x++) {
-      guint8 *p = image->data + 4 * ((gsize) y * width + x);
-
-      p[0] = (guint8) (40 + 150 * y / height);
-      p[1] = (guint8) (90 + 100 * x / width);
-      p[2] = 120;
-      p[3] = visible && x > width / 3 && x < width * 2 / 3 && y > height / 20 &&
-                     y < height * 19 / 20
-                 ? 255
-                 : 0;
-    }
-  return image;
-}
-
-static void
-put (Fixture *f, const char *name, gconstpointer data, gsize size)
-{
-  g_autofree char *path = g_build_filename (f->in, name, NULL);
-
-  g_assert_true (g_file_set_contents (path, data, (gssize) size, NULL));
-}
-
-static GBytes *
-put_png (Fixture *f, const char *name, int width, int height, gboolean visible)
-{
-  g_autoptr (ShuImage) image = figure (width, height, visible);
-  GBytes *png = shu_png_encode (image, NULL);
-
-  put (f, name, g_bytes_get_data (png, NULL), g_bytes_get_size (png));
-  return png;
-}
-
 /* A PNG file whose header promises 60000 x 60000 pixels. */
 static void
 put_huge (Fixture *f)
@@ -75,24 +36,7 @@ put_huge (Fixture *f)
       0x7f, 0x80, 0x74, 0x5e, 0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xae, 0x42, 0x60,
       0x82};
 
-  put (f, "huge.png", huge, sizeof huge);
-}
-
-static void
-remove_folder (const char *folder)
-{
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *path = g_build_filename (folder, name, NULL);
-
-    if (g_file_test (path, G_FILE_TEST_IS_DIR))
-      remove_folder (path);
-    else
-      g_unlink (path);
-  }
-  g_rmdir (folder);
+  harness_put (f->in, "huge.png", huge, sizeof huge);
 }
 
 static void
@@ -101,19 +45,20 @@ setup (Fixture *f, gconstpointer data)
   static const guint8 jpeg[] = {
       0xff, 0xd8, 0xff, 0xe0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1};
   g_autofree char *empty = NULL;
-  GBytes *png;
+  g_autoptr (GBytes) png = harness_png (90, 130, TRUE);
+  g_autoptr (GBytes) clear = harness_png (80, 80, FALSE);
 
-  f->in = g_dir_make_tmp ("shu-cli-in-XXXXXX", NULL);
-  f->out = g_dir_make_tmp ("shu-cli-out-XXXXXX", NULL);
-  g_assert_true (f->in && f->out);
-  png = put_png (f, "good.png", 90, 130, TRUE);
-  put (f, "short.png", g_bytes_get_data (png, NULL), 200);
-  g_bytes_unref (png);
-  g_bytes_unref (put_png (f, "clear.png", 80, 80, FALSE));
-  g_bytes_unref (put_png (f, "dot.png", 1, 1, TRUE));
-  put (f, "short.jpg", jpeg, sizeof jpeg);
-  put (f, "empty.jpg", "", 0);
-  put (f, "text.jpg", "no picture", 10);
+  f->in = harness_folder ();
+  f->out = harness_folder ();
+  harness_put (
+      f->in, "good.png", g_bytes_get_data (png, NULL), g_bytes_get_size (png));
+  harness_put (f->in, "short.png", g_bytes_get_data (png, NULL), 200);
+  harness_put (f->in, "clear.png", g_bytes_get_data (clear, NULL),
+      g_bytes_get_size (clear));
+  harness_put_png (f->in, "dot.png", 1, 1);
+  harness_put (f->in, "short.jpg", jpeg, sizeof jpeg);
+  harness_put (f->in, "empty.jpg", "", 0);
+  harness_put (f->in, "text.jpg", "no picture", 10);
   put_huge (f);
   empty = g_build_filename (f->in, "empty-model", NULL);
   g_mkdir (empty, 0777);
@@ -122,8 +67,8 @@ setup (Fixture *f, gconstpointer data)
 static void
 teardown (Fixture *f, gconstpointer data)
 {
-  remove_folder (f->in);
-  remove_folder (f->out);
+  harness_remove (f->in);
+  harness_remove (f->out);
   g_free (f->in);
   g_free (f->out);
   g_free (f->text);
@@ -173,25 +118,6 @@ run (Fixture *f, const char *what, const char *args)
   g_assert_no_error (error);
   g_assert_true (WIFEXITED (status));
   return WEXITSTATUS (status);
-}
-
-static gboolean
-exists (Fixture *f, const char *name)
-{
-  g_autofree char *path = g_build_filename (f->out, name, NULL);
-
-  return g_file_test (path, G_FILE_TEST_EXISTS);
-}
-
-static GBytes *
-contents (Fixture *f, const char *name)
-{
-  g_autofree char *path = g_build_filename (f->out, name, NULL);
-  char *data;
-  gsize size;
-
-  g_assert_true (g_file_get_contents (path, &data, &size, NULL));
-  return g_bytes_new_take (data, size);
 }
 
 static int
@@ -289,16 +215,16 @@ makes_one (Fixture *f, gconstpointer data)
   g_assert_nonnull (strstr (f->errors, "will take about"));
   g_assert_nonnull (strstr (f->text, "good.glb"));
   g_assert_cmpint (count_files (f->out), ==, 1);
-  a = contents (f, "good.glb");
+  a = harness_contents (f->out, "good.glb");
   g_assert_true (memcmp (g_bytes_get_data (a, NULL), "glTF", 4) == 0);
   /* the same photo and seed give the same bytes, another seed others */
   g_assert_cmpint (run (f, program, "--fast IN/good.png -o b.glb"), ==, 0);
-  b = contents (f, "b.glb");
+  b = harness_contents (f->out, "b.glb");
   g_assert_true (g_bytes_equal (a, b));
   g_bytes_unref (b);
   g_assert_cmpint (
       run (f, program, "--fast --seed 7 IN/good.png -o b.glb"), ==, 0);
-  b = contents (f, "b.glb");
+  b = harness_contents (f->out, "b.glb");
   g_assert_false (g_bytes_equal (a, b));
   g_assert_cmpint (run (f, program, "inspect b.glb"), ==, 0);
   g_assert_nonnull (strstr (f->text, "vertices"));
@@ -313,18 +239,19 @@ keeps_stages (Fixture *f, gconstpointer data)
   g_assert_cmpint (
       run (f, program, "--fast --keep-stages --sheet IN/good.png -o m/"), ==,
       0);
-  g_assert_true (exists (f, "m/good.glb"));
-  g_assert_true (exists (f, "m/good-sheet.png"));
-  g_assert_true (exists (f, "m/good/stage1_output/color_4.png"));
-  g_assert_true (exists (f, "m/good/stage1_output/latent.npz"));
-  g_assert_true (exists (f, "m/good/stage2_output/output_mesh.ply"));
-  a = contents (f, "m/good.glb");
-  b = contents (f, "m/good/stage2_output/output.glb");
+  g_assert_true (harness_exists (f->out, "m/good.glb"));
+  g_assert_true (harness_exists (f->out, "m/good-sheet.png"));
+  g_assert_true (harness_exists (f->out, "m/good/stage1_output/color_4.png"));
+  g_assert_true (harness_exists (f->out, "m/good/stage1_output/latent.npz"));
+  g_assert_true (
+      harness_exists (f->out, "m/good/stage2_output/output_mesh.ply"));
+  a = harness_contents (f->out, "m/good.glb");
+  b = harness_contents (f->out, "m/good/stage2_output/output.glb");
   g_assert_true (g_bytes_equal (a, b));
   g_assert_cmpint (
       run (f, program, "--fast --from-stage1 m/good/stage1_output -o c.glb"),
       ==, 0);
-  g_assert_true (exists (f, "c.glb"));
+  g_assert_true (harness_exists (f->out, "c.glb"));
 }
 
 /* Every line is an object; the last one says where the file is. */
@@ -350,7 +277,7 @@ speaks_json (Fixture *f, gconstpointer data)
           ==, "good.glb");
   }
   g_assert_cmpstr (last, ==, "error");
-  g_assert_true (exists (f, "good.glb"));
+  g_assert_true (harness_exists (f->out, "good.glb"));
   g_assert_cmpint (count_files (f->out), ==, 1);
 }
 
@@ -369,13 +296,13 @@ strange_names (Fixture *f, gconstpointer data)
     g_autoptr (GError) error = NULL;
     int status;
 
-    g_bytes_unref (put_png (f, png, 60, 90, TRUE));
+    harness_put_png (f->in, png, 60, 90);
     g_spawn_sync (f->out, (char **) argv, NULL,
         G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL,
         NULL, NULL, &status, &error);
     g_assert_no_error (error);
     g_assert_cmpint (status, ==, 0);
-    g_assert_true (exists (f, glb));
+    g_assert_true (harness_exists (f->out, glb));
   }
 }
 
@@ -409,14 +336,14 @@ resumes (Fixture *f, gconstpointer data)
       run (f, program,
           "run resume in=v.safetensors out=b.glb steps2=2 texture-size=256"),
       ==, 0);
-  a = contents (f, "a.glb");
-  b = contents (f, "b.glb");
+  a = harness_contents (f->out, "a.glb");
+  b = harness_contents (f->out, "b.glb");
   g_assert_true (g_bytes_equal (a, b));
   g_assert_cmpint (run (f, program, "inspect v.safetensors"), ==, 0);
   g_assert_nonnull (strstr (f->text, "bundle \"views\""));
   g_assert_cmpint (
       run (f, program, "run pictures in=v.safetensors out=v-%02d.png"), ==, 0);
-  g_assert_true (exists (f, "v-09.png"));
+  g_assert_true (harness_exists (f->out, "v-09.png"));
 }
 
 /* Ctrl-C in the middle: soon over, status 130, nothing left. */
@@ -446,7 +373,7 @@ stops (Fixture *f, gconstpointer data)
   fclose (out);
   g_assert_true (WIFEXITED (status));
   g_assert_cmpint (WEXITSTATUS (status), ==, 130);
-  g_assert_false (exists (f, "good.glb"));
+  g_assert_false (harness_exists (f->out, "good.glb"));
 }
 
 static void
@@ -459,9 +386,9 @@ examples (Fixture *f, gconstpointer data)
   g_assert_cmpint (run (f, embed, "IN/good.png b.glb"), ==, 0);
   g_assert_cmpint (run (f, example, "IN/text.jpg c.glb"), ==, 1);
   g_assert_cmpint (run (f, embed, "IN/text.jpg c.glb"), ==, 1);
-  g_assert_true (exists (f, "a.glb"));
-  g_assert_true (exists (f, "b.glb"));
-  g_assert_false (exists (f, "c.glb"));
+  g_assert_true (harness_exists (f->out, "a.glb"));
+  g_assert_true (harness_exists (f->out, "b.glb"));
+  g_assert_false (harness_exists (f->out, "c.glb"));
 }
 
 static void
@@ -487,7 +414,7 @@ main (int argc, char **argv)
   program = g_canonicalize_filename (argv[1], NULL);
   example = g_canonicalize_filename (argv[2], NULL);
   embed = g_canonicalize_filename (argv[3], NULL);
-  home = g_dir_make_tmp ("shu-cli-home-XXXXXX", NULL);
+  home = harness_folder ();
   g_setenv ("SHU_MODEL", "synthetic-tiny:7", TRUE);
   g_setenv ("XDG_CACHE_HOME", home, TRUE);
   ADD ("version", version);
@@ -501,6 +428,6 @@ main (int argc, char **argv)
   ADD ("stops", stops);
   ADD ("examples", examples);
   status = g_test_run ();
-  remove_folder (home);
+  harness_remove (home);
   return status;
 }

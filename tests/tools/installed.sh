@@ -43,6 +43,17 @@ there=$out/root$prefix
 works installed env "LD_LIBRARY_PATH=$there/$libdir" "GST_PLUGIN_PATH=$there/$libdir/gstreamer-1.0"
 cmp "$out/devenv.glb" "$out/installed.glb"
 
+# Ctrl-C in the middle of a job of minutes: over at once, nothing is written
+export LD_LIBRARY_PATH=$there/$libdir GST_PLUGIN_PATH=$there/$libdir/gstreamer-1.0
+began=$(date +%s)
+# shellcheck disable=SC2086
+timeout --signal=INT --kill-after=20 2 gst-launch-1.0 ${line/ shustage1 / shustage1 num-inference-steps=1000 } \
+  "location=$out/stopped.glb" >"$out/log" 2>&1 && fail "a thousand steps were done in 2 s"
+[ $(($(date +%s) - began)) -le 5 ] || fail "Ctrl-C took long: $(cat "$out/log")"
+grep -q "handling interrupt" "$out/log" || fail "Ctrl-C came too late: $(cat "$out/log")"
+[ ! -s "$out/stopped.glb" ] || fail "Ctrl-C left a file"
+unset LD_LIBRARY_PATH GST_PLUGIN_PATH
+
 # the rest that programs need
 for file in bin/synchuman include/synchuman/shu.h "$libdir/pkgconfig/synchuman.pc" \
   share/synchuman/pipelines/photo.pipeline share/synchuman/models/mini/README.md; do

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What tests of files, elements and programs share: a picture of a person, and
+ * folders that come and go. */
+#pragma once
+#include "shu.h"
+
+/* A figure on a transparent ground: head, trunk and two legs.  Not @visible:
+ * all of it is transparent. */
+ShuImage *harness_figure (int width, int height, gboolean visible);
+/* The same as a PNG file. */
+GBytes *harness_png (int width, int height, gboolean visible);
+
+/* (transfer full): the path of a new folder */
+char *harness_folder (void);
+/* With everything in it. */
+void harness_remove (const char *folder);
+
+void harness_put (
+    const char *folder, const char *name, gconstpointer data, gsize size);
+void harness_put_png (
+    const char *folder, const char *name, int width, int height);
+gboolean harness_exists (const char *folder, const char *name);
+GBytes *harness_contents (const char *folder, const char *name);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* Stop, flush, seek and end of stream while a photo is in work: each takes
+ * effect within one step, nothing hangs, nothing leaks. */
+#include "fixture.h"
+
+#define HEAD "filesrc location=%s/a.png ! shuphotodec ! shumatting ! "
+#define LONG_JOB                                                               \
+  HEAD "shupreprocess ! shustage1 name=s num-inference-steps=%d ! fakesink"
+#define WHOLE_JOB                                                              \
+  HEAD "shupreprocess ! shustage1 num-inference-steps=2 ! shustage2 "          \
+       "num-steps=2 ! shumesh ! shutexture texture-size=256 ! tee name=t ! "   \
+       "queue ! shuglbmux ! fakesink  t. ! queue ! shusheet ! fakesink"
+
+/* A thousand steps would take many times that; one takes milliseconds. */
+enum { PATIENCE = 2 * G_TIME_SPAN_SECOND };
+
+typedef struct {
+  char *folder;
+} Fixture;
+
+static void
+setup (Fixture *f, gconstpointer data)
+{
+  f->folder = harness_folder ();
+  harness_put_png (f->folder, "a.png", 90, 120);
+}
+
+static void
+teardown (Fixture *f, gconstpointer data)
+{
+  harness_remove (f->folder);
+  g_free (f->folder);
+}
+
+static void
+soon (gint64 since)
+{
+  g_assert_cmpint (g_get_monotonic_time () - since, <, PATIENCE);
+}
+
+/* ---- pipelines ---- */
+
+/* Takes over @description. */
+static GstElement *
+start_job (char *description)
+{
+  GstElement *pipeline = gst_parse_launch (description, NULL);
+
+  g_free (description);
+  g_assert_nonnull (pipeline);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  return pipeline;
+}
+
+/* Waits until Stage 1 has done a step or more. */
+static void
+wait_for_step (GstElement *pipeline)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+  int step = 0;
+
+  while (step < 1) {
+    g_autoptr (GstMessage) m =
+        gst_bus_timed_pop_filtered (bus, 60 * GST_SECOND, GST_MESSAGE_ELEMENT);
+    const GstStructure *s = m ? gst_message_get_structure (m) : NULL;
+
+    g_assert_nonnull (m);
+    if (gst_structure_has_name (s, "synchuman-progress") &&
+        strcmp (gst_structure_get_string (s, "stage"), "stage1") == 0)
+      gst_structure_get_int (s, "step", &step);
+  }
+}
+
+static void
+wait_for_end (GstElement *pipeline)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+  g_autoptr (GstMessage) m = gst_bus_timed_pop_filtered (
+      bus, 60 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+
+  g_assert_nonnull (m);
+  g_assert_cmpint (GST_MESSAGE_TYPE (m), ==, GST_MESSAGE_EOS);
+}
+
+static void
+stop_and_check (GstElement *pipeline)
+{
+  gint64 before = g_get_monotonic_time ();
+  gpointer watched = pipeline;
+
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  soon (before);
+  g_object_add_weak_pointer (G_OBJECT (pipeline), &watched);
+  gst_object_unref (pipeline);
+  g_assert_null (watched);
+}
+
+static void
+stops_at_any_moment (Fixture *f, gconstpointer data)
+{
+  GstElement *pipeline;
+
+  for (int ms = 0; ms < 120; ms += 15) {
+    pipeline = start_job (g_strdup_printf (LONG_JOB, f->folder, 1000));
+    g_usleep (ms * 1000);
+    stop_and_check (pipeline);
+  }
+  for (int ms = 30; ms < 900; ms += 73) {
+    pipeline = start_job (g_strdup_printf (WHOLE_JOB, f->folder));
+    g_usleep (ms * 1000);
+    stop_and_check (pipeline);
+  }
+  pipeline = start_job (g_strdup_printf (LONG_JOB, f->folder, 1000));
+  wait_for_step (pipeline);
+  stop_and_check (pipeline);
+}
+
+/* A flushing seek while Stage 1 works: it starts again and gets to the end. */
+static void
+seeks_in_the_middle (Fixture *f, gconstpointer data)
+{
+  GstElement *pipeline =
+      start_job (g_strdup_printf (LONG_JOB, f->folder, 1000));
+  g_autoptr (GstElement) stage1 = gst_bin_get_by_name (GST_BIN (pipeline), "s");
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (stage1, "sink");
+
+  wait_for_step (pipeline);
+  g_object_set (stage1, "num-inference-steps", 2, NULL);
+  g_assert_true (gst_pad_push_event (
+      pad, gst_event_new_seek (1, GST_FORMAT_BYTES, GST_SEEK_FLAG_FLUSH,
+               GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, -1)));
+  wait_for_end (pipeline);
+  g_clear_object (&stage1);
+  g_clear_object (&pad);
+  stop_and_check (pipeline);
+}
+
+/* The end of the stream, asked for while a photo is in work, comes after it.
+ * The queue gives the source a thread of its own: gst_element_send_event()
+ * waits for the source's thread, and where that one prerolls a sink at the end
+ * of the job, both would wait for ever. */
+static void
+ends_after_the_photo (Fixture *f, gconstpointer data)
+{
+  GstElement *pipeline = start_job (g_strdup_printf (
+      "filesrc location=%s/a.png ! queue ! shuphotodec ! shumatting ! "
+      "shupreprocess ! shustage1 num-inference-steps=20 ! shubundleenc ! "
+      "shufilesink location=%s/v.safetensors",
+      f->folder, f->folder));
+
+  wait_for_step (pipeline);
+  g_assert_false (harness_exists (f->folder, "v.safetensors"));
+  gst_element_send_event (pipeline, gst_event_new_eos ());
+  wait_for_end (pipeline);
+  g_assert_true (harness_exists (f->folder, "v.safetensors"));
+  stop_and_check (pipeline);
+}
+
+/* ---- single elements ---- */
+
+static const struct {
+  const char *name;
+  const char *slow, *quick; /* settings */
+} stages[] = {
+    {"shumatting", "", ""},
+    {"shupreprocess", "", ""},
+    {"shustage1", "num-inference-steps=1000", "num-inference-steps=2"},
+    {"shustage2", "num-steps=1000", "num-steps=2"},
+    {"shumesh", "", ""},
+    {"shutexture", "texture-size=1024", "texture-size=256"},
+    {"shusheet", "", ""},
+};
+
+typedef struct {
+  GstHarness *h;
+  GstBuffer *buffer;
+} Push;
+
+static gpointer
+push (gpointer data)
+{
+  Push *p = data;
+
+  return GINT_TO_POINTER (gst_harness_push (p->h, gst_buffer_ref (p->buffer)));
+}
+
+static GstHarness *
+stage_harness (int i, const char *settings, GstCaps *caps)
+{
+  g_autofree char *d = g_strdup_printf ("%s %s", stages[i].name, settings);
+  GstHarness *h = gst_harness_new_parse (d);
+
+  gst_harness_set_src_caps (h, gst_caps_ref (caps));
+  return h;
+}
+
+/* Flush after @ms, from another thread; then the element works again. */
+static void
+flush_one (int i, int ms, GstCaps *caps, GstBuffer *buffer)
+{
+  GstHarness *h = stage_harness (i, stages[i].slow, caps);
+  Push p = {h, buffer};
+  GThread *thread = g_thread_new ("pusher", push, &p);
+  GstElement *bin = gst_object_ref (h->element);
+  gpointer watched = bin;
+  GstSegment segment;
+  GstFlowReturn ret;
+  gint64 before;
+
+  g_usleep (ms * 1000);
+  before = g_get_monotonic_time ();
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  ret = GPOINTER_TO_INT (g_thread_join (thread));
+  soon (before);
+  g_test_message (
+      "%s after %d ms: %s", stages[i].name, ms, gst_flow_get_name (ret));
+  if (strstr (stages[i].slow, "1000"))
+    g_assert_cmpint (ret, ==, GST_FLOW_FLUSHING);
+  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  if (!strstr (stages[i].slow, "steps"))
+    g_assert_cmpint (
+        gst_harness_push (h, gst_buffer_ref (buffer)), ==, GST_FLOW_OK);
+  gst_harness_teardown (h);
+  g_object_add_weak_pointer (G_OBJECT (bin), &watched);
+  gst_object_unref (bin);
+  g_assert_null (watched);
+}
+
+/* Each stage in turn gets what the one before it made. */
+static void
+flush_interrupts (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GstCaps) caps = NULL;
+  GstBuffer *buffer = fixture_frame (90, 120, &caps);
+
+  for (guint i = 0; i < G_N_ELEMENTS (stages); i++) {
+    GstHarness *h;
+    GstBuffer *next;
+
+    for (int ms = 0; ms <= 60; ms += 20)
+      flush_one (i, ms, caps, buffer);
+    /* nobody has kept a reference */
+    g_assert_cmpint (GST_MINI_OBJECT_REFCOUNT_VALUE (buffer), ==, 1);
+    h = stage_harness (i, stages[i].quick, caps);
+    g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
+    next = gst_harness_pull (h);
+    g_assert_nonnull (next);
+    gst_caps_unref (caps);
+    caps = gst_pad_get_current_caps (h->sinkpad);
+    gst_harness_teardown (h);
+    buffer = next;
+  }
+  gst_buffer_unref (buffer);
+}
+
+#define ADD(path, func)                                                        \
+  g_test_add ("/plugins/stop/" path, Fixture, NULL, setup, func, teardown)
+
+int
+main (int argc, char **argv)
+{
+  fixture_init (&argc, &argv);
+  ADD ("at_any_moment", stops_at_any_moment);
+  ADD ("seek", seeks_in_the_middle);
+  ADD ("end_of_stream", ends_after_the_photo);
+  ADD ("flush", flush_interrupts);
+  return g_test_run ();
+}
