@@ -11,17 +11,20 @@
 enum {
   N_BODY = 4, /* pictures of the whole body */
   DEFAULT_SIZE = 1024,
-  N_MATCH = 120,  /* rounds of spreading differences of side pictures */
+  N_MATCH = 120, /* rounds of spreading differences of side pictures */
+  N_SMOOTH = 8,
   N_BRIDGE = 300, /* rounds of spreading colours over unseen parts */
-  MAX_DIFFERENCE = 48,
+  MAX_DIFFERENCE = 64,
+  USUAL_DIFFERENCE = 40,
   GUTTER = 10, /* texels around charts that repeat their border */
 };
 
 static const float default_power = 4;
 /* The photo, the drawn back, the sides: where front and side see a place at
- * 65 degrees and 25, they weigh the same. */
-static const float prior[N_BODY] = {30, 1, 20, 1};
+ * 69 degrees and 21, they weigh the same. */
+static const float prior[N_BODY] = {50, 1, 20, 1};
 static const float base_weight = 2e-3f; /* of the colours underneath */
+static const float normal_hold = 0.6f;  /* of a normal against its neighbours */
 static const float match_decay = 0.002f;
 static const float face_fade = 0.06f; /* of the face window, at its border */
 
@@ -72,6 +75,16 @@ check_views (const ShuBakeViews *views, GError **error)
       return FALSE;
     }
   }
+  const ShuImage *person = views->person, *front = views->color[0];
+  if (person &&
+      (!front || person->n_channels != 1 || person->width != front->width ||
+          person->height != front->height)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "mask of the front: %d x %d with %d channels; one channel and the size "
+        "of the front picture are expected",
+        person->width, person->height, person->n_channels);
+    return FALSE;
+  }
   return TRUE;
 }
 
@@ -121,47 +134,66 @@ sample_view (const Baker *b, int v, const float *uv, float *ret)
   }
 }
 
-/* For the side pictures: the difference to front and back where both see the
- * surface well, spread over it. */
+/* The difference of picture @v to those of @refs (as they are matched
+ * themselves) where both see the surface well, spread over it.  What differs
+ * much shows something else, and counts little. */
 static void
-match_sides (Baker *b, const ShuField *field)
+match_view (Baker *b, const ShuField *field, int v, const int *refs, int n_refs)
 {
+  const ShuBakePhoto *photo = b->photos[v];
   int n = b->mesh->n_verts;
   g_autofree float *weight = g_new (float, MAX (1, n));
 
-  for (int v = SHU_VIEW_RIGHT; v < N_BODY; v += 2) {
-    const ShuBakePhoto *side = b->photos[v];
-    if (!side)
-      continue;
-    b->match[v] = g_new0 (float, MAX (1, 3 * (gsize) n));
+  b->match[v] = g_new0 (float, MAX (1, 3 * (gsize) n));
 #pragma omp parallel for
-    for (int i = 0; i < n; i++) {
-      const float *pos = b->mesh->pos + 3 * (gsize) i;
-      const float *normal = b->normals + 3 * (gsize) i;
-      float *m = b->match[v] + 3 * (gsize) i, uv[2], c[3], d[3];
-      float w = shu_bake_photo_weight (side, pos, normal, 2, uv);
+  for (int i = 0; i < n; i++) {
+    const float *pos = b->mesh->pos + 3 * (gsize) i;
+    const float *normal = b->normals + 3 * (gsize) i;
+    float *m = b->match[v] + 3 * (gsize) i, uv[2], c[3], d[3];
+    float w = shu_bake_photo_weight (photo, pos, normal, 2, uv);
 
-      weight[i] = 0;
-      if (!(w > 0.02f))
+    weight[i] = 0;
+    if (!(w > 0.02f))
+      continue;
+    shu_bake_photo_sample (photo->smooth, photo->size, 3, uv, c);
+    for (int r = 0; r < n_refs; r++) {
+      const ShuBakePhoto *ref = b->photos[refs[r]];
+      const float *shift = b->match[refs[r]];
+      float wr = ref ? w * shu_bake_photo_weight (ref, pos, normal, 2, uv) : 0;
+      float large = 0;
+      if (wr <= 0)
         continue;
-      shu_bake_photo_sample (side->smooth, side->size, 3, uv, c);
-      for (int r = 0; r < N_BODY; r += 2) {
-        const ShuBakePhoto *ref = b->photos[r];
-        float wr =
-            ref ? w * shu_bake_photo_weight (ref, pos, normal, 2, uv) : 0;
-        if (wr <= 0)
-          continue;
-        shu_bake_photo_sample (ref->smooth, ref->size, 3, uv, d);
-        for (int k = 0; k < 3; k++)
-          m[k] += wr * CLAMP (d[k] - c[k], -MAX_DIFFERENCE, MAX_DIFFERENCE);
-        weight[i] += wr;
+      shu_bake_photo_sample (ref->smooth, ref->size, 3, uv, d);
+      for (int k = 0; k < 3; k++) {
+        d[k] += (shift ? shift[3 * (gsize) i + k] : 0) - c[k];
+        large += d[k] * d[k];
       }
-      for (int k = 0; k < 3 && weight[i] > 0; k++)
-        m[k] /= weight[i];
-      weight[i] *= 4;
+      wr /= 1 + large / (USUAL_DIFFERENCE * USUAL_DIFFERENCE);
+      for (int k = 0; k < 3; k++)
+        m[k] += wr * CLAMP (d[k], -MAX_DIFFERENCE, MAX_DIFFERENCE);
+      weight[i] += wr;
     }
-    shu_field_spread (field, b->match[v], weight, match_decay, N_MATCH);
+    for (int k = 0; k < 3 && weight[i] > 0; k++)
+      m[k] /= weight[i];
+    weight[i] *= 4;
   }
+  shu_field_spread (field, b->match[v], weight, match_decay, N_MATCH);
+}
+
+/* The front is the photo: the sides follow it, the back follows the sides.
+ * Without it the sides follow the back. */
+static void
+match_views (Baker *b, const ShuField *field)
+{
+  static const int front[] = {SHU_VIEW_FRONT}, back[] = {SHU_VIEW_BACK};
+  static const int sides[] = {SHU_VIEW_RIGHT, SHU_VIEW_LEFT};
+  gboolean has_front = b->photos[SHU_VIEW_FRONT] != NULL;
+
+  for (int i = 0; i < 2; i++)
+    if (b->photos[sides[i]])
+      match_view (b, field, sides[i], has_front ? front : back, 1);
+  if (has_front && b->photos[SHU_VIEW_BACK])
+    match_view (b, field, SHU_VIEW_BACK, sides, 2);
 }
 
 /* Where a texel or a vertex is. */
@@ -277,6 +309,25 @@ bake_texel (const Baker *b, int face, const float *bary, float *ret)
     ret[k] = CLAMP (sum[k] / total, 0, 255);
 }
 
+/* Weights of views depend on normals: what is rough would mix them in
+ * patches. */
+static void
+smooth_normals (Baker *b, const ShuField *field)
+{
+  int n = b->mesh->n_verts;
+  g_autofree float *weight = g_new (float, MAX (1, n));
+
+  for (int i = 0; i < n; i++)
+    weight[i] = normal_hold;
+  shu_field_spread (field, b->normals, weight, 0, N_SMOOTH);
+  for (int i = 0; i < n; i++) {
+    float *m = b->normals + 3 * (gsize) i;
+    float len = sqrtf (m[0] * m[0] + m[1] * m[1] + m[2] * m[2]);
+    for (int k = 0; k < 3 && len > 0; k++)
+      m[k] /= len;
+  }
+}
+
 static void
 prepare (Baker *b)
 {
@@ -288,19 +339,20 @@ prepare (Baker *b)
   shu_mesh_weld (mesh, first);
   b->normals = g_new (float, MAX (1, 3 * (gsize) mesh->n_verts));
   shu_mesh_normals_welded (mesh, first, b->normals);
+  shu_field_init (&field, mesh, first);
+  smooth_normals (b, &field);
   for (int v = 0; v < N_BODY; v++)
     if (views->color[v])
-      b->photos[v] =
-          shu_bake_photo_new (views->color[v], views->normal[v], v, mesh);
+      b->photos[v] = shu_bake_photo_new (views->color[v], views->normal[v],
+          v == SHU_VIEW_FRONT ? views->person : NULL, v, mesh);
   if (views->color[SHU_VIEW_FACE] && b->photos[SHU_VIEW_FRONT]) {
     b->face = shu_bake_photo_new (views->color[SHU_VIEW_FACE],
-        views->normal[SHU_VIEW_FACE], SHU_VIEW_FACE, mesh);
+        views->normal[SHU_VIEW_FACE], NULL, SHU_VIEW_FACE, mesh);
     align_face (b);
   }
   if (views->gaussians && views->gaussians->n > 0)
     b->gaussians = shu_gaussian_grid_new (views->gaussians);
-  shu_field_init (&field, mesh, first);
-  match_sides (b, &field);
+  match_views (b, &field);
   bridge_unseen (b, &field);
   shu_field_clear (&field);
 }

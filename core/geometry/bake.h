@@ -14,6 +14,9 @@ G_BEGIN_DECLS
  *   them: square, white background, back and left mirrored
  * @normal: (nullable): RGB normal pictures of the same sizes; where a channel
  *   is below 230 is the person.  Without one the colours decide.
+ * @person: (nullable): one channel, of the size of the front picture: where it
+ *   shows the person (above 127), for a photo whose cut-out is at hand.
+ *   Without one the normals decide, less what is as white as the background.
  * @gaussians: (nullable): colour what no picture sees
  *
  * The front is the photo and overrules the others; the face adds its detail.
@@ -21,6 +24,7 @@ G_BEGIN_DECLS
 typedef struct {
   const ShuImage *color[SHU_N_VIEWS];
   const ShuImage *normal[SHU_N_VIEWS];
+  const ShuImage *person;
   const ShuGaussians *gaussians;
 } ShuBakeViews;
 
@@ -41,8 +45,10 @@ typedef struct {
  * @params: (nullable):
  *
  * Each texel takes the mean of the pictures that see its place, weighted by
- * angle, by distance from outlines and by picture; the low frequencies of the
- * side pictures are brought in line with front and back.  What no picture
+ * angle, by distance from outlines and by picture; what is
+ * mixed with the white behind is un-mixed or left out, as far in as each
+ * picture shows it; the low frequencies of the sides follow the front, those
+ * of the back the sides.  What no picture
  * sees takes the colour of the Gaussians, else of the vertices, shifted so
  * that it joins its surroundings; space between charts is filled with the
  * colours around it.

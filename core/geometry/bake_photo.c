@@ -7,7 +7,6 @@
 #include <string.h>
 
 enum {
-  MASK_LEVEL = 230,  /* a normal below it in any channel: the person */
   SMOOTH_RADIUS = 6, /* pixels of 768 */
 };
 
@@ -15,27 +14,25 @@ enum {
 static const float hidden_tolerance = 0.004f;
 static const float jump = 0.02f; /* a step in depth that hides something */
 static const float least_trust = 0.02f;
-/* A pixel is mixed with the white behind when less of it than this is the
- * colour farther inside. */
-static const float least_share = 0.9f;
+static const float cut_out_edge = 0.002f; /* of which colours are not used */
 
 /**
  * Border:
  * How far from an outline a picture is wrong, in sides of the picture.
- * @cut: colours are not used at all
- * @suspect: colours are not used where they look mixed with white
+ * @blur: of its edge, where the picture itself does not tell
  * @fade: trust is full from here inwards
  * @jump_near: the same as @fade at steps in depth, on the side nearer
  * @jump_far: and on the side behind
  */
 typedef struct {
-  float cut, suspect, fade, jump_near, jump_far;
+  ShuBakeBlur blur;
+  float fade, jump_near, jump_far;
 } Border;
 
 /* A photo is sharp; what a decoder drew is blurred over some pixels. */
-static const Border photo_border = {0.002f, 0.012f, 0.0085f, 0, 0.008f};
-static const Border drawn_border = {0.02f, 0.045f, 0.05f, 0.012f, 0.025f};
-static const Border face_border = {0.006f, 0.02f, 0.02f, 0, 0.01f};
+static const Border photo_border = {{0, 0.001f}, 0.0085f, 0, 0.008f};
+static const Border drawn_border = {{0, 0.015f}, 0.02f, 0.012f, 0.025f};
+static const Border face_border = {{0, 0.006f}, 0.02f, 0, 0.01f};
 
 static const Border *
 border_of_view (ShuView view)
@@ -136,23 +133,6 @@ shu_plane_blur (float *plane, int size, int n_channels, int radius)
   }
 }
 
-guint8 *
-shu_bake_photo_mask (
-    const ShuImage *color, const ShuImage *normal, gboolean mirror)
-{
-  const ShuImage *image = normal ? normal : color;
-  int size = color->width;
-  guint8 *mask = g_malloc ((gsize) size * size);
-
-  for (int y = 0; y < size; y++)
-    for (int x = 0; x < size; x++) {
-      const guint8 *p =
-          image->data + 3 * ((gsize) y * size + (mirror ? size - 1 - x : x));
-      mask[(gsize) y * size + x] = MIN (p[0], MIN (p[1], p[2])) < MASK_LEVEL;
-    }
-  return mask;
-}
-
 static void
 load_colors (ShuBakePhoto *p, const ShuImage *color, gboolean mirror)
 {
@@ -167,99 +147,16 @@ load_colors (ShuBakePhoto *p, const ShuImage *color, gboolean mirror)
     }
 }
 
-/* The share a of a foreground @fg in @c = a fg + (1 - a) white, 1 where white
- * does not explain the difference or the foreground itself is light. */
-static float
-unmix_white (const float *c, const float *fg)
-{
-  float dot = 0, len = 0, rest = 0, a;
-
-  for (int k = 0; k < 3; k++) {
-    dot += (255 - c[k]) * (255 - fg[k]);
-    len += (255 - fg[k]) * (255 - fg[k]);
-  }
-  if (len < 60 * 60)
-    return 1;
-  a = dot / len;
-  for (int k = 0; k < 3; k++) {
-    float d = 255 - c[k] - a * (255 - fg[k]);
-    rest += d * d;
-  }
-  return rest < 0.15f * (1 - a) * (1 - a) * len + 100 ? CLAMP (a, 0, 1) : 1;
-}
-
-/* The ridge of what is thinner than the border: it keeps its middle line. */
-static gboolean
-is_ridge (const float *depth_in, int size, int x, int y)
-{
-  float d = depth_in[(gsize) y * size + x];
-  int sides = 0;
-
-  for (int k = 0; k < 4; k++) {
-    static const int steps[4][2] = {{1, 0}, {0, 1}, {1, 1}, {1, -1}};
-    int u = steps[k][0], v = steps[k][1];
-    if (x < 1 || y < 1 || x + 1 >= size || y + 1 >= size)
-      return FALSE;
-    sides += depth_in[(gsize) (y + v) * size + x + u] <= d &&
-             depth_in[(gsize) (y - v) * size + x - u] <= d &&
-             depth_in[(gsize) (y + v) * size + x + u] +
-                     depth_in[(gsize) (y - v) * size + x - u] <
-                 2 * d - 0.5f;
-  }
-  return sides > 0;
-}
-
-/* Which pixels are the person's own colour: far enough from the outline, or
- * in the middle of a thin part; and not mixed with the white behind. */
-static void
-find_pure (const ShuBakePhoto *p, const float *depth_in, const Border *border,
-    guint8 *pure)
-{
-  int size = p->size;
-  gsize n = (gsize) size * size;
-  g_autofree guint8 *inner = g_malloc (n);
-  g_autofree gint32 *from = g_new (gint32, n);
-  float cut = MAX (1, border->cut * size);
-  float suspect = MAX (cut + 1, border->suspect * size);
-
-  for (int y = 0; y < size; y++)
-    for (int x = 0; x < size; x++) {
-      gsize i = (gsize) y * size + x;
-      gboolean ridge = depth_in[i] > 1 && depth_in[i] <= suspect &&
-                       is_ridge (depth_in, size, x, y);
-      inner[i] = depth_in[i] > suspect || ridge;
-      pure[i] = depth_in[i] > cut || ridge;
-    }
-  shu_plane_nearest (inner, size, NULL, from);
-  for (gsize i = 0; i < n; i++)
-    if (pure[i] && !inner[i] && from[i] >= 0 &&
-        unmix_white (p->rgb + 3 * i, p->rgb + 3 * (gsize) from[i]) <
-            least_share)
-      pure[i] = 0;
-}
-
 /* Pure colours stay; elsewhere the nearest of them, a little blurred so that
  * the outline's corners make no streaks. */
 static void
-grow_colors (ShuBakePhoto *p, const guint8 *mask, const Border *border)
+grow_colors (ShuBakePhoto *p, const guint8 *pure)
 {
   int size = p->size;
   gsize n = (gsize) size * size;
-  g_autofree guint8 *pure = g_malloc (n);
-  g_autofree float *dist = g_new (float, n);
   g_autofree gint32 *from = g_new (gint32, n);
   g_autofree float *grown = g_new (float, 3 * n);
-  float cut = MAX (1, border->cut * size);
-  float fade = MAX (2, border->fade * size) - cut;
 
-  for (gsize i = 0; i < n; i++)
-    pure[i] = !mask[i];
-  shu_plane_nearest (pure, size, dist, NULL);
-  find_pure (p, dist, border, pure);
-  for (gsize i = 0; i < n; i++) {
-    float t = CLAMP ((dist[i] - cut) / fade, 0, 1);
-    p->trust[i] = MAX (least_trust, pure[i] ? t * t * (3 - 2 * t) : 0);
-  }
   shu_plane_nearest (pure, size, NULL, from);
   for (gsize i = 0; i < n; i++) {
     gsize at = from[i] >= 0 ? (gsize) from[i] : i;
@@ -270,6 +167,47 @@ grow_colors (ShuBakePhoto *p, const guint8 *mask, const Border *border)
   for (gsize i = 0; i < n; i++)
     if (!pure[i])
       memcpy (p->rgb + 3 * i, grown + 3 * i, 3 * sizeof (float));
+}
+
+/* Finds what of the picture is the person's own colour, takes out the white
+ * where the share of it can be told, and spreads the rest from nearby. */
+static void
+clear_border (
+    ShuBakePhoto *p, guint8 *mask, const ShuImage *person, const Border *border)
+{
+  gsize n = (gsize) p->size * p->size;
+  g_autofree guint8 *pure = g_malloc (n);
+  g_autofree float *dist = g_new (float, n), *coverage = NULL;
+  float fade = MAX (1, border->fade * p->size - 1);
+
+  if (!person)
+    shu_bake_drop_background (p->rgb, mask, p->size);
+  for (gsize i = 0; i < n; i++) {
+    if (person)
+      mask[i] = person->data[i] > 127;
+    pure[i] = !mask[i];
+  }
+  shu_plane_nearest (pure, p->size, dist, NULL);
+  if (person) {
+    coverage = g_new (float, n);
+    for (gsize i = 0; i < n; i++)
+      coverage[i] = person->data[i] / 255.0f;
+  } else {
+    coverage = shu_bake_coverage (dist, p->size,
+        shu_bake_measure_blur (p->rgb, dist, p->size, border->blur));
+  }
+  for (gsize i = 0; person && i < n; i++) {
+    shu_bake_unmix (p->rgb + 3 * i, coverage[i]);
+    pure[i] = dist[i] >= MAX (1, cut_out_edge * p->size);
+  }
+  if (!person)
+    shu_bake_find_pure (p->rgb, dist, coverage, p->size, pure);
+  for (gsize i = 0; i < n; i++) {
+    float t = MIN ((dist[i] - 1) / fade, (coverage[i] - 0.4f) / 0.6f);
+    t = CLAMP (t, 0, 1);
+    p->trust[i] = MAX (least_trust, pure[i] ? t * t * (3 - 2 * t) : 0);
+  }
+  grow_colors (p, pure);
 }
 
 /* Lowers p->open within @reach pixels of a step in depth: on the side behind
@@ -317,8 +255,8 @@ find_jumps (ShuBakePhoto *p, const Border *border)
 }
 
 ShuBakePhoto *
-shu_bake_photo_new (const ShuImage *color, const ShuImage *normal, ShuView view,
-    const ShuMesh *mesh)
+shu_bake_photo_new (const ShuImage *color, const ShuImage *normal,
+    const ShuImage *person, ShuView view, const ShuMesh *mesh)
 {
   ShuBakePhoto *p = g_new0 (ShuBakePhoto, 1);
   gboolean mirror = view == SHU_VIEW_BACK || view == SHU_VIEW_LEFT;
@@ -332,7 +270,7 @@ shu_bake_photo_new (const ShuImage *color, const ShuImage *normal, ShuView view,
   p->open = g_new (float, n);
   g_autofree guint8 *mask = shu_bake_photo_mask (color, normal, mirror);
   load_colors (p, color, mirror);
-  grow_colors (p, mask, border);
+  clear_border (p, mask, person, border);
   p->smooth = g_memdup2 (p->rgb, 3 * n * sizeof (float));
   shu_plane_blur (
       p->smooth, p->size, 3, MAX (1, SMOOTH_RADIUS * p->size / 768));

@@ -26,8 +26,9 @@ typedef struct {
   float *open;
 } ShuBakePhoto;
 
+/* @person: (nullable): where it is; guessed without one */
 ShuBakePhoto *shu_bake_photo_new (const ShuImage *color, const ShuImage *normal,
-    ShuView view, const ShuMesh *mesh);
+    const ShuImage *person, ShuView view, const ShuMesh *mesh);
 void shu_bake_photo_free (ShuBakePhoto *photo);
 
 /* Where the person is, [S,S] 0 or 1: a channel of the normals (or, without
@@ -35,6 +36,36 @@ void shu_bake_photo_free (ShuBakePhoto *photo);
  * (transfer full) */
 guint8 *shu_bake_photo_mask (
     const ShuImage *color, const ShuImage *normal, gboolean mirror);
+
+/* Takes out of a mask what is as white as the background and connected with
+ * it: normals and colours are drawn apart and do not quite agree. */
+void shu_bake_drop_background (const float *rgb, guint8 *mask, int size);
+
+/**
+ * ShuBakeBlur:
+ * The edge of the person in a picture, in sides of the picture.
+ * @offset: how far inside the mask's outline half of a pixel is white
+ * @sigma: of the Gaussian that blurs the edge
+ */
+typedef struct {
+  float offset, sigma;
+} ShuBakeBlur;
+
+/* As the picture shows it, @fallback where it is too light to tell.
+ * @depth_in: [S,S] pixels from the outline inwards, 0 outside */
+ShuBakeBlur shu_bake_measure_blur (
+    const float *rgb, const float *depth_in, int size, ShuBakeBlur fallback);
+
+/* The share of the person in every pixel, [S,S].  (transfer full) */
+float *shu_bake_coverage (const float *depth_in, int size, ShuBakeBlur blur);
+
+/* Takes the white out of a pixel that is mixed with it. */
+void shu_bake_unmix (float *rgb, float coverage);
+
+/* Takes the white out where that can be done.  @pure: the pixels that show
+ * the person's own colour then */
+void shu_bake_find_pure (float *rgb, const float *depth_in,
+    const float *coverage, int size, guint8 *pure);
 
 /* Bilinear, clamped to the border.  @uv in image sides. */
 void shu_bake_photo_sample (

@@ -3,6 +3,7 @@
  * textured one. */
 #include "stages/stages.h"
 #include "base/error.h"
+#include "formats/preprocess.h"
 #include "geometry/atlas.h"
 #include "geometry/bake.h"
 #include "geometry/cleanup.h"
@@ -102,6 +103,34 @@ take_views (
   return TRUE;
 }
 
+/* Where the front view shows the person, if it is the cut-out that the bundle
+ * carries; NULL where there is none or it shows something else. */
+static ShuImage *
+find_person (const ShuBundle *b, const ShuImage *front)
+{
+  g_autoptr (ShuImage) cutout = NULL, canvas = NULL, person = NULL;
+  int n_other = 0, n_opaque = 0;
+
+  if (!shu_bundle_get (b, "cutout"))
+    return NULL;
+  cutout = shu_bundle_take_image (b, "cutout", 4, NULL);
+  canvas = cutout ? shu_body_canvas (cutout, front->width, NULL, NULL) : NULL;
+  if (!canvas)
+    return NULL;
+  person = shu_image_new (front->width, front->height, 1);
+  for (int i = 0; i < front->width * front->height; i++) {
+    const guint8 *p = canvas->data + 4 * (gsize) i, *q = front->data + 3 * i;
+
+    person->data[i] = p[3];
+    if (p[3] < 250)
+      continue;
+    n_opaque++;
+    n_other += ABS (p[0] - q[0]) > 40 || ABS (p[1] - q[1]) > 40 ||
+               ABS (p[2] - q[2]) > 40;
+  }
+  return n_other * 50 <= n_opaque ? g_steal_pointer (&person) : NULL;
+}
+
 ShuBundle *
 shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
     const ShuProgress *progress, GError **error)
@@ -113,7 +142,7 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   ShuImage *colors[SHU_N_VIEWS] = {NULL}, *normals[SHU_N_VIEWS] = {NULL};
   ShuGaussians gaussians;
   g_autoptr (ShuMesh) surface = NULL, unwrapped = NULL;
-  g_autoptr (ShuImage) texture = NULL;
+  g_autoptr (ShuImage) texture = NULL, person = NULL;
   ShuBundle *b = NULL;
 
   if (!shu_bundle_check_schema (mesh, schemas, error) ||
@@ -128,6 +157,7 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
     ShuBakeViews views = {.gaussians = &gaussians};
     ShuBakeParams bake = {.size = size};
 
+    views.person = person = find_person (mesh, colors[SHU_VIEW_FRONT]);
     for (int v = 0; v < SHU_N_VIEWS; v++) {
       views.color[v] = colors[v];
       views.normal[v] = normals[v];

@@ -7,6 +7,7 @@
 #include "geometry/render.h"
 #include <math.h>
 #include <omp.h>
+#include <string.h>
 
 enum { S = 384, TEXTURE = 448 };
 
@@ -159,6 +160,117 @@ blurred_borders_do_not_bleed (void)
   case_clear (&c);
 }
 
+/* Normals that reach @reach pixels farther than the colours, as where two
+ * decoders disagree on the outline. */
+static void
+widen_normals (ShuImage *normal, int reach)
+{
+  g_autofree guint8 *mask = g_malloc (S * S);
+  g_autofree float *dist = g_new (float, S *S);
+
+  for (int i = 0; i < S * S; i++)
+    mask[i] = normal->data[3 * i] < 230;
+  shu_plane_nearest (mask, S, dist, NULL);
+  for (int i = 0; i < 3 * S * S; i++)
+    if (dist[i / 3] <= reach)
+      normal->data[i] = 128;
+}
+
+/* Texels lighter by 48 than the paint at their place and around it, of all. */
+static double
+share_lighter (const ShuMesh *m, const ShuImage *texture, float shade)
+{
+  g_autoptr (ShuRaster) r = shu_raster_new (TEXTURE, TEXTURE, SHU_RASTER_BARY);
+  int n = 0, n_lighter = 0;
+
+  shu_raster_uv (r, m, SHU_RASTER_BARY, NULL);
+  for (int i = 0; i < TEXTURE * TEXTURE; i++) {
+    float b1 = r->bary[2 * i], b2 = r->bary[2 * i + 1], most[3] = {0};
+    const gint32 *f = m->faces + 3 * MAX (0, r->face[i]);
+    gboolean lighter = TRUE;
+    if (r->face[i] < 0)
+      continue;
+    for (int around = 0; around < 7; around++) {
+      float p[3], rgb[3];
+      for (int k = 0; k < 3; k++) {
+        p[k] = (1 - b1 - b2) * m->pos[3 * f[0] + k] +
+               b1 * m->pos[3 * f[1] + k] + b2 * m->pos[3 * f[2] + k];
+        if (around % 3 == k && around < 6)
+          p[k] += around < 3 ? 0.02f : -0.02f;
+      }
+      bodies_paint (p, rgb);
+      for (int k = 0; k < 3; k++)
+        most[k] = MAX (most[k], shade * rgb[k]);
+    }
+    for (int k = 0; k < 3; k++)
+      lighter = lighter && texture->data[3 * i + k] > most[k] + 48;
+    n++;
+    n_lighter += lighter;
+  }
+  return (double) n_lighter / n;
+}
+
+/* Dark clothes: whatever the blur of the drawn pictures, and where their
+ * normals show more person than their colours, no light specks. */
+static void
+dark_clothes_have_no_light_specks (void)
+{
+  const float shade = 0.3f;
+
+  for (int blur = 0; blur <= 4; blur += 2)
+    for (int wide = 0; wide <= 5; wide += 5) {
+      Case c = make_case (4000, 15);
+      double share;
+
+      for (int v = 0; v < 4; v++) {
+        ShuImage *color = (ShuImage *) c.views.color[v];
+        ShuImage *normal = (ShuImage *) c.views.normal[v];
+        for (int i = 0; i < 3 * S * S; i++)
+          if (normal->data[i] < 230)
+            color->data[i] = (guint8) (shade * color->data[i]);
+        if (v != SHU_VIEW_FRONT)
+          blur_picture (color, blur);
+        widen_normals (normal, wide);
+      }
+      /* A mesh a little larger than the pictures show the person. */
+      for (int i = 0; i < 3 * c.mesh->n_verts; i++)
+        c.mesh->pos[i] *= 1.015f;
+      for (int i = 0; i < 6 * c.mesh->n_verts; i++)
+        c.mesh->attr[i] = shade * 0.5f;
+      g_autoptr (ShuImage) texture = bake (&c);
+      share = share_lighter (c.mesh, texture, shade);
+      g_test_message ("blur %d, normals %d wider: %.3f %% of texels lighter",
+          blur, wide, 100 * share);
+      g_assert_cmpfloat (share, <, wide ? 0.01 : 0.0005);
+      case_clear (&c);
+    }
+}
+
+/* White that the cut-out owns stays: shirts and soles. */
+static void
+white_of_the_person_stays (void)
+{
+  Case c = make_case (4000, 15);
+  g_autoptr (ShuImage) person = shu_image_new (S, S, 1);
+
+  for (int i = 0; i < S * S; i++)
+    person->data[i] = c.views.normal[0]->data[3 * i] < 230 ? 255 : 0;
+  memset (c.views.color[0]->data, 255, 3 * S * S);
+  c.views.person = person;
+  g_autoptr (ShuImage) texture = bake (&c);
+  ShuCamera camera = shu_camera_of_view (SHU_VIEW_FRONT);
+  ShuRenderParams params = {.width = S, .height = S};
+  g_autoptr (ShuImage) out = shu_render (c.mesh, texture, &camera, &params);
+  int n = 0, n_white = 0;
+  for (int i = 0; i < S * S; i++)
+    if (out->data[4 * i + 3] == 255) {
+      n++;
+      n_white += out->data[4 * i] > 240 && out->data[4 * i + 2] > 240;
+    }
+  g_assert_cmpfloat (n_white, >, 0.9 * n);
+  case_clear (&c);
+}
+
 /* The back, which no picture shows, from Gaussians; then from the vertices. */
 static void
 unseen_parts_take_other_colours (void)
@@ -273,6 +385,12 @@ bad_pictures_are_errors (void)
   ((ShuImage *) c.views.normal[0])->height--;
   g_assert_null (shu_bake (c.mesh, &c.views, NULL, NULL, &error));
   g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+  ((ShuImage *) c.views.normal[0])->height++;
+  g_autoptr (ShuImage) person = shu_image_new (S, S - 1, 1);
+  c.views.person = person;
+  g_clear_error (&error);
+  g_assert_null (shu_bake (c.mesh, &c.views, NULL, NULL, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
   case_clear (&c);
 }
 
@@ -286,6 +404,10 @@ main (int argc, char **argv)
       "/geometry/bake/background_does_not_bleed", background_does_not_bleed);
   g_test_add_func ("/geometry/bake/blurred_borders_do_not_bleed",
       blurred_borders_do_not_bleed);
+  g_test_add_func ("/geometry/bake/dark_clothes_have_no_light_specks",
+      dark_clothes_have_no_light_specks);
+  g_test_add_func (
+      "/geometry/bake/white_of_the_person_stays", white_of_the_person_stays);
   g_test_add_func ("/geometry/bake/unseen_parts_take_other_colours",
       unseen_parts_take_other_colours);
   g_test_add_func ("/geometry/bake/side_pictures_follow_the_front",
