@@ -8,19 +8,33 @@
  * makes five colour and five normal views and the sparse voxels of the person
  * in one go.
  *
+ * The pad "preview", on request, shows the ten views while they come about:
+ * colours above normals, a coarse picture a step, ten to a second.  It never
+ * delays the work.  A window should show pictures as they come (sync=false),
+ * and the file's sink must not make the pipeline wait for the result before it
+ * plays (async=false).
+ *
  * |[
  * gst-launch-1.0 filesrc location=photo.jpg ! shuphotodec ! shumatting !
  * shupreprocess ! shustage1 num-inference-steps=20 ! shuviews ! pngenc !
  * multifilesink location=view-%02d.png
  * ]|
+ * |[
+ * gst-launch-1.0 filesrc location=photo.jpg ! shuphotodec ! shumatting !
+ * shupreprocess ! shustage1 name=s ! shustage2 ! shumesh ! shutexture !
+ * shuglbmux ! filesink location=photo.glb async=false  s.preview !
+ * videoconvert ! autovideosink sync=false
+ * ]|
  */
 #include "transform.h"
+#include "previewpad.h"
 
 typedef struct {
   ShuTransform parent;
   gint64 seed;
   int steps;
   double guidance;
+  ShuPreviewPad *preview; /* under the object lock; NULL: nobody looks */
 } ShuStage1;
 
 typedef ShuTransformClass ShuStage1Class;
@@ -35,6 +49,12 @@ static GstStaticPadTemplate sink_template =
         GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("subject")));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("views")));
+
+static GstStaticPadTemplate preview_template =
+    GST_STATIC_PAD_TEMPLATE ("preview", GST_PAD_SRC, GST_PAD_REQUEST,
+        GST_STATIC_CAPS (
+            "video/x-raw, format=(string)RGB, "
+            "width=[1,16384], height=[1,16384], framerate=(fraction)10/1"));
 
 static const ShuProp props[] = {
     SHU_PROP_SEED (ShuStage1, seed, "seed", -1,
@@ -69,19 +89,81 @@ transform_caps (GstBaseTransform *trans, GstPadDirection direction,
              : g_steal_pointer (&all);
 }
 
+/* ---- preview ---- */
+
+/* (transfer full) (nullable) */
+static ShuPreviewPad *
+ref_preview (ShuStage1 *self)
+{
+  ShuPreviewPad *pad;
+
+  GST_OBJECT_LOCK (self);
+  pad = self->preview ? g_object_ref (self->preview) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  return pad;
+}
+
+static GstPad *
+request_new_pad (GstElement *element, GstPadTemplate *templ, const char *name,
+    const GstCaps *caps)
+{
+  ShuStage1 *self = (ShuStage1 *) element;
+  ShuPreviewPad *pad = shu_preview_pad_new (templ, "preview");
+
+  if (!gst_element_add_pad (element, GST_PAD (pad)))
+    return NULL; /* there is one; it has said so */
+  GST_OBJECT_LOCK (self);
+  self->preview = pad;
+  GST_OBJECT_UNLOCK (self);
+  return GST_PAD (pad);
+}
+
+static void
+release_pad (GstElement *element, GstPad *pad)
+{
+  ShuStage1 *self = (ShuStage1 *) element;
+
+  GST_OBJECT_LOCK (self);
+  self->preview = NULL;
+  GST_OBJECT_UNLOCK (self);
+  gst_pad_set_active (pad, FALSE);
+  gst_element_remove_pad (element, pad);
+}
+
+static gboolean
+sink_event (GstBaseTransform *trans, GstEvent *event)
+{
+  g_autoptr (ShuPreviewPad) preview = ref_preview ((ShuStage1 *) trans);
+
+  if (preview)
+    shu_preview_pad_event (preview, GST_EVENT_TYPE (event));
+  return GST_BASE_TRANSFORM_CLASS (shu_stage1_parent_class)
+      ->sink_event (trans, event);
+}
+
+static void
+show (const ShuImage *picture, gpointer preview)
+{
+  shu_preview_pad_show (preview, picture);
+}
+
 static ShuBundle *
 run (ShuTransform *trans, const ShuBundle *in, const ShuProgress *progress,
     GError **error)
 {
   ShuStage1 *self = (ShuStage1 *) trans;
   g_autoptr (ShuModel) model = shu_transform_model (trans, error);
+  g_autoptr (ShuPreviewPad) preview = ref_preview (self);
   ShuStage1Params params;
 
   if (!model)
     return NULL;
   GST_OBJECT_LOCK (self);
-  params = (ShuStage1Params){
-      .seed = self->seed, .steps = self->steps, .guidance = self->guidance};
+  params = (ShuStage1Params){.seed = self->seed,
+      .steps = self->steps,
+      .guidance = self->guidance,
+      .preview = preview ? show : NULL,
+      .preview_data = preview};
   GST_OBJECT_UNLOCK (self);
   return shu_stage_stage1 (model, in, &params, progress, error);
 }
@@ -94,9 +176,13 @@ shu_stage1_class_init (ShuStage1Class *klass)
   shu_transform_class_use_model (klass);
   SHU_PROPS_INSTALL (klass, props);
   klass->run = run;
+  element->request_new_pad = request_new_pad;
+  element->release_pad = release_pad;
   GST_BASE_TRANSFORM_CLASS (klass)->transform_caps = transform_caps;
+  GST_BASE_TRANSFORM_CLASS (klass)->sink_event = sink_event;
   gst_element_class_add_static_pad_template (element, &sink_template);
   gst_element_class_add_static_pad_template (element, &src_template);
+  gst_element_class_add_static_pad_template (element, &preview_template);
   gst_element_class_set_static_metadata (element, "SyncHuman stage 1",
       "Filter/Converter",
       "Makes five colour and normal views and the voxels of a person",

@@ -71,8 +71,10 @@ print_element (GstElementFactory *factory)
       GstStaticPadTemplate *t = l->data;
 
       if ((t->direction == GST_PAD_SINK) == sinks)
-        printf (
-            "* %s: `%s`\n", sinks ? "takes" : "gives", t->static_caps.string);
+        printf ("* %s%s%s: `%s`\n", sinks ? "takes" : "gives",
+            t->presence == GST_PAD_REQUEST ? ", on request at its pad " : "",
+            t->presence == GST_PAD_REQUEST ? t->name_template : "",
+            t->static_caps.string);
     }
   print_properties (element);
 }

@@ -24,6 +24,7 @@
 #include "stages/body_private.h"
 #include "stages/fields_private.h"
 #include "stages/model_private.h"
+#include "stages/preview_private.h"
 #include "stages/vision_private.h"
 #include <string.h>
 
@@ -39,11 +40,12 @@ typedef struct {
   int step, total;
   const ShuJoint *joint;
   const ShuVae *vae;
-  int L, K;         /* side and channels of the latents */
-  int R, K3;        /* side and channels of the structure latent */
-  float *latents;   /* [ROWS,L,L,K] */
-  float *structure; /* [R,R,R,K3] */
-  int projection;   /* width of the CLIP embeddings */
+  int L, K;               /* side and channels of the latents */
+  int R, K3;              /* side and channels of the structure latent */
+  float *latents;         /* [ROWS,L,L,K] */
+  float *structure;       /* [R,R,R,K3] */
+  int projection;         /* width of the CLIP embeddings */
+  ShuLatentColors colors; /* for the preview alone */
 } Job;
 
 static gboolean
@@ -184,6 +186,48 @@ take_square (Job *job, const char *name, int side, GError **error)
   return NULL;
 }
 
+/* ---- preview ---- */
+
+/* How latents look is learnt from the subject's own: rows [2V] as of
+ * spread(), of which the last two of the first half are body and face. */
+static void
+prepare_preview (
+    Job *job, ShuTensor *rows, const ShuImage *body, const ShuImage *face)
+{
+  const ShuImage *pictures[] = {body, face};
+  gsize n = (gsize) job->L * job->L * job->K;
+  g_autofree float *values = g_new0 (float, ROWS *n);
+
+  if (!job->p.preview)
+    return;
+  shu_fetch (job->c, rows, ROWS * n, values);
+  if (!shu_ctx_failed (job->c))
+    shu_latent_colors_init (
+        &job->colors, job->L, job->K, 2, pictures, values + (FACE - 1) * n);
+}
+
+/* What the step at time @t takes the views to be; colours go first. */
+static void
+show_preview (Job *job, const float *v, double t)
+{
+  enum { SIDE = 192 };
+
+  int S = shu_model_defaults (job->model)->view_size;
+  gsize n = (gsize) V * job->L * job->L * job->K;
+  g_autofree float *z = NULL;
+  g_autoptr (ShuImage) sheet = NULL;
+
+  if (!job->p.preview)
+    return;
+  z = g_new (float, ROWS *(n / V));
+  shu_flow_predict_data (job->latents + n, v + n, t, 1e-5, z, n);
+  shu_flow_predict_data (job->latents, v, t, 1e-5, z + n, n);
+  sheet = shu_latent_colors_sheet (&job->colors, 2, V, MIN (S, SIDE), z);
+  job->p.preview (sheet, job->p.preview_data);
+}
+
+/* ---- once, before the steps ---- */
+
 static ShuJointPrepared *
 prepare (Job *job, GError **error)
 {
@@ -205,6 +249,7 @@ prepare (Job *job, GError **error)
     return NULL;
   shu_ctx_set_part (c, "vae");
   in.images = image_latents (job, body, face);
+  prepare_preview (job, in.images, body, face);
   shu_ctx_set_part (c, "dinov2");
   in.context = context_tokens (job, condition, error);
   if (!in.context)
@@ -287,6 +332,7 @@ sample_step (Job *job, const ShuJointPrepared *prepared, double t,
     return FALSE;
   if (G == 2)
     combine (job, v2, v3, n2, n3);
+  show_preview (job, v2, t);
   shu_flow_step (job->latents, v2, t, t_next, n2, SHU_FLOW_F32);
   shu_flow_step (job->structure, v3, t, t_next, n3, SHU_FLOW_F32);
   return advance (job, error);
@@ -470,6 +516,7 @@ shu_stage_stage1 (ShuModel *model, const ShuBundle *subject,
   shu_bundle_carry (views, subject, carried);
   if (!run (&job, views, error))
     g_clear_pointer (&views, shu_bundle_unref);
+  shu_latent_colors_clear (&job.colors);
   g_free (job.latents);
   g_free (job.structure);
   return views;

@@ -44,10 +44,21 @@ ShuBundle *shu_stage_preprocess (const ShuImage *cutout,
     const ShuPreprocessParams *params, const ShuProgress *progress,
     GError **error);
 
+/**
+ * ShuPreviewFunc:
+ * @picture: (transfer none): RGB; the colour views above the normal views as
+ *   they look at this step, coarsely
+ *
+ * Called in the thread that works.
+ */
+typedef void (*ShuPreviewFunc) (const ShuImage *picture, gpointer data);
+
 typedef struct {
-  gint64 seed;     /* -1: the bundle's (official 43) */
-  int steps;       /* 1..1000, official 50 */
-  double guidance; /* 0..20, official 3.0 */
+  gint64 seed;            /* -1: the bundle's (official 43) */
+  int steps;              /* 1..1000, official 50 */
+  double guidance;        /* 0..20, official 3.0 */
+  ShuPreviewFunc preview; /* (nullable): called after every step */
+  gpointer preview_data;
 } ShuStage1Params;
 
 /**

@@ -175,6 +175,46 @@ together_is_the_same (Fixture *f, gconstpointer data)
   }
 }
 
+/* The preview gives a frame a step, changes nothing and delays nothing: not
+ * even where its sink holds the first frame until the job is done. */
+static void
+preview (Fixture *f, gconstpointer data)
+{
+  static const char *const sinks[] = {
+      "", "s.preview ! fakesink", "s.preview ! pngenc ! fakesink"};
+  g_autofree char *live = g_strdup_printf (HEAD
+      "shupreprocess ! shustage1 name=s num-inference-steps=5 ! fakesink "
+      "async=false s.preview ! pngenc ! multifilesink location=%s/p%%d.png",
+      f->folder, f->folder);
+  g_autoptr (GBytes) first = NULL;
+  g_autoptr (GBytes) last = NULL;
+  g_autoptr (ShuImage) picture = NULL;
+
+  for (int i = 0; i < 3; i++) {
+    g_autofree char *d = g_strdup_printf (TO_VIEWS
+        " name=s ! shubundleenc ! shufilesink location=%s/v%d %s",
+        f->folder, f->folder, i, sinks[i]);
+
+    runs (d);
+  }
+  for (int i = 1; i < 3; i++) {
+    g_autofree char *name = g_strdup_printf ("v%d", i);
+    g_autoptr (GBytes) with = harness_contents (f->folder, name);
+    g_autoptr (GBytes) without = harness_contents (f->folder, "v0");
+
+    g_assert_true (g_bytes_equal (with, without));
+  }
+  runs (live);
+  g_assert_true (harness_exists (f->folder, "p4.png"));
+  g_assert_false (harness_exists (f->folder, "p5.png"));
+  first = harness_contents (f->folder, "p0.png");
+  last = harness_contents (f->folder, "p4.png");
+  g_assert_false (g_bytes_equal (first, last));
+  picture = shu_photo_decode (last, NULL);
+  g_assert_nonnull (picture);
+  g_assert_cmpint (picture->width * 2, ==, picture->height * 5);
+}
+
 /* Set on one element, the model reaches those before and behind it. */
 static void
 model_is_shared (Fixture *f, gconstpointer data)
@@ -295,6 +335,7 @@ main (int argc, char **argv)
   ADD ("job/ply_and_sheet", ply_and_sheet);
   ADD ("job/several_frames", several_frames);
   ADD ("job/together_is_the_same", together_is_the_same);
+  ADD ("job/preview", preview);
   ADD ("model/is_shared", model_is_shared);
   ADD ("model/from_application", model_from_application);
   ADD ("errors/exactly_one", errors);

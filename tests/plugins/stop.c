@@ -110,6 +110,16 @@ stops_at_any_moment (Fixture *f, gconstpointer data)
     g_usleep (ms * 1000);
     stop_and_check (pipeline);
   }
+  for (int i = 0; i < 4; i++) {
+    pipeline =
+        start_job (g_strdup_printf (LONG_JOB " async=%s s.preview ! fakesink",
+            f->folder, 1000, i % 2 ? "true" : "false"));
+    if (i < 2)
+      g_usleep (60 * 1000);
+    else
+      wait_for_step (pipeline);
+    stop_and_check (pipeline);
+  }
   pipeline = start_job (g_strdup_printf (LONG_JOB, f->folder, 1000));
   wait_for_step (pipeline);
   stop_and_check (pipeline);
@@ -131,6 +141,32 @@ seeks_in_the_middle (Fixture *f, gconstpointer data)
                GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, -1)));
   wait_for_end (pipeline);
   g_clear_object (&stage1);
+  g_clear_object (&pad);
+  stop_and_check (pipeline);
+}
+
+/* The preview starts again with the job. */
+static void
+seeks_with_preview (Fixture *f, gconstpointer data)
+{
+  GstElement *pipeline = start_job (g_strdup_printf (
+      LONG_JOB " async=false s.preview ! fakesink name=p", f->folder, 1000));
+  g_autoptr (GstElement) stage1 = gst_bin_get_by_name (GST_BIN (pipeline), "s");
+  g_autoptr (GstElement) sink = gst_bin_get_by_name (GST_BIN (pipeline), "p");
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (stage1, "sink");
+  g_autoptr (GstSample) last = NULL;
+
+  wait_for_step (pipeline);
+  g_object_set (stage1, "num-inference-steps", 2, NULL);
+  g_assert_true (gst_pad_push_event (
+      pad, gst_event_new_seek (1, GST_FORMAT_BYTES, GST_SEEK_FLAG_FLUSH,
+               GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, -1)));
+  wait_for_end (pipeline);
+  g_object_get (sink, "last-sample", &last, NULL);
+  g_assert_nonnull (last);
+  g_clear_pointer (&last, gst_sample_unref);
+  g_clear_object (&stage1);
+  g_clear_object (&sink);
   g_clear_object (&pad);
   stop_and_check (pipeline);
 }
@@ -264,6 +300,7 @@ main (int argc, char **argv)
   fixture_init (&argc, &argv);
   ADD ("at_any_moment", stops_at_any_moment);
   ADD ("seek", seeks_in_the_middle);
+  ADD ("seek_with_preview", seeks_with_preview);
   ADD ("end_of_stream", ends_after_the_photo);
   ADD ("flush", flush_interrupts);
   return g_test_run ();
