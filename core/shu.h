@@ -9,6 +9,7 @@
 #include "base/image.h"
 #include "formats/npz.h"
 #include "formats/photo.h"
+#include "formats/sharpness.h"
 #include "stages/model.h"
 #include "stages/stages.h"
 #include "tensor/bundle.h"

@@ -56,6 +56,16 @@ print_properties (GstElement *element)
 }
 
 static void
+print_actions (GstElement *element)
+{
+  guint n;
+  g_autofree guint *ids = g_signal_list_ids (G_OBJECT_TYPE (element), &n);
+
+  for (guint i = 0; i < n; i++)
+    printf ("\nAction signal: `%s`.\n", g_signal_name (ids[i]));
+}
+
+static void
 print_element (GstElementFactory *factory)
 {
   g_autoptr (GstElement) element = gst_element_factory_create (factory, NULL);
@@ -77,6 +87,7 @@ print_element (GstElementFactory *factory)
             t->static_caps.string);
     }
   print_properties (element);
+  print_actions (element);
 }
 
 static int

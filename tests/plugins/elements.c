@@ -162,6 +162,80 @@ preprocess_follows_caps (void)
   gst_harness_teardown (h);
 }
 
+/* A frame of @level's contrast, at @ms. */
+static GstBuffer *
+striped_frame (int level, int ms)
+{
+  GstBuffer *b = gst_buffer_new_allocate (NULL, 3 * 8 * 8, NULL);
+  guint8 rgb[3 * 8 * 8];
+
+  for (int i = 0; i < 3 * 8 * 8; i++)
+    rgb[i] = (guint8) (i / 3 % 2 ? 100 + level : 100);
+  gst_buffer_fill (b, 0, rgb, sizeof rgb);
+  GST_BUFFER_PTS (b) = ms * GST_MSECOND;
+  return b;
+}
+
+static GstHarness *
+pick_harness (const char *description)
+{
+  GstHarness *h = gst_harness_new_parse (description);
+
+  gst_harness_set_src_caps_str (
+      h, "video/x-raw, format=RGB, width=8, height=8, framerate=10/1");
+  return h;
+}
+
+static void
+assert_pulled (GstHarness *h, int ms)
+{
+  g_autoptr (GstBuffer) b = gst_harness_try_pull (h);
+
+  g_assert_nonnull (b);
+  g_assert_cmpuint (GST_BUFFER_PTS (b), ==, ms * GST_MSECOND);
+}
+
+/* The sharpest of each 300 ms, the last ones at the end. */
+static void
+picks_sharpest (void)
+{
+  static const int levels[] = {5, 50, 20, 9, 3, 80, 1, 2, 90, 91, 4};
+  GstHarness *h = pick_harness ("shupick interval=300");
+
+  for (guint i = 0; i < G_N_ELEMENTS (levels); i++)
+    g_assert_cmpint (
+        gst_harness_push (h, striped_frame (levels[i], 100 * (int) i)), ==,
+        GST_FLOW_OK);
+  g_assert_cmpuint (gst_harness_buffers_received (h), ==, 3);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  assert_pulled (h, 100);
+  assert_pulled (h, 500);
+  assert_pulled (h, 800);
+  assert_pulled (h, 900);
+  g_assert_null (gst_harness_try_pull (h));
+  gst_harness_teardown (h);
+}
+
+static void
+picks_on_demand (void)
+{
+  GstHarness *h = pick_harness ("shupick name=p interval=0 num-frames=2");
+  g_autoptr (GstElement) p = gst_harness_find_element (h, "shupick");
+
+  for (int i = 0; i < 6; i++) {
+    GstFlowReturn ret;
+
+    if (i == 1 || i == 4)
+      g_signal_emit_by_name (p, "pick");
+    ret = gst_harness_push (h, striped_frame (10, 100 * i));
+    g_assert_cmpint (ret, ==, i < 5 ? GST_FLOW_OK : GST_FLOW_EOS);
+  }
+  assert_pulled (h, 100);
+  assert_pulled (h, 400);
+  g_assert_null (gst_harness_try_pull (h));
+  gst_harness_teardown (h);
+}
+
 static void
 refused_property (void)
 {
@@ -191,7 +265,7 @@ properties_have_words (void)
   g_autoptr (GList) features = gst_registry_get_feature_list_by_plugin (
       gst_registry_get (), "synchuman");
 
-  g_assert_cmpuint (g_list_length (features), >=, 17);
+  g_assert_cmpuint (g_list_length (features), >=, 18);
   for (GList *l = features; l; l = l->next) {
     g_autoptr (GstElement) e =
         gst_object_ref_sink (gst_element_factory_create (l->data, NULL));
@@ -221,6 +295,8 @@ main (int argc, char **argv)
   g_test_add_func ("/plugins/caps/schemas", bundle_caps);
   g_test_add_func ("/plugins/caps/sizes", sizes_in_caps);
   g_test_add_func ("/plugins/preprocess/follows_caps", preprocess_follows_caps);
+  g_test_add_func ("/plugins/pick/sharpest", picks_sharpest);
+  g_test_add_func ("/plugins/pick/on_demand", picks_on_demand);
   g_test_add_func ("/plugins/properties/refused", refused_property);
   g_test_add_func ("/plugins/properties/have_words", properties_have_words);
   return g_test_run ();

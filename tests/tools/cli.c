@@ -346,6 +346,18 @@ resumes (Fixture *f, gconstpointer data)
   g_assert_true (harness_exists (f->out, "v-09.png"));
 }
 
+/* decodebin in place of shuphotodec: a video, here of one frame. */
+static void
+takes_video (Fixture *f, gconstpointer data)
+{
+  g_autofree char *video =
+      g_strdup_printf ("run video in=%s/good.png out=f-%%d.glb", f->in);
+
+  g_assert_cmpint (run (f, program, video), ==, 0);
+  g_assert_true (harness_exists (f->out, "f-0.glb"));
+  g_assert_cmpint (count_files (f->out), ==, 1);
+}
+
 /* Ctrl-C in the middle: soon over, status 130, nothing left. */
 static void
 stops (Fixture *f, gconstpointer data)
@@ -425,6 +437,7 @@ main (int argc, char **argv)
   ADD ("strange_names", strange_names);
   ADD ("named_pipelines", named_pipelines);
   ADD ("resumes", resumes);
+  ADD ("takes_video", takes_video);
   ADD ("stops", stops);
   ADD ("examples", examples);
   status = g_test_run ();
