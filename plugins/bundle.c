@@ -304,3 +304,34 @@ shu_buffer_fill_bytes (GstBuffer *buffer, GBytes *bytes)
       buffer, gst_memory_new_wrapped (GST_MEMORY_FLAG_READONLY, data, size, 0,
                   size, g_bytes_ref (bytes), (GDestroyNotify) g_bytes_unref));
 }
+
+typedef struct {
+  GstBuffer *buffer;
+  GstMapInfo map;
+} WholeMapping;
+
+static void
+unmap_whole (gpointer data)
+{
+  WholeMapping *mapping = data;
+
+  gst_buffer_unmap (mapping->buffer, &mapping->map);
+  gst_buffer_unref (mapping->buffer);
+  g_free (mapping);
+}
+
+GBytes *
+shu_buffer_to_bytes (GstBuffer *buffer, GError **error)
+{
+  WholeMapping *mapping = g_new0 (WholeMapping, 1);
+
+  mapping->buffer = gst_buffer_ref (buffer);
+  if (!gst_buffer_map (buffer, &mapping->map, GST_MAP_READ)) {
+    gst_buffer_unref (buffer);
+    g_free (mapping);
+    g_set_error (error, SHU_ERROR, SHU_ERROR_IO, "memory cannot be read");
+    return NULL;
+  }
+  return g_bytes_new_with_free_func (
+      mapping->map.data, mapping->map.size, unmap_whole, mapping);
+}

@@ -59,6 +59,9 @@ ShuBundle *shu_buffer_get_bundle (GstBuffer *buffer, GError **error);
 /* Fixed caps of this bundle; a subject's tell its sizes. */
 GstCaps *shu_bundle_to_caps (const ShuBundle *b);
 
+/* The bytes of @buffer, kept mapped: (transfer full) */
+GBytes *shu_buffer_to_bytes (GstBuffer *buffer, GError **error);
+
 /* A buffer over @bytes, nothing copied. */
 void shu_buffer_fill_bytes (GstBuffer *buffer, GBytes *bytes);
 

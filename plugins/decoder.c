@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "decoder.h"
+#include "video.h"
 
 G_DEFINE_ABSTRACT_TYPE (ShuDecoder, shu_decoder, GST_TYPE_ELEMENT)
 
@@ -8,37 +9,6 @@ static const gsize max_file = (gsize) 8 << 30;
 
 /* What begins() needs to see, bytes. */
 enum { HEAD = 64 };
-
-typedef struct {
-  GstBuffer *buffer;
-  GstMapInfo map;
-} Mapping;
-
-static void
-unmap (gpointer data)
-{
-  Mapping *mapping = data;
-
-  gst_buffer_unmap (mapping->buffer, &mapping->map);
-  gst_buffer_unref (mapping->buffer);
-  g_free (mapping);
-}
-
-GBytes *
-shu_buffer_to_bytes (GstBuffer *unit, GError **error)
-{
-  Mapping *mapping = g_new0 (Mapping, 1);
-
-  mapping->buffer = gst_buffer_ref (unit);
-  if (!gst_buffer_map (unit, &mapping->map, GST_MAP_READ)) {
-    gst_buffer_unref (unit);
-    g_free (mapping);
-    g_set_error (error, SHU_ERROR, SHU_ERROR_IO, "memory cannot be read");
-    return NULL;
-  }
-  return g_bytes_new_with_free_func (
-      mapping->map.data, mapping->map.size, unmap, mapping);
-}
 
 /* Refusal is reported here: it is where one sees what did not fit. */
 static GstFlowReturn
@@ -79,6 +49,19 @@ shu_decoder_push (ShuDecoder *self, GstCaps *caps, GstBuffer *out)
   if (!GST_BUFFER_PTS_IS_VALID (out))
     GST_BUFFER_PTS (out) = self->pts;
   return gst_pad_push (self->srcpad, out);
+}
+
+GstFlowReturn
+shu_decoder_push_image (
+    ShuDecoder *self, const ShuImage *image, GstClockTime pts, int ms)
+{
+  GstBuffer *out = gst_buffer_new ();
+
+  shu_buffer_fill_image (out, image);
+  GST_BUFFER_PTS (out) = pts;
+  if (ms > 0)
+    GST_BUFFER_DURATION (out) = ms * GST_MSECOND;
+  return shu_decoder_push (self, shu_image_to_caps (image, ms), out);
 }
 
 /* Takes over @unit. */

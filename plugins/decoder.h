@@ -59,7 +59,9 @@ void shu_decoder_add_pads (ShuDecoder *self);
 GstFlowReturn shu_decoder_push (
     ShuDecoder *self, GstCaps *caps, GstBuffer *out);
 
-/* The bytes of @unit, kept mapped: (transfer full) */
-GBytes *shu_buffer_to_bytes (GstBuffer *unit, GError **error);
+/* A video frame of @ms milliseconds (0: for ever) at @pts
+ * (%GST_CLOCK_TIME_NONE: the unit's time). */
+GstFlowReturn shu_decoder_push_image (
+    ShuDecoder *self, const ShuImage *image, GstClockTime pts, int ms);
 
 G_END_DECLS

@@ -14,20 +14,13 @@
  * ! shufilesink location=photo.glb
  * ]|
  */
-#include "bundle.h"
-#include "props.h"
-#include "report.h"
-#include "folder_elements.h"
+#include "sink.h"
 
-typedef struct {
-  GstBaseSink parent;
-  char *location;
-} ShuFileSink;
-
-typedef GstBaseSinkClass ShuFileSinkClass;
+typedef ShuSink ShuFileSink;
+typedef ShuSinkClass ShuFileSinkClass;
 
 GType shu_file_sink_get_type (void);
-G_DEFINE_FINAL_TYPE (ShuFileSink, shu_file_sink, GST_TYPE_BASE_SINK)
+G_DEFINE_FINAL_TYPE (ShuFileSink, shu_file_sink, SHU_TYPE_SINK)
 GST_ELEMENT_REGISTER_DEFINE (
     shufilesink, "shufilesink", GST_RANK_NONE, shu_file_sink_get_type ())
 
@@ -39,34 +32,13 @@ static const ShuProp props[] = {
 };
 
 static gboolean
-start (GstBaseSink *sink)
+save (const char *location, GstBuffer *buffer, GError **error)
 {
-  return shu_need_location (sink, ((ShuFileSink *) sink)->location);
-}
+  g_autoptr (GBytes) bytes = shu_buffer_to_bytes (buffer, error);
+  gsize size;
+  gconstpointer data = bytes ? g_bytes_get_data (bytes, &size) : NULL;
 
-static GstFlowReturn
-render (GstBaseSink *sink, GstBuffer *buffer)
-{
-  ShuFileSink *self = (ShuFileSink *) sink;
-  g_autoptr (GError) error = NULL;
-  GstMapInfo map;
-  gboolean ok;
-
-  if (!gst_buffer_map (buffer, &map, GST_MAP_READ)) {
-    GST_ELEMENT_ERROR (
-        sink, RESOURCE, READ, ("A buffer cannot be read."), (NULL));
-    return GST_FLOW_ERROR;
-  }
-  ok = shu_file_write (self->location, map.data, map.size, &error);
-  gst_buffer_unmap (buffer, &map);
-  return ok ? GST_FLOW_OK : shu_report_error (GST_ELEMENT (sink), error);
-}
-
-static void
-finalize (GObject *object)
-{
-  shu_props_clear (object);
-  G_OBJECT_CLASS (shu_file_sink_parent_class)->finalize (object);
+  return bytes && shu_file_write (location, data, size, error);
 }
 
 static void
@@ -74,9 +46,7 @@ shu_file_sink_class_init (ShuFileSinkClass *klass)
 {
   GstElementClass *element = GST_ELEMENT_CLASS (klass);
 
-  G_OBJECT_CLASS (klass)->finalize = finalize;
-  klass->start = start;
-  klass->render = render;
+  klass->write = save;
   SHU_PROPS_INSTALL (klass, props);
   gst_element_class_add_static_pad_template (element, &sink_template);
   gst_element_class_set_static_metadata (element, "Atomic file writer",
@@ -87,5 +57,4 @@ shu_file_sink_class_init (ShuFileSinkClass *klass)
 static void
 shu_file_sink_init (ShuFileSink *self)
 {
-  gst_base_sink_set_sync (GST_BASE_SINK (self), FALSE);
 }

@@ -21,7 +21,6 @@
  * ]|
  */
 #include "decoder.h"
-#include "video.h"
 
 typedef struct {
   ShuDecoder parent;
@@ -57,13 +56,9 @@ decode (ShuDecoder *self, GstBuffer *unit, GError **error)
 {
   g_autoptr (GBytes) bytes = shu_buffer_to_bytes (unit, error);
   g_autoptr (ShuImage) image = bytes ? shu_photo_decode (bytes, error) : NULL;
-  GstBuffer *out;
 
-  if (!image)
-    return GST_FLOW_ERROR;
-  out = gst_buffer_new ();
-  shu_buffer_fill_image (out, image);
-  return shu_decoder_push (self, shu_image_to_caps (image, 0), out);
+  return image ? shu_decoder_push_image (self, image, GST_CLOCK_TIME_NONE, 0)
+               : GST_FLOW_ERROR;
 }
 
 static void

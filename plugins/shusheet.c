@@ -12,7 +12,6 @@
  * ]|
  */
 #include "decoder.h"
-#include "video.h"
 
 typedef struct {
   ShuDecoder parent;
@@ -55,7 +54,6 @@ decode (ShuDecoder *decoder, GstBuffer *unit, GError **error)
   g_autoptr (ShuImage) photo = NULL;
   g_autoptr (ShuImage) sheet = NULL;
   g_autofree char *path = NULL;
-  GstBuffer *out;
 
   if (!model)
     return GST_FLOW_ERROR;
@@ -65,11 +63,8 @@ decode (ShuDecoder *decoder, GstBuffer *unit, GError **error)
   if (path && !(photo = read_photo (path, error)))
     return GST_FLOW_ERROR;
   sheet = shu_contact_sheet (photo, model, error);
-  if (!sheet)
-    return GST_FLOW_ERROR;
-  out = gst_buffer_new ();
-  shu_buffer_fill_image (out, sheet);
-  return shu_decoder_push (decoder, shu_image_to_caps (sheet, 0), out);
+  return sheet ? shu_decoder_push_image (decoder, sheet, GST_CLOCK_TIME_NONE, 0)
+               : GST_FLOW_ERROR;
 }
 
 static void

@@ -13,7 +13,6 @@
  * ]|
  */
 #include "decoder.h"
-#include "video.h"
 
 typedef struct {
   ShuDecoder parent;
@@ -49,26 +48,21 @@ decode (ShuDecoder *decoder, GstBuffer *unit, GError **error)
   ShuViews *self = (ShuViews *) decoder;
   g_autoptr (ShuBundle) views = shu_buffer_get_bundle (unit, error);
   GstFlowReturn ret = views ? GST_FLOW_OK : GST_FLOW_ERROR;
-  GstClockTime duration, start;
+  GstClockTime start;
+  int ms;
 
   GST_OBJECT_LOCK (self);
-  duration = self->frame_duration * GST_MSECOND;
+  ms = self->frame_duration;
   GST_OBJECT_UNLOCK (self);
   start = GST_BUFFER_PTS_IS_VALID (unit)
               ? GST_BUFFER_PTS (unit)
-              : (decoder->n_units - 1) * N_FRAMES * duration;
+              : (decoder->n_units - 1) * N_FRAMES * ms * GST_MSECOND;
   for (int i = 0; ret == GST_FLOW_OK && i < N_FRAMES; i++) {
     g_autoptr (ShuImage) image = shu_views_frame (views, i, error);
-    GstBuffer *out;
 
-    if (!image)
-      return GST_FLOW_ERROR;
-    out = gst_buffer_new ();
-    shu_buffer_fill_image (out, image);
-    GST_BUFFER_PTS (out) = start + i * duration;
-    GST_BUFFER_DURATION (out) = duration;
-    ret = shu_decoder_push (decoder,
-        shu_image_to_caps (image, (int) (duration / GST_MSECOND)), out);
+    ret = image ? shu_decoder_push_image (
+                      decoder, image, start + i * ms * GST_MSECOND, ms)
+                : GST_FLOW_ERROR;
   }
   return ret;
 }

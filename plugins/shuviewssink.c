@@ -12,20 +12,13 @@
  * shuviewssink location=stage1_output
  * ]|
  */
-#include "bundle.h"
-#include "props.h"
-#include "report.h"
-#include "folder_elements.h"
+#include "sink.h"
 
-typedef struct {
-  GstBaseSink parent;
-  char *location;
-} ShuViewsSink;
-
-typedef GstBaseSinkClass ShuViewsSinkClass;
+typedef ShuSink ShuViewsSink;
+typedef ShuSinkClass ShuViewsSinkClass;
 
 GType shu_views_sink_get_type (void);
-G_DEFINE_FINAL_TYPE (ShuViewsSink, shu_views_sink, GST_TYPE_BASE_SINK)
+G_DEFINE_FINAL_TYPE (ShuViewsSink, shu_views_sink, SHU_TYPE_SINK)
 GST_ELEMENT_REGISTER_DEFINE (
     shuviewssink, "shuviewssink", GST_RANK_NONE, shu_views_sink_get_type ())
 
@@ -39,28 +32,11 @@ static const ShuProp props[] = {
 };
 
 static gboolean
-start (GstBaseSink *sink)
+save (const char *location, GstBuffer *buffer, GError **error)
 {
-  return shu_need_location (sink, ((ShuViewsSink *) sink)->location);
-}
+  g_autoptr (ShuBundle) views = shu_buffer_get_bundle (buffer, error);
 
-static GstFlowReturn
-render (GstBaseSink *sink, GstBuffer *buffer)
-{
-  ShuViewsSink *self = (ShuViewsSink *) sink;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (ShuBundle) views = shu_buffer_get_bundle (buffer, &error);
-
-  if (!views || !shu_views_save (views, self->location, &error))
-    return shu_report_error (GST_ELEMENT (sink), error);
-  return GST_FLOW_OK;
-}
-
-static void
-finalize (GObject *object)
-{
-  shu_props_clear (object);
-  G_OBJECT_CLASS (shu_views_sink_parent_class)->finalize (object);
+  return views && shu_views_save (views, location, error);
 }
 
 static void
@@ -68,9 +44,7 @@ shu_views_sink_class_init (ShuViewsSinkClass *klass)
 {
   GstElementClass *element = GST_ELEMENT_CLASS (klass);
 
-  G_OBJECT_CLASS (klass)->finalize = finalize;
-  klass->start = start;
-  klass->render = render;
+  klass->write = save;
   SHU_PROPS_INSTALL (klass, props);
   gst_element_class_add_static_pad_template (element, &sink_template);
   gst_element_class_set_static_metadata (element, "Views folder writer",
@@ -81,5 +55,4 @@ shu_views_sink_class_init (ShuViewsSinkClass *klass)
 static void
 shu_views_sink_init (ShuViewsSink *self)
 {
-  gst_base_sink_set_sync (GST_BASE_SINK (self), FALSE);
 }

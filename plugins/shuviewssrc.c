@@ -12,10 +12,11 @@
  * shutexture ! shuglbmux ! filesink location=photo.glb
  * ]|
  */
+#include <gst/base/gstpushsrc.h>
 #include "bundle.h"
 #include "props.h"
 #include "report.h"
-#include "folder_elements.h"
+#include "location.h"
 
 typedef struct {
   GstPushSrc parent;

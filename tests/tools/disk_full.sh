@@ -49,4 +49,5 @@ refused 16k 0 "$synchuman" --steps 1 --keep-stages --sheet -o "$disk/a.glb" "$ph
 refused 1000k 20 "$synchuman" --steps 1 --keep-stages -o "$disk/a.glb" "$photo"
 refused 1000k 0 "$synchuman" --steps 1 -o "$out/a.glb" --sheet-file "$disk/a.png" "$photo"
 refused 16k 0 "$synchuman" run views "in=$photo" "out=$disk/v.safetensors" steps=1
-[ "$(head -c 4 "$out/a.glb")" = glTF ] || fail "the GLB file beside the sheet is not whole"
+# whichever came first
+[ ! -e "$out/a.glb" ] || [ "$(head -c 4 "$out/a.glb")" = glTF ] || fail "the GLB file beside the sheet is not whole"

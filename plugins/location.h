@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the elements with a property "location" share. */
 #pragma once
-#include <gst/base/gstbasesink.h>
-#include <gst/base/gstpushsrc.h>
+#include <gst/gst.h>
 
 static inline gboolean
 shu_need_location (gpointer element, const char *location)
