@@ -139,6 +139,16 @@ void shu_matting_input (const ShuImage *picture, int side, float *ret);
 ShuImage *shu_matting_mask (const float *p, int side, GError **error);
 
 /**
+ * shu_matting_clean:
+ * @mask: grey, changed in place
+ *
+ * Makes fully transparent what is nearly so, and the pieces that are small
+ * beside the largest one.  The reference does nothing of the kind; it needs the
+ * box of alpha >= 205 only, while the body canvas is the box of alpha != 0.
+ */
+void shu_matting_clean (ShuImage *mask);
+
+/**
  * shu_matting_cutout:
  * @picture: RGB
  * @mask: grey, any size; resized (Lanczos) to that of @picture

@@ -174,8 +174,8 @@ def export_stage1(folder, out, numbers):
     write_json(os.path.join(sub, "config.json"), {
         "_class_name": "U2NETP", "in_channels": 3, "out_channels": 1,
         "mid_channels": sizes.MATTING["mid"], "stage_channels": sizes.MATTING["out"],
-        "sample_size": sizes.MATTING["size"], "image_mean": [0.485, 0.456, 0.406],
-        "image_std": [0.229, 0.224, 0.225]})
+        "sample_size": sizes.MATTING["size"], "test_time_augmentation": True,
+        "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]})
     state = network(folder, "matting")
     write_safetensors(os.path.join(sub, "model.safetensors"), {
         k: v for k, v in state.items() if not k.endswith("num_batches_tracked")})
