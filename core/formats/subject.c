@@ -91,31 +91,56 @@ width_of (const Part *p)
   return p->x1 - p->x0 + 1;
 }
 
-/* Two columns of body with little between them: people who hold hands.  (One
- * person's legs have the trunk above their gap.) */
-static gboolean
-has_two_trunks (const Silhouette *s, const Part *p, guint16 label)
+/* Of each column of the part's box: cells of the part, and the topmost one. */
+static void
+measure_columns (
+    const Silhouette *s, const Part *p, guint16 label, int *fill, int *top)
 {
-  int H = height_of (p);
-  gboolean seen = FALSE, gap = FALSE;
-
   for (int x = p->x0; x <= p->x1; x++) {
-    int fill = 0;
+    int i = x - p->x0;
 
-    for (int y = p->y0; y <= p->y1; y++)
-      fill += s->cell[y * s->W + x] == label;
-    if (fill * 20 >= H * 13) {
-      if (gap)
-        return TRUE;
-      seen = TRUE;
-    } else if (seen && fill * 20 < H * 7)
-      gap = TRUE;
+    fill[i] = 0;
+    top[i] = p->y1;
+    for (int y = p->y1; y >= p->y0; y--)
+      if (s->cell[y * s->W + x] == label) {
+        fill[i]++;
+        top[i] = y;
+      }
   }
+}
+
+/* Whether one of the columns @from..@to - 1 has a trunk in it that rises above
+ * @valley. */
+static gboolean
+has_trunk (const int *fill, const int *top, int from, int to, int H, int valley)
+{
+  for (int i = from; i < to; i++)
+    if (fill[i] * 20 >= 9 * H && top[i] + H / 10 <= valley)
+      return TRUE;
   return FALSE;
 }
 
+/* Two trunks, and between them a column with little in it that begins below
+ * both: people who hold hands or overlap a bit.  One person's legs have the
+ * trunk above their gap, arms that are raised or held out make no trunk. */
 static gboolean
-shows_several (const Silhouette *s, GArray *parts, guint main_part)
+has_two_trunks (const Silhouette *s, const Part *p, guint16 label)
+{
+  int W = width_of (p), H = height_of (p);
+  g_autofree int *fill = g_new (int, W), *top = g_new (int, W);
+
+  measure_columns (s, p, label, fill, top);
+  for (int i = 0; i < W; i++)
+    if (fill[i] * 10 < 3 * H && has_trunk (fill, top, 0, i, H, top[i]) &&
+        has_trunk (fill, top, i + 1, W, H, top[i]))
+      return TRUE;
+  return FALSE;
+}
+
+/* @cut: the height is not that of a person, so the shape says nothing */
+static gboolean
+shows_several (
+    const Silhouette *s, GArray *parts, guint main_part, gboolean cut)
 {
   const Part *p = &g_array_index (parts, Part, main_part);
 
@@ -126,8 +151,8 @@ shows_several (const Silhouette *s, GArray *parts, guint main_part)
         height_of (other) * 2 >= height_of (p))
       return TRUE;
   }
-  return width_of (p) * 5 > height_of (p) * 7 ||
-         has_two_trunks (s, p, main_part + 2);
+  return !cut && (width_of (p) * 5 > height_of (p) * 7 ||
+                     has_two_trunks (s, p, main_part + 2));
 }
 
 /* Foreground cells among @n from @first on, @step apart. */
@@ -149,6 +174,20 @@ is_cut (int at_border, int further_in, int least)
   return at_border >= MAX (least, 2) && at_border * 5 >= further_in * 4;
 }
 
+/* The same below.  Soles on the border seldom have half of the silhouette's
+ * mean width, a cut through the thighs or higher has 0.8 and more. */
+static gboolean
+is_cut_below (const Silhouette *s, const Part *p)
+{
+  int dy = MAX (height_of (p) / 30, 2), last = s->H - 1;
+  int row = count_line (s, last * s->W, 1, s->W);
+  int further_in = count_line (s, (last - dy) * s->W, 1, s->W);
+  int mean = p->area / height_of (p);
+
+  return p->y1 == last &&
+         (row * 4 >= mean * 3 || is_cut (row, further_in, mean / 2));
+}
+
 static ShuSubjectFlags
 find_cuts (const Silhouette *s, const Part *p)
 {
@@ -159,8 +198,7 @@ find_cuts (const Silhouette *s, const Part *p)
 
   if (H <= dy || W <= dx)
     return flags;
-  if (p->y1 == H - 1 && is_cut (count_line (s, (H - 1) * W, 1, W),
-                            count_line (s, (H - 1 - dy) * W, 1, W), least_x))
+  if (is_cut_below (s, p))
     flags |= SHU_SUBJECT_CUT_BELOW;
   if (p->y0 == 0 &&
       is_cut (count_line (s, 0, 1, W), count_line (s, dy * W, 1, W), least_x))
@@ -256,7 +294,7 @@ shu_subject_check (const ShuImage *cutout, ShuSubjectFlags *ret_flags,
       n * MIN_SHARE < (gsize) cutout->width * cutout->height)
     return no_person (error, "what stands out is too small");
   flags = find_cuts (&s, p);
-  if (shows_several (&s, parts, main_part))
+  if (shows_several (&s, parts, main_part, flags != SHU_SUBJECT_FINE))
     flags |= SHU_SUBJECT_SEVERAL;
   if (ret_flags)
     *ret_flags = flags;

@@ -51,10 +51,21 @@ t_pose (ShuImage *image, int x, int y)
   box (image, x - 145, y + 55, x + 145, y + 72);
 }
 
+/* Forearms beside the head: columns fuller than those between arm and head. */
+static void
+cheer (ShuImage *image, int x, int y)
+{
+  person (image, x, y);
+  box (image, x - 75, y + 52, x + 75, y + 66);
+  box (image, x - 75, y - 40, x - 60, y + 66);
+  box (image, x + 60, y - 40, x + 75, y + 66);
+}
+
 typedef struct {
   const char *name;
   int x[2], y; /* second person where x[1] > 0 */
   gboolean arms_out;
+  gboolean arms_up;
   gboolean hands_held;
   ShuSubjectFlags flags;
 } Row;
@@ -62,13 +73,19 @@ typedef struct {
 static const Row rows[] = {
     {"one", {150}, 50},
     {"t_pose", {150}, 50, .arms_out = TRUE},
+    {"arms_up", {150}, 80, .arms_up = TRUE},
     {"feet_touch_the_edge", {150}, 100},
     {"head_touches_the_edge", {150}, 0},
     {"half_a_body", {150}, 200, .flags = SHU_SUBJECT_CUT_BELOW},
+    {"half_a_body_arms_out", {150}, 240, .arms_out = TRUE,
+        .flags = SHU_SUBJECT_CUT_BELOW},
     {"without_feet", {150}, 130, .flags = SHU_SUBJECT_CUT_BELOW},
     {"without_head", {150}, -30, .flags = SHU_SUBJECT_CUT_ABOVE},
     {"cut_at_the_side", {10}, 50, .flags = SHU_SUBJECT_CUT_ASIDE},
     {"two", {80, 220}, 50, .flags = SHU_SUBJECT_SEVERAL},
+    {"two_halves", {80, 220}, 200,
+        .flags = SHU_SUBJECT_SEVERAL | SHU_SUBJECT_CUT_BELOW},
+    {"two_arm_over_arm", {105, 195}, 50, .flags = SHU_SUBJECT_SEVERAL},
     {"two_hand_in_hand", {80, 220}, 50, .hands_held = TRUE,
         .flags = SHU_SUBJECT_SEVERAL},
 };
@@ -84,6 +101,8 @@ test_row (gconstpointer data)
 
   if (r->arms_out)
     t_pose (image, r->x[0], r->y);
+  else if (r->arms_up)
+    cheer (image, r->x[0], r->y);
   else
     person (image, r->x[0], r->y);
   if (r->x[1])
