@@ -3,12 +3,16 @@
  * never saw, compared with the truth that the generator knows.
  *
  *   quality [--people N] [--first K] [--model DIR] [--limits] [--save DIR]
+ *   quality --photos [--model DIR] [--save DIR] FILE|FOLDER...
  *
  * One line a person, then the means, beside what is wanted and the floor below
  * which something has broken.  --limits: exit status 1 where a mean is below
- * its floor. */
+ * its floor.  --photos: real cut-outs instead, pictures with a transparent
+ * background, of which only the front silhouette is known. */
+#include "base/error.h"
 #include "base/image.h"
 #include "formats/glb.h"
+#include "formats/photo.h"
 #include "formats/png.h"
 #include "formats/preprocess.h"
 #include "geometry/camera.h"
@@ -53,6 +57,8 @@ static int first;
 static char *model_folder;
 static char *save_folder;
 static gboolean with_limits;
+static gboolean with_photos;
+static char **paths;
 
 static const GOptionEntry options[] = {
     {"people", 0, 0, G_OPTION_ARG_INT, &n_people, "How many", "N"},
@@ -63,6 +69,10 @@ static const GOptionEntry options[] = {
         NULL},
     {"save", 0, 0, G_OPTION_ARG_FILENAME, &save_folder, "Write pictures",
         "DIR"},
+    {"photos", 0, 0, G_OPTION_ARG_NONE, &with_photos,
+        "Measure on these cut-outs", NULL},
+    {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &paths, NULL,
+        "[FILE|FOLDER...]"},
     {NULL},
 };
 
@@ -250,72 +260,78 @@ score_model (const ShuImage *cutout, const ShuBundle *model, double *s,
   return TRUE;
 }
 
-static gboolean
-run_person (ShuModel *m, int number, double *s, ShuBundle **ret, GError **error)
+/* Stage 1 of @photo, and the rest of the job */
+static ShuBundle *
+make_views (ShuModel *m, const ShuImage *photo, GError **error)
 {
   const ShuModelDefaults *d = shu_model_defaults (m);
+  g_autoptr (ShuBundle) subject = shu_stage_preprocess (photo,
+      &(ShuPreprocessParams){43, d->view_size, d->condition_size}, NULL, error);
+
+  return subject ? shu_stage_stage1 (
+                       m, subject, &(ShuStage1Params){-1, -1, -1}, NULL, error)
+                 : NULL;
+}
+
+static ShuBundle *
+make_model (ShuModel *m, const ShuBundle *views, GError **error)
+{
+  g_autoptr (ShuBundle) asset = NULL, mesh = NULL;
+
+  asset = shu_stage_stage2 (
+      m, views, &(ShuStage2Params){-1, -1, -1, -1, -1, -1}, NULL, error);
+  if (!asset)
+    return NULL;
+  mesh = shu_stage_mesh (asset, &(ShuMeshParams){-1}, NULL, error);
+  return mesh ? shu_stage_texture (mesh, &(ShuTextureParams){-1}, NULL, error)
+              : NULL;
+}
+
+static gboolean
+save_sheet (const ShuImage *photo, const ShuBundle *model, const char *name,
+    GError **error)
+{
+  g_autofree char *path = g_build_filename (save_folder, name, NULL);
+  g_autoptr (ShuImage) sheet = shu_contact_sheet (photo, model, error);
+  g_autoptr (GBytes) png = sheet ? shu_png_encode (sheet, error) : NULL;
+
+  return png && g_file_set_contents (path, g_bytes_get_data (png, NULL),
+                    g_bytes_get_size (png), error);
+}
+
+static gboolean
+run_person (ShuModel *m, int number, double *s, GError **error)
+{
   g_autofree Human *human = g_new (Human, 1);
+  g_autofree char *name = g_strdup_printf ("%04d.png", number);
   HumanFrame frame;
   g_autoptr (ShuImage) photo = shu_image_new (PHOTO_W, PHOTO_H, 4);
   g_autoptr (ShuImage) front = NULL;
-  g_autoptr (ShuBundle) subject = NULL, views = NULL, asset = NULL;
-  g_autoptr (ShuBundle) mesh = NULL, model = NULL;
+  g_autoptr (ShuBundle) views = NULL, model = NULL;
 
   human_generate (human, HUMAN_HELD_OUT + number);
   human_frame (human, &frame);
   human_photo (human, &frame, number, PHOTO_W, PHOTO_H, 0.06f, 2, photo->data);
-  subject = shu_stage_preprocess (photo,
-      &(ShuPreprocessParams){43, d->view_size, d->condition_size}, NULL, error);
-  if (!subject)
-    return FALSE;
-  views = shu_stage_stage1 (
-      m, subject, &(ShuStage1Params){-1, -1, -1}, NULL, error);
+  views = make_views (m, photo, error);
   if (!views || !score_views (human, &frame, views, s, error))
     return FALSE;
-  asset = shu_stage_stage2 (
-      m, views, &(ShuStage2Params){-1, -1, -1, -1, -1, -1}, NULL, error);
-  if (!asset)
-    return FALSE;
-  mesh = shu_stage_mesh (asset, &(ShuMeshParams){-1}, NULL, error);
-  if (!mesh)
-    return FALSE;
-  model = shu_stage_texture (mesh, &(ShuTextureParams){-1}, NULL, error);
+  model = make_model (m, views, error);
   if (!model || !score_model (photo, model, s, &front, error))
     return FALSE;
-  if (save_folder) {
-    g_autofree char *name = g_strdup_printf ("%04d.png", number);
-    g_autofree char *path = g_build_filename (save_folder, name, NULL);
-    g_autoptr (ShuImage) sheet = shu_contact_sheet (photo, model, error);
-    g_autoptr (GBytes) png = sheet ? shu_png_encode (sheet, error) : NULL;
-
-    if (!png || !g_file_set_contents (path, g_bytes_get_data (png, NULL),
-                    g_bytes_get_size (png), error))
-      return FALSE;
-  }
-  *ret = g_steal_pointer (&model);
-  return TRUE;
+  return !save_folder || save_sheet (photo, model, name, error);
 }
 
-int
-main (int argc, char **argv)
+static int
+run_people (ShuModel *m)
 {
-  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (ShuModel) m = NULL;
   double sum[N_SCORES] = {0};
   int n_bad = 0;
 
-  g_option_context_add_main_entries (context, options, NULL);
-  if (!g_option_context_parse (context, &argc, &argv, &error) || n_people < 1 ||
-      !(m = shu_model_get (model_folder, NULL, &error))) {
-    g_printerr ("%s\n", error ? error->message : "--people: at least 1");
-    return 2;
-  }
   for (int i = 0; i < n_people; i++) {
     double s[N_SCORES] = {0};
-    g_autoptr (ShuBundle) model = NULL;
+    g_autoptr (GError) error = NULL;
 
-    if (!run_person (m, first + i, s, &model, &error)) {
+    if (!run_person (m, first + i, s, &error)) {
       g_print ("person %d: %s\n", first + i, error->message);
       return 1;
     }
@@ -337,4 +353,123 @@ main (int argc, char **argv)
     n_bad += broken;
   }
   return with_limits && n_bad > 0;
+}
+
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(char **) a, *(char **) b);
+}
+
+/* Files as they are, the pictures of folders in order: (transfer full) */
+static GPtrArray *
+list_photos (GError **error)
+{
+  g_autoptr (GPtrArray) all = g_ptr_array_new_with_free_func (g_free);
+
+  for (char **p = paths; p && *p; p++) {
+    g_autoptr (GPtrArray) names = g_ptr_array_new ();
+    g_autoptr (GDir) dir = NULL;
+    const char *name;
+
+    if (!g_file_test (*p, G_FILE_TEST_IS_DIR)) {
+      g_ptr_array_add (all, g_strdup (*p));
+      continue;
+    }
+    dir = g_dir_open (*p, 0, error);
+    if (!dir)
+      return NULL;
+    while ((name = g_dir_read_name (dir)))
+      if (g_str_has_suffix (name, ".png") || g_str_has_suffix (name, ".webp"))
+        g_ptr_array_add (names, g_build_filename (*p, name, NULL));
+    g_ptr_array_sort (names, compare_names);
+    g_ptr_array_extend_and_steal (all, g_steal_pointer (&names));
+  }
+  if (all->len == 0) {
+    g_set_error_literal (error, SHU_ERROR, SHU_ERROR_MISSING,
+        "--photos: name PNG or WebP files, or folders of them");
+    return NULL;
+  }
+  return g_steal_pointer (&all);
+}
+
+/* FALSE without an error: the picture has no transparency. */
+static gboolean
+run_photo (ShuModel *m, const char *path, double *s, GError **error)
+{
+  g_autofree char *base = g_path_get_basename (path);
+  g_autofree char *name = g_strconcat (base, "-sheet.png", NULL);
+  g_autoptr (GMappedFile) map = g_mapped_file_new (path, FALSE, error);
+  g_autoptr (GBytes) bytes = map ? g_mapped_file_get_bytes (map) : NULL;
+  g_autoptr (ShuImage) photo = bytes ? shu_photo_decode (bytes, error) : NULL;
+  g_autoptr (ShuImage) cutout = NULL, front = NULL;
+  g_autoptr (ShuBundle) views = NULL, model = NULL;
+  g_autofree char *warning = NULL;
+
+  if (!photo || !shu_image_has_alpha (photo))
+    return FALSE;
+  cutout = shu_stage_matting (m, photo, &warning, NULL, error);
+  if (!cutout)
+    return FALSE;
+  if (warning)
+    g_print ("%s: %s\n", base, warning);
+  views = make_views (m, cutout, error);
+  if (!views)
+    return FALSE;
+  model = make_model (m, views, error);
+  if (!model || !score_model (cutout, model, s, &front, error))
+    return FALSE;
+  return !save_folder || save_sheet (photo, model, name, error);
+}
+
+static int
+run_photos (ShuModel *m)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) all = list_photos (&error);
+  double sum = 0;
+  int n = 0;
+
+  if (!all) {
+    g_printerr ("%s\n", error->message);
+    return 2;
+  }
+  for (guint i = 0; i < all->len; i++) {
+    const char *path = all->pdata[i];
+    double s[N_SCORES] = {0};
+
+    if (run_photo (m, path, s, &error)) {
+      g_print ("%s: front silhouette IoU %.3f, front view %.1f dB%s\n", path,
+          s[FRONT_IOU], s[FRONT_DB], s[CLOSED] ? "" : ", surface not closed");
+      sum += s[FRONT_IOU];
+      n++;
+    } else if (error) {
+      g_print ("%s: %s\n", path, error->message);
+      return 1;
+    } else
+      g_print ("%s: left out, no transparent background\n", path);
+  }
+  if (n > 0)
+    g_print (
+        "front silhouette IoU: mean %.3f of %d  wanted 0.75\n", sum / n, n);
+  return n == 0;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModel) m = NULL;
+
+  g_option_context_add_main_entries (context, options, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error) || n_people < 1 ||
+      (paths && !with_photos) ||
+      !(m = shu_model_get (model_folder, NULL, &error))) {
+    g_printerr ("%s\n", error          ? error->message
+                        : n_people < 1 ? "--people: at least 1"
+                                       : "files are for --photos");
+    return 2;
+  }
+  return with_photos ? run_photos (m) : run_people (m);
 }
