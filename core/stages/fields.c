@@ -125,6 +125,31 @@ shu_bundle_put_mesh (ShuBundle *b, const ShuMesh *mesh)
     put_floats (b, "uv", mesh->uv, mesh->n_verts, 2);
 }
 
+/* Whether @n numbers are finite and lie in @lo..@hi. */
+static gboolean
+check_range (const ShuBundle *b, const char *name, const float *v, gsize n,
+    float lo, float hi, GError **error)
+{
+  for (gsize i = 0; i < n; i++) {
+    if (v[i] >= lo && v[i] <= hi)
+      continue;
+    if (isfinite (v[i]))
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "bundle \"%s\": field \"%s\": number %zu is %g, expected %g..%g",
+          shu_bundle_schema (b), name, i, v[i], lo, hi);
+    else
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "bundle \"%s\": field \"%s\": number %zu is not finite",
+          shu_bundle_schema (b), name, i);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* The person stands in the unit cube; what lies far from it makes sizes that
+ * no texture holds. */
+enum { MAX_POSITION = 16 };
+
 ShuMesh *
 shu_bundle_take_mesh (const ShuBundle *b, gboolean with_uv, GError **error)
 {
@@ -153,6 +178,12 @@ shu_bundle_take_mesh (const ShuBundle *b, gboolean with_uv, GError **error)
         error, SHU_ERROR, SHU_ERROR_LIMIT, "the mesh is too large");
     return NULL;
   }
+  if (!check_range (b, "vertices", pos->data, pos->n, -MAX_POSITION,
+          MAX_POSITION, error) ||
+      (attr && !check_range (b, "attributes", attr->data, attr->n, -G_MAXFLOAT,
+                   G_MAXFLOAT, error)) ||
+      (uv && !check_range (b, "uv", uv->data, uv->n, 0, 1, error)))
+    return NULL;
   mesh = shu_mesh_new (pos->dims[0], faces->dims[0], attr != NULL, uv != NULL);
   memcpy (mesh->pos, pos->data, shu_tensor_bytes (pos));
   memcpy (mesh->faces, faces->data, shu_tensor_bytes (faces));
@@ -186,13 +217,9 @@ shu_bundle_gaussians (const ShuBundle *b, ShuGaussians *ret, GError **error)
       return FALSE;
     n = t->dims[0];
     data[i] = t->data;
-    for (gsize k = 0; k < t->n; k++)
-      if (!isfinite (data[i][k])) {
-        g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-            "bundle \"%s\": field \"%s\": number %zu is not finite",
-            shu_bundle_schema (b), fields[i].name, k);
-        return FALSE;
-      }
+    if (!check_range (
+            b, fields[i].name, data[i], t->n, -G_MAXFLOAT, G_MAXFLOAT, error))
+      return FALSE;
   }
   if (n > G_MAXINT / 16) {
     g_set_error_literal (

@@ -258,7 +258,11 @@ test_meshes (void)
   refuse_mesh (b, SHU_ERROR_INVALID, "not finite");
   pos[4] = INFINITY;
   refuse_mesh (b, SHU_ERROR_INVALID, "not finite");
+  pos[4] = -17;
+  refuse_mesh (b, SHU_ERROR_INVALID, "number 4 is -17, expected -16..16");
   pos[4] = 0;
+  ((float *) shu_bundle_get (b, "uv")->data)[5] = 1.5f;
+  refuse_mesh (b, SHU_ERROR_INVALID, "number 5 is 1.5, expected 0..1");
   shu_bundle_take (b, "uv", zeros (SHU_DTYPE_F32, SHU_DIMS (2, 2)));
   refuse_mesh (b, SHU_ERROR_INVALID, "\"uv\": expected [3,2] f32");
 }
