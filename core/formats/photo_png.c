@@ -49,6 +49,18 @@ on_read (png_structp png, png_bytep target, size_t n)
   memcpy (target, p, n);
 }
 
+/* Of the chunks that a file can do without, only those that change the picture
+ * are read.  libpng would unpack the others, compressed texts and profiles of
+ * 8 MB each, and keep up to a thousand of them. */
+static void
+skip_other_chunks (png_structp png)
+{
+  static const png_byte exif[] = "eXIf";
+
+  png_set_keep_unknown_chunks (png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+  png_set_keep_unknown_chunks (png, PNG_HANDLE_CHUNK_AS_DEFAULT, exif, 1);
+}
+
 static void
 set_transforms (PngJob *job)
 {
@@ -79,6 +91,7 @@ run (PngJob *job)
   png_set_crc_action (png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
   /* The limits are checked below, with better words. */
   png_set_user_limits (png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+  skip_other_chunks (png);
   png_set_read_fn (png, job, on_read);
   png_read_info (png, job->info);
   if (!shu_photo_check_size (png_get_image_width (png, job->info),

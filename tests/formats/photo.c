@@ -7,6 +7,7 @@
 #include <png.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <jpeglib.h>
 
 static ShuImage *
@@ -201,6 +202,91 @@ test_png_kind (gconstpointer data)
   g_autoptr (ShuImage) got = decode (file);
 
   g_assert_cmpint (difference (expected, got), ==, 0);
+}
+
+static void
+append (png_structp png, png_bytep data, size_t n)
+{
+  g_byte_array_append (png_get_io_ptr (png), data, n);
+}
+
+static void
+no_flush (png_structp png)
+{
+}
+
+/* A PNG of a red and a green pixel with @text_size bytes of compressed text
+ * (none if 0) and an EXIF block (none if @orientation is 0). */
+static GBytes *
+png_with_extras (gsize text_size, int orientation)
+{
+  guint8 exif[] = "II*\0\10\0\0\0\1\0\x12\1\3\0\1\0\0\0\0\0\0\0\0\0\0";
+  guint8 row[] = {255, 0, 0, 0, 255, 0};
+  g_autofree char *text = g_strnfill (text_size, ' ');
+  png_text entry = {.compression = PNG_TEXT_COMPRESSION_zTXt,
+      .key = (char *) "Comment",
+      .text = text,
+      .text_length = text_size};
+  GByteArray *out = g_byte_array_new ();
+  png_structp png =
+      png_create_write_struct (PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+  png_infop info = png_create_info_struct (png);
+
+  exif[18] = orientation;
+  png_set_write_fn (png, out, append, no_flush);
+  png_set_IHDR (
+      png, info, 2, 1, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, 0, 0);
+  if (orientation > 0)
+    png_set_eXIf_1 (png, info, sizeof exif - 1, exif);
+  if (text_size > 0)
+    png_set_text (png, info, &entry, 1);
+  png_write_info (png, info);
+  png_write_row (png, row);
+  png_write_end (png, NULL);
+  png_destroy_write_struct (&png, &info);
+  return g_byte_array_free_to_bytes (out);
+}
+
+static void
+test_png_orientation (void)
+{
+  g_autoptr (GBytes) file = png_with_extras (0, 8);
+  g_autoptr (ShuImage) got = decode (file);
+
+  g_assert_cmpint (got->width, ==, 1);
+  g_assert_cmpint (got->height, ==, 2);
+  g_assert_cmpint (got->data[1], ==, 255);
+  g_assert_cmpint (got->data[3], ==, 255);
+}
+
+/* Half a megabyte of a file must not become 480 MB of text in memory. */
+static void
+test_png_text_bomb (void)
+{
+  enum { HEAD = 8 + 25, COUNT = 64 };
+
+  g_autoptr (GBytes) one = png_with_extras (7500000, 0);
+  g_autoptr (GByteArray) many = g_byte_array_new ();
+  g_autoptr (GBytes) file = NULL;
+  g_autoptr (ShuImage) got = NULL;
+  struct rusage before, after;
+  gsize size;
+  const guint8 *p = g_bytes_get_data (one, &size);
+  guint32 length;
+
+  g_assert_true (memcmp (p + HEAD + 4, "zTXt", 4) == 0);
+  memcpy (&length, p + HEAD, 4);
+  length = GUINT32_FROM_BE (length) + 12;
+  g_byte_array_append (many, p, HEAD);
+  for (int i = 0; i < COUNT; i++)
+    g_byte_array_append (many, p + HEAD, length);
+  g_byte_array_append (many, p + HEAD + length, size - HEAD - length);
+  file = g_bytes_new_static (many->data, many->len);
+  g_assert_cmpint (getrusage (RUSAGE_SELF, &before), ==, 0);
+  got = decode (file);
+  g_assert_cmpint (getrusage (RUSAGE_SELF, &after), ==, 0);
+  g_assert_cmpint (got->width, ==, 2);
+  g_assert_cmpint (after.ru_maxrss - before.ru_maxrss, <, 100000); /* kB */
 }
 
 static void
@@ -452,6 +538,10 @@ main (int argc, char **argv)
     g_test_add_data_func (path, o, test_png_kind);
   }
   g_test_add_func ("/formats/photo/png_checksum_counts", test_png_checksum);
+  g_test_add_func (
+      "/formats/photo/png_orientation_is_applied", test_png_orientation);
+  g_test_add_func (
+      "/formats/photo/png_text_is_not_unpacked", test_png_text_bomb);
   g_test_add_func ("/formats/photo/webp", test_webp);
   g_test_add_func (
       "/formats/photo/webp_animated_is_refused", test_webp_animated);
