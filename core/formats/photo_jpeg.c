@@ -10,6 +10,10 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
+/* Each scan goes over the whole picture, however few bytes it has; so many
+ * pixels in all.  32 scans of the largest picture. */
+static const gint64 MAX_SCAN_PIXELS = 32 * (gint64) SHU_IMAGE_MAX_PIXELS;
+
 enum {
   MAX_SCANS = 200,  /* progressive files have about ten */
   MAX_PADDING = 64, /* bytes that some cameras leave before the end marker */
@@ -99,8 +103,10 @@ static void
 on_progress (j_common_ptr common)
 {
   JpegJob *job = (JpegJob *) common->err;
+  gint64 n = job->cinfo.input_scan_number;
 
-  if (job->cinfo.input_scan_number > MAX_SCANS)
+  if (n > MAX_SCANS ||
+      n * job->cinfo.image_width * job->cinfo.image_height > MAX_SCAN_PIXELS)
     stop (job, SHU_ERROR_LIMIT, "has too many scans");
 }
 

@@ -78,6 +78,56 @@ test_jpeg_grey (void)
   g_assert_cmpint (difference (expected, got), <=, 6);
 }
 
+/* Grey, in @n scans: the mean, then each coefficient bit by bit. */
+static GBytes *
+jpeg_in_scans (int n)
+{
+  struct jpeg_compress_struct cinfo;
+  struct jpeg_error_mgr errors;
+  g_autofree jpeg_scan_info *scans = g_new0 (jpeg_scan_info, n);
+  guint8 row[16] = {0};
+  JSAMPROW target = row;
+  guint8 *data = NULL;
+  gulong size = 0;
+  GBytes *ret;
+
+  cinfo.err = jpeg_std_error (&errors);
+  jpeg_create_compress (&cinfo);
+  jpeg_mem_dest (&cinfo, &data, &size);
+  cinfo.image_width = cinfo.image_height = 16;
+  cinfo.input_components = 1;
+  cinfo.in_color_space = JCS_GRAYSCALE;
+  jpeg_set_defaults (&cinfo);
+  for (int i = 0; i < n; i++) {
+    int bit = 9 - (i - 1) / 63, a = 1 + (i - 1) % 63;
+
+    scans[i] =
+        i == 0 ? (jpeg_scan_info){1, {0}, 0, 0, 0, 0}
+               : (jpeg_scan_info){1, {0}, a, a, bit == 9 ? 0 : bit + 1, bit};
+  }
+  cinfo.scan_info = scans;
+  cinfo.num_scans = n;
+  jpeg_start_compress (&cinfo, TRUE);
+  for (int y = 0; y < 16; y++)
+    jpeg_write_scanlines (&cinfo, &target, 1);
+  jpeg_finish_compress (&cinfo);
+  jpeg_destroy_compress (&cinfo);
+  ret = g_bytes_new (data, size);
+  free (data);
+  return ret;
+}
+
+static void
+test_jpeg_scans (void)
+{
+  g_autoptr (GBytes) most = jpeg_in_scans (200);
+  g_autoptr (GBytes) too_many = jpeg_in_scans (201);
+  g_autoptr (ShuImage) got = decode (most);
+
+  g_assert_cmpint (got->width, ==, 16);
+  assert_error (too_many, SHU_ERROR_LIMIT, "too many scans");
+}
+
 /* The same red, as ink and as Adobe's 255 - ink, directly and as YCCK. */
 static void
 test_jpeg_cmyk (void)
@@ -521,6 +571,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/formats/photo/jpeg_rgb", test_jpeg_rgb);
   g_test_add_func ("/formats/photo/jpeg_grey", test_jpeg_grey);
+  g_test_add_func ("/formats/photo/jpeg_scans_are_limited", test_jpeg_scans);
   g_test_add_func ("/formats/photo/jpeg_cmyk", test_jpeg_cmyk);
   g_test_add_func (
       "/formats/photo/trailing_bytes_are_ignored", test_trailing_bytes);
