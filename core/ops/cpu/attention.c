@@ -119,12 +119,14 @@ shu_cpu_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
                           ? v
                           : shu_scoped (c, SHU_DTYPE_F32,
                                 SHU_DIMS (heads, (gint64) Tk, (gint64) HDp));
+  gsize size = MIN (QUERIES, Tq) * (Tp + HDp);
+  float *rooms = shu_cpu_rooms (c, size);
 
-  if (shu_ctx_failed (c))
+  if (!rooms)
     return;
 #pragma omp parallel
   {
-    g_autofree float *room = g_new (float, MIN (QUERIES, Tq) * (Tp + HDp));
+    float *room = shu_cpu_room (rooms, size);
 
 #pragma omp for
     for (gint64 i = 0; i < heads; i++) {
@@ -216,14 +218,16 @@ void
 shu_cpu_attention_gather (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
     ShuTensor *v, ShuTensor *index, int n_heads)
 {
+  SHU_SCOPE (c);
   gsize C = (gsize) q->dims[1];
   gsize K = (gsize) index->dims[1];
+  float *rooms = shu_cpu_rooms (c, K);
 
-  if (!index_inside (c, "attention_gather", index, k->dims[0]))
+  if (!rooms || !index_inside (c, "attention_gather", index, k->dims[0]))
     return;
 #pragma omp parallel
   {
-    g_autofree float *p = g_new (float, K);
+    float *p = shu_cpu_room (rooms, K);
 
 #pragma omp for
     for (gint64 i = 0; i < q->dims[0]; i++)
@@ -278,10 +282,12 @@ void
 shu_cpu_attention_groups (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
     ShuTensor *v, ShuTensor *order, ShuTensor *start, int n_heads)
 {
+  SHU_SCOPE (c);
   const gint32 *starts = shu_i32 (start);
   gsize G = (gsize) start->dims[0] - 1;
   gsize C = (gsize) q->dims[1], NH = (gsize) n_heads, HD = C / NH;
-  gsize largest = 0;
+  gsize largest = 0, size;
+  float *rooms;
 
   if (!index_inside (c, "attention_groups", order, q->dims[0]))
     return;
@@ -296,10 +302,14 @@ shu_cpu_attention_groups (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
     }
     largest = MAX (largest, (gsize) (starts[g + 1] - starts[g]));
   }
+  size = group_room (largest, HD);
+  rooms = shu_cpu_rooms (c, size);
+  if (!rooms)
+    return;
   memset (y->data, 0, shu_tensor_bytes (y));
 #pragma omp parallel
   {
-    g_autofree float *room = g_new (float, group_room (largest, HD));
+    float *room = shu_cpu_room (rooms, size);
 
 #pragma omp for schedule(dynamic)
     for (gint64 i = 0; i < (gint64) (G * NH); i++) {

@@ -17,6 +17,28 @@ shu_i32 (const ShuTensor *t)
   return (const gint32 *) t->data;
 }
 
+/* scratch.c */
+
+/**
+ * shu_cpu_scratch:
+ * @n: elements of @size bytes, not cleared
+ *
+ * Returns: (transfer none): in the innermost scope; NULL where @c has failed,
+ *   for lack of memory also
+ */
+gpointer shu_cpu_scratch (ShuCtx *c, gsize n, gsize size);
+
+/**
+ * shu_cpu_rooms:
+ * @n: floats that one thread needs
+ *
+ * Asked for before a parallel region, so that a lack of memory is @c's error.
+ * Returns: as shu_cpu_scratch(): rooms for as many threads as can be
+ */
+float *shu_cpu_rooms (ShuCtx *c, gsize n);
+/* The calling thread's own, within the parallel region. */
+float *shu_cpu_room (float *rooms, gsize n);
+
 /* data.c */
 void shu_cpu_upload (ShuCtx *c, ShuTensor *y, gconstpointer data);
 void shu_cpu_download (ShuCtx *c, gpointer data, ShuTensor *x);

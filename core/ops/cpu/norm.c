@@ -5,6 +5,7 @@
 #include "ops/cpu/cpu_private.h"
 #include "ops/cpu/simd_private.h"
 #include <math.h>
+#include <string.h>
 
 /* Rows in one partial sum. */
 enum { ROWS = 256 };
@@ -81,19 +82,23 @@ void
 shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
     int n_groups, float eps, ShuAct act)
 {
+  SHU_SCOPE (c);
   gsize C = (gsize) x->dims[x->n_dims - 1];
   gsize B = (gsize) x->dims[0];
   gsize T = x->n / B / C;
   gsize parts = (T + ROWS - 1) / ROWS;
   double count = (double) T * (double) (C / (gsize) n_groups);
-  g_autofree double *sums = g_new0 (double, B *parts *C);
-  g_autofree double *mean = g_new (double, B *C);
-  g_autofree double *var = g_new (double, B *C);
-  g_autofree float *scale = g_new (float, 3 * B * C);
+  double *sums = shu_cpu_scratch (c, B * parts * C, sizeof (double));
+  double *mean = shu_cpu_scratch (c, B * C, sizeof (double));
+  double *var = shu_cpu_scratch (c, B * C, sizeof (double));
+  float *scale = shu_cpu_scratch (c, 3 * B * C, sizeof (float));
   const float *w = norm && norm->w ? shu_f32 (norm->w) : NULL;
   const float *b = norm && norm->b ? shu_f32 (norm->b) : NULL;
   gint64 n = (gint64) (B * parts);
 
+  if (shu_ctx_failed (c))
+    return;
+  memset (sums, 0, B * parts * C * sizeof (double));
 #pragma omp parallel for if (x->n > 32768)
   for (gint64 i = 0; i < n; i++) {
     gsize first = (gsize) i % parts * ROWS;

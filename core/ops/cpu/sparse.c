@@ -53,15 +53,28 @@ convolve_block (float *sum, const float *x, const gint32 *nbr, gsize n,
   }
 }
 
+/* @n zeros that stay with a weight, or NULL with @c failed. */
+static float *
+weight_room (ShuCtx *c, gsize n)
+{
+  float *room = g_try_new0 (float, n);
+
+  if (!room)
+    shu_ctx_fail (c, SHU_ERROR_MEMORY,
+        "no memory for %zu MB of a sparse convolution's weights",
+        n * sizeof (float) >> 20);
+  return room;
+}
+
 /* [Co,27,Ci] -> [27,Ci,Co], Co rounded up */
 static float *
-turn_weights (ShuTensor *w)
+turn_weights (ShuCtx *c, ShuTensor *w)
 {
   gsize Co = (gsize) w->dims[0], Ci = (gsize) w->dims[4];
   gsize Cp = shu_gemm_round (Co);
-  float *turned = g_new0 (float, TAPS *Ci *Cp);
+  float *turned = weight_room (c, TAPS * Ci * Cp);
 
-  for (gsize o = 0; o < Co; o++)
+  for (gsize o = 0; turned && o < Co; o++)
     for (gsize i = 0; i < TAPS * Ci; i++)
       turned[i * Cp + o] = shu_f32 (w)[o * TAPS * Ci + i];
   return turned;
@@ -71,21 +84,25 @@ void
 shu_cpu_sparse_conv (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
 {
+  SHU_SCOPE (c);
   gsize N = (gsize) x->dims[0], Ci = (gsize) x->dims[1];
   gsize Co = (gsize) y->dims[1], Cp = shu_gemm_round (Co);
   const float *b = k->b ? shu_f32 (k->b) : NULL;
   gint64 blocks = (gint64) ((N + BLOCK - 1) / BLOCK);
   ShuPacked *packed = shu_packed_of (k->w);
+  float *rooms = shu_cpu_rooms (c, BLOCK * Cp);
 
-  if (!neighbours_inside (c, "sparse_conv", nbr, x->dims[0]))
+  if (!rooms || !neighbours_inside (c, "sparse_conv", nbr, x->dims[0]))
     return;
   g_mutex_lock (&packed->lock);
   if (!packed->sparse)
-    packed->sparse = turn_weights (k->w);
+    packed->sparse = turn_weights (c, k->w);
   g_mutex_unlock (&packed->lock);
+  if (!packed->sparse)
+    return;
 #pragma omp parallel
   {
-    g_autofree float *sum = g_new (float, BLOCK *Cp);
+    float *sum = shu_cpu_room (rooms, BLOCK * Cp);
 
 #pragma omp for schedule(dynamic)
     for (gint64 i = 0; i < blocks; i++) {
@@ -122,13 +139,13 @@ falls_on (int p, int s, int k)
 /* The weights of each parity as [8 parities,8 parents,Ci,Co], Co rounded
  * up. */
 static float *
-sum_weights (ShuTensor *w)
+sum_weights (ShuCtx *c, ShuTensor *w)
 {
   gsize Co = (gsize) w->dims[0], Ci = (gsize) w->dims[4];
   gsize Cp = shu_gemm_round (Co);
-  float *sums = g_new0 (float, 64 * Ci * Cp);
+  float *sums = weight_room (c, 64 * Ci * Cp);
 
-  for (int at = 0; at < 64 * TAPS; at++) {
+  for (int at = 0; sums && at < 64 * TAPS; at++) {
     int parity = at / TAPS / 8, slot = at / TAPS % 8, tap = at % TAPS;
 
     if (!falls_on (parity >> 2, slot >> 2, tap / 9) ||
@@ -147,13 +164,13 @@ sum_weights (ShuTensor *w)
 }
 
 static const float *
-subdivided_weights (ShuTensor *w)
+subdivided_weights (ShuCtx *c, ShuTensor *w)
 {
   ShuPacked *packed = shu_packed_of (w);
 
   g_mutex_lock (&packed->lock);
   if (!packed->subdivided)
-    packed->subdivided = sum_weights (w);
+    packed->subdivided = sum_weights (c, w);
   g_mutex_unlock (&packed->lock);
   return packed->subdivided;
 }
@@ -173,17 +190,20 @@ void
 shu_cpu_sparse_conv_subdivided (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
 {
+  SHU_SCOPE (c);
   gsize N = (gsize) x->dims[0], Ci = (gsize) x->dims[1];
   gsize Co = (gsize) y->dims[1], Cp = shu_gemm_round (Co);
   const float *b = k->b ? shu_f32 (k->b) : NULL;
-  const float *w = subdivided_weights (k->w);
+  const float *w = subdivided_weights (c, k->w);
   gint64 blocks = (gint64) ((N + BLOCK - 1) / BLOCK);
+  float *rooms = shu_cpu_rooms (c, BLOCK * Cp);
 
-  if (!neighbours_inside (c, "sparse_conv_subdivided", nbr, x->dims[0]))
+  if (!w || !rooms ||
+      !neighbours_inside (c, "sparse_conv_subdivided", nbr, x->dims[0]))
     return;
 #pragma omp parallel
   {
-    g_autofree float *sum = g_new (float, BLOCK *Cp);
+    float *sum = shu_cpu_room (rooms, BLOCK * Cp);
 
 #pragma omp for schedule(dynamic)
     for (gint64 i = 0; i < 8 * blocks; i++) {
@@ -206,10 +226,14 @@ shu_cpu_sparse_conv_subdivided (
 void
 shu_cpu_sparse_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index)
 {
+  SHU_SCOPE (c);
   gsize C = (gsize) x->dims[1], M = (gsize) y->dims[0];
   const gint32 *rows = shu_i32 (index);
-  g_autofree gint32 *count = g_new0 (gint32, M);
+  gint32 *count = shu_cpu_scratch (c, M, sizeof (gint32));
 
+  if (!count)
+    return;
+  memset (count, 0, M * sizeof (gint32));
   for (gsize i = 0; i < index->n; i++)
     if (rows[i] < 0 || rows[i] >= y->dims[0]) {
       shu_ctx_fail (c, SHU_ERROR_INVALID,
