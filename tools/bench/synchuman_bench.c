@@ -2,7 +2,9 @@
 /* synchuman-bench: how fast the operations are at the shapes of the mini
  * networks.  Linear layers and convolutions stand beside the bare oneDNN
  * primitive, run in turn with ours, so that both meet the same machine; the
- * best of a number of runs counts. */
+ * best of a number of runs counts.  Then: how long a model folder takes to
+ * load. */
+#include "load.h"
 #include "base/error.h"
 #include "ops/cpu/measure.h"
 #include "ops/ops.h"
@@ -340,18 +342,48 @@ print_row (const Row *r, double ours, double raw, gboolean json, gboolean first)
   printf ("\n");
 }
 
+enum { LOADS = 5 };
+
+static void
+print_load_row (const char *what, double seconds, gboolean json, gboolean first)
+{
+  if (json)
+    printf ("%s\n  {\"op\": \"load\", \"what\": \"%s\", \"ms\": %.4f}",
+        first ? "" : ",", what, seconds * 1e3);
+  else
+    printf ("%-15s %-26s %-20s %9.3f\n", "load", what, "", seconds * 1e3);
+}
+
+static gboolean
+print_load (const char *folder, gboolean json, gboolean first, GError **error)
+{
+  double seconds[SHU_N_NETS + 1], total = 0;
+
+  if (!bench_load (folder, LOADS, seconds, error))
+    return FALSE;
+  for (int i = 0; i <= SHU_N_NETS; i++) {
+    print_load_row (bench_load_name (i), seconds[i], json, first && i == 0);
+    total += seconds[i];
+  }
+  print_load_row ("everything", total, json, FALSE);
+  return TRUE;
+}
+
 int
 main (int argc, char **argv)
 {
   gboolean json = FALSE;
   double budget = 0.2;
-  g_autofree char *only = NULL;
+  g_autofree char *only = NULL, *model = NULL;
   const GOptionEntry entries[] = {
       {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL},
       {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &budget,
           "Time for each row (default 0.2)", "S"},
       {"only", 0, 0, G_OPTION_ARG_STRING, &only,
-          "Only this operation, e.g. conv2d", "OP"},
+          "Only this operation, e.g. conv2d, or load", "OP"},
+      {"model", 0, 0, G_OPTION_ARG_STRING, &model,
+          "Model folder whose loading is measured (default: as everywhere)",
+          "FOLDER"},
       {"processor-time", 0, 0, G_OPTION_ARG_NONE, &processor_time,
           "Count processor time, for a machine that is busy otherwise; with "
           "OMP_NUM_THREADS=1",
@@ -387,6 +419,11 @@ main (int argc, char **argv)
     }
     print_row (&rows[i], ours, raw, json, first);
     first = FALSE;
+  }
+  if ((!only || strcmp (only, "load") == 0) &&
+      !print_load (model, json, first, &error)) {
+    fprintf (stderr, "synchuman-bench: %s\n", error->message);
+    return 1;
   }
   if (json)
     printf ("\n]\n");
