@@ -6,6 +6,7 @@
 #include "formats/bundle_file.h"
 #include <math.h>
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 static GBytes *
@@ -53,6 +54,96 @@ test_threads (void)
     g_bytes_unref (views[k]);
     g_bytes_unref (assets[k]);
   }
+}
+
+/* Subject to GLB, all stages. */
+static gpointer
+whole_job (gpointer data)
+{
+  ShuModel *m = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuBundle) subject = fixture_subject ();
+  g_autoptr (ShuBundle) views =
+      shu_stage_stage1 (m, subject, &fixture_stage1, NULL, &error);
+  g_autoptr (ShuBundle) asset = NULL, mesh = NULL, model = NULL;
+  GBytes *glb;
+
+  g_assert_no_error (error);
+  asset = shu_stage_stage2 (m, views, &fixture_stage2, NULL, &error);
+  g_assert_no_error (error);
+  mesh = shu_stage_mesh (asset, &(ShuMeshParams){0.9}, NULL, &error);
+  g_assert_no_error (error);
+  model = shu_stage_texture (mesh, &(ShuTextureParams){256}, NULL, &error);
+  g_assert_no_error (error);
+  glb = shu_stage_glb (model, &(ShuGlbParams){.height = 1.7f}, &error);
+  g_assert_no_error (error);
+  return glb;
+}
+
+/* Networks are loaded and weights packed by whoever comes first: @m is fresh,
+ * and both ask for everything. */
+static void
+test_two_at_a_time (void)
+{
+  enum { JOBS = 2 };
+
+  g_autoptr (GBytes) alone = NULL;
+  GThread *threads[JOBS];
+
+  {
+    g_autoptr (ShuModel) m = fixture_model ();
+
+    alone = whole_job (m);
+  }
+  {
+    g_autoptr (ShuModel) m = fixture_model ();
+
+    for (int i = 0; i < JOBS; i++)
+      threads[i] = g_thread_new ("job", whole_job, m);
+    for (int i = 0; i < JOBS; i++) {
+      g_autoptr (GBytes) glb = g_thread_join (threads[i]);
+
+      g_assert_true (g_bytes_equal (glb, alone));
+    }
+  }
+}
+
+/* Resident kilobytes, or 0 where the system does not say. */
+static long
+resident (void)
+{
+  g_autofree char *text = NULL;
+  const char *line;
+
+  if (!g_file_get_contents ("/proc/self/status", &text, NULL, NULL))
+    return 0;
+  line = strstr (text, "VmRSS:");
+  return line ? strtol (line + 6, NULL, 10) : 0;
+}
+
+/* One after the other with one model: the same bytes, and what the first few
+ * have taken is enough for all. */
+static void
+test_many_in_one_run (void)
+{
+  enum { WARM = 3, JOBS = 8, MARGIN = 8 << 10 /* kilobytes */ };
+
+  g_autoptr (ShuModel) m = fixture_model ();
+  g_autoptr (GBytes) first = whole_job (m);
+  long before = 0;
+
+  for (int i = 1; i < JOBS; i++) {
+    g_autoptr (GBytes) glb = whole_job (m);
+
+    g_assert_true (g_bytes_equal (glb, first));
+    if (i == WARM)
+      before = resident ();
+  }
+#ifndef __SANITIZE_ADDRESS__ /* which holds back what is freed */
+  g_assert_cmpint (resident (), <, before + MARGIN);
+#endif
+  g_test_message ("%ld kB after %d jobs, %ld kB after %d", before, WARM + 1,
+      resident (), JOBS);
 }
 
 static void
@@ -297,6 +388,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/stages/jobs/resumes_to_same_bytes", test_resumes);
   g_test_add_func ("/stages/jobs/same_with_two_threads", test_threads);
+  g_test_add_func ("/stages/jobs/same_with_two_at_a_time", test_two_at_a_time);
+  g_test_add_func ("/stages/jobs/many_in_one_run", test_many_in_one_run);
   g_test_add_func ("/stages/jobs/seed_of_bundle", test_seeds);
   g_test_add_data_func ("/stages/jobs/stage1_stops_at_any_step",
       GINT_TO_POINTER (1), test_cancel);
