@@ -4,10 +4,10 @@
  * primitive, run in turn with ours, so that both meet the same machine; the
  * best of a number of runs counts.  Then: how long a model folder takes to
  * load. */
-#include "load.h"
 #include "base/error.h"
 #include "ops/cpu/measure.h"
 #include "ops/ops.h"
+#include "stages/measure.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -357,13 +357,14 @@ print_load_row (const char *what, double seconds, gboolean json, gboolean first)
 static gboolean
 print_load (const char *folder, gboolean json, gboolean first, GError **error)
 {
-  double seconds[SHU_N_NETS + 1], total = 0;
+  ShuLoadTime times[SHU_N_LOAD_TIMES];
+  double total = 0;
 
-  if (!bench_load (folder, LOADS, seconds, error))
+  if (!shu_measure_load (folder, LOADS, times, error))
     return FALSE;
-  for (int i = 0; i <= SHU_N_NETS; i++) {
-    print_load_row (bench_load_name (i), seconds[i], json, first && i == 0);
-    total += seconds[i];
+  for (int i = 0; i < SHU_N_LOAD_TIMES; i++) {
+    print_load_row (times[i].what, times[i].seconds, json, first && i == 0);
+    total += times[i].seconds;
   }
   print_load_row ("everything", total, json, FALSE);
   return TRUE;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "load.h"
+#include "stages/measure.h"
+#include "stages/model_private.h"
+#include <string.h>
 
-static const char *const names[SHU_N_NETS + 1] = {
+static const char *const names[SHU_N_LOAD_TIMES] = {
     [SHU_NET_JOINT] = "joint denoiser",
     [SHU_NET_VAE] = "VAE",
     [SHU_NET_CLIP] = "CLIP",
@@ -14,43 +16,40 @@ static const char *const names[SHU_N_NETS + 1] = {
     [SHU_N_NETS] = "folder and prompts",
 };
 
-const char *
-bench_load_name (int i)
-{
-  return names[i];
-}
+G_STATIC_ASSERT (SHU_N_LOAD_TIMES == SHU_N_NETS + 1);
 
-static double
-lap (gint64 *start)
+/* Seconds since @start, which becomes now, where they are the fewest yet. */
+static void
+lap (gint64 *start, ShuLoadTime *t)
 {
   gint64 now = g_get_monotonic_time ();
   double seconds = (double) (now - *start) * 1e-6;
 
   *start = now;
-  return seconds;
+  t->seconds = MIN (t->seconds, seconds);
 }
 
 gboolean
-bench_load (const char *folder, int runs, double ret_seconds[SHU_N_NETS + 1],
-    GError **error)
+shu_measure_load (const char *folder, int runs,
+    ShuLoadTime ret_times[SHU_N_LOAD_TIMES], GError **error)
 {
-  for (int i = 0; i <= SHU_N_NETS; i++)
-    ret_seconds[i] = G_MAXDOUBLE;
+  ShuLoadTime times[SHU_N_LOAD_TIMES];
+
+  for (int i = 0; i < SHU_N_LOAD_TIMES; i++)
+    times[i] = (ShuLoadTime){names[i], G_MAXDOUBLE};
   for (int r = 0; r < runs; r++) {
     gint64 start = g_get_monotonic_time ();
     g_autoptr (ShuModel) m = shu_model_get (folder, "cpu", error);
-    double t;
 
     if (!m || !shu_model_prompts (m, error))
       return FALSE;
-    t = lap (&start);
-    ret_seconds[SHU_N_NETS] = MIN (ret_seconds[SHU_N_NETS], t);
+    lap (&start, &times[SHU_N_NETS]);
     for (int i = 0; i < SHU_N_NETS; i++) {
       if (!shu_model_net (m, (ShuNet) i, error))
         return FALSE;
-      t = lap (&start);
-      ret_seconds[i] = MIN (ret_seconds[i], t);
+      lap (&start, &times[i]);
     }
   }
+  memcpy (ret_times, times, sizeof times);
   return TRUE;
 }
