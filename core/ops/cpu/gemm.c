@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* See gemm_private.h.  A tile of 6 rows and 4 vectors of y stays in registers
  * while k runs. */
+#ifdef __clang__
+#pragma clang fp contract(fast)
+#else
 #pragma GCC optimize("fp-contract=fast")
+#endif
 #include "ops/cpu/gemm_private.h"
 #include "ops/cpu/simd_private.h"
 
