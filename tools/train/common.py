@@ -127,14 +127,16 @@ def augment(rgb, alpha, noise=0.04):
 
 
 class Data:
-    """Persons with their views, photos and voxels, as u8 on the device."""
+    """Persons with their views, photos and voxels, as u8 on the device: colour and
+    normal [N, 5, S, S, 3] with their alpha in cover, photo and alpha [N, K, S, S, .],
+    voxels [N, r, r, r]."""
 
     def __init__(self, people, first, count, photos=2, view=sizes.VIEW, views=True):
         self.people = people
         self.params = people.generate(range(first, first + count))
         self.frames = people.frames(self.params)
         if views:
-            self.colour, self.normal = people.views(self.params, self.frames, view)
+            self.colour, self.normal, self.cover = people.views(self.params, self.frames, view)
         shots = [people.photos(self.params, self.frames,
                                [(first + i) * 16 + k for i in range(count)], view)
                  for k in range(photos)]

@@ -989,16 +989,18 @@ human_bound_camera (const Human *human, int axis, HumanCamera *camera)
 }
 
 void
-human_fit_frame (const Human *human, const float front[4], const float side[4],
+human_fit_frame (const Human *human, const float front[4], const float side[5],
     HumanFrame *frame)
 {
   Vec c = bound_centre (human);
   float s = 2.f * bound_half (human);
+  float size = fmaxf (side[2] - side[0],
+      fmaxf (front[2] - front[0], front[3] - front[1]));
+  float y = fminf (fmaxf (side[4], side[2] - .5f * size), side[0] + .5f * size);
   frame->centre[0] = c.x + s * (.5f * (front[0] + front[2]) - .5f);
-  frame->centre[1] = c.y + s * (.5f * (side[0] + side[2]) - .5f);
+  frame->centre[1] = c.y + s * (y - .5f);
   frame->centre[2] = c.z + s * (.5f - .5f * (front[1] + front[3]));
-  frame->size = s * fmaxf (side[2] - side[0],
-                        fmaxf (front[2] - front[0], front[3] - front[1]));
+  frame->size = s * size;
 }
 
 void
@@ -1077,11 +1079,13 @@ render (const Human *human, const HumanCamera *camera, int width, int height,
 
 #define PROBE 320
 
-/* Box of what @camera sees, as fractions of the picture. */
+/* Box of what @camera sees and mean column of it, as fractions of the
+ * picture. */
 static void
-covered (const Human *human, const HumanCamera *camera, float box[4])
+covered (const Human *human, const HumanCamera *camera, float box[5])
 {
   int x0 = PROBE, y0 = PROBE, x1 = 0, y1 = 0;
+  double sum = 0, n = 0;
   for (int row = 0; row < PROBE; row++)
     for (int col = 0; col < PROBE; col++) {
       Vec p, o = load (camera->f), d = load (camera->f + 9);
@@ -1097,17 +1101,20 @@ covered (const Human *human, const HumanCamera *camera, float box[4])
       x1 = col >= x1 ? col + 1 : x1;
       y0 = row < y0 ? row : y0;
       y1 = row >= y1 ? row + 1 : y1;
+      sum += col + .5;
+      n++;
     }
   box[0] = (float) x0 / PROBE;
   box[1] = (float) y0 / PROBE;
   box[2] = (float) x1 / PROBE;
   box[3] = (float) y1 / PROBE;
+  box[4] = n > 0 ? (float) (sum / n / PROBE) : .5f;
 }
 
 void
 human_frame (const Human *human, HumanFrame *frame)
 {
-  float box[2][4];
+  float box[2][5];
   for (int axis = 0; axis < 2; axis++) {
     HumanCamera camera;
     human_bound_camera (human, axis, &camera);
@@ -1131,7 +1138,7 @@ human_photo (const Human *human, const HumanFrame *frame, uint64_t photo,
     int width, int height, float margin, int samples, uint8_t *rgba)
 {
   HumanCamera camera;
-  float box[4];
+  float box[5];
   human_photo_camera (human, frame, photo, &camera);
   covered (human, &camera, box);
   human_fit_photo (&camera, box, width, height, margin);

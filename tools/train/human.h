@@ -49,9 +49,13 @@ void human_generate (Human *human, uint64_t number);
 
 /**
  * human_frame:
- * @frame: (out): the cube around the person's bounding box: centre = box
- *   centre, size = longest side, so head and feet of a standing person touch
- *   z = +-0.5. No margin. Accurate to about 4 mm.
+ * @frame: (out): the cube that the person fills: its size is the longest side
+ *   of the bounding box, without a margin, so head and feet of a standing
+ *   person touch z = +-0.5. Centred on the box in x and z; in depth on the
+ *   centroid of the side silhouette (the middle of the body), moved only as
+ *   far as the box needs to fit. A photo shows where the middle of a body is
+ *   and hides how far a foot or a bag reaches: the box's own middle varies
+ *   half as much again seen from chest, head and legs. Accurate to about 4 mm.
  */
 void human_frame (const Human *human, HumanFrame *frame);
 
@@ -117,9 +121,10 @@ void human_view_camera (const HumanFrame *frame, int view, HumanCamera *camera);
 void human_bound_camera (const Human *human, int axis, HumanCamera *camera);
 
 /* @front, @side: box of the covered pixels (x0, y0, x1, y1; exclusive ends)
- * as fractions of the picture of human_bound_camera(). */
+ * as fractions of the picture of human_bound_camera(); side[4]: their mean
+ * column. */
 void human_fit_frame (const Human *human, const float front[4],
-    const float side[4], HumanFrame *frame);
+    const float side[5], HumanFrame *frame);
 
 /* The camera of a photo before it is fitted to the person (square, wide). */
 void human_photo_camera (const Human *human, const HumanFrame *frame,

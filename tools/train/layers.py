@@ -51,9 +51,24 @@ class GroupNorm(nn.GroupNorm):
                                 self.bias.to(x.dtype), self.eps)
 
 
+def layer_norm(x, weight=None, bias=None, eps=1e-6):
+    """Over the last axis. On CUDA keeps the input's type where autocast would
+    write fp32 (statistics are fp32 inside): a third of the traffic."""
+    if not x.is_cuda:
+        return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
+    with torch.autocast("cuda", enabled=False):
+        weight, bias = (None if p is None else p.to(x.dtype) for p in (weight, bias))
+        return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
+
+
+class LayerNorm(nn.LayerNorm):
+    def forward(self, x):
+        return layer_norm(x, self.weight, self.bias, self.eps)
+
+
 def plain_norm(x, eps=1e-6):
-    """LayerNorm over the last axis without affine."""
-    return F.layer_norm(x, x.shape[-1:], eps=eps)
+    """LayerNorm without affine."""
+    return layer_norm(x, eps=eps)
 
 
 def timestep_embedding(t, dim):
@@ -111,7 +126,7 @@ class ModulatedBlock(nn.Module):
     def __init__(self, c, ctx, heads, ratio):
         super().__init__()
         self.heads = heads
-        self.norm2 = nn.LayerNorm(c, 1e-6)
+        self.norm2 = LayerNorm(c, 1e-6)
         self.self_attn = Box(
             to_qkv=nn.Linear(c, 3 * c), to_out=nn.Linear(c, c),
             q_rms_norm=HeadNorm(heads, c // heads),

@@ -34,7 +34,7 @@ def at(array, i):
 
 
 def boxes(mask):
-    """bool [N, n, n] -> [N, 4] covered x0, y0, x1, y1 as fractions."""
+    """bool [N, n, n] -> [N, 5] covered x0, y0, x1, y1 and mean column, as fractions."""
     n = mask.shape[-1]
     k = torch.arange(n, device=mask.device)
     out = []
@@ -42,7 +42,9 @@ def boxes(mask):
         m = mask.any(axis)
         out.append((torch.where(m, k, torch.full_like(k, n)).amin(1).float() / n,
                     (torch.where(m, k, torch.full_like(k, -1)).amax(1) + 1).float() / n))
-    return torch.stack([out[0][0], out[1][0], out[0][1], out[1][1]], 1)
+    columns = mask.sum(1).float()
+    mean = (columns * (k + 0.5)).sum(1) / columns.sum(1).clamp_min(1) / n
+    return torch.stack([out[0][0], out[1][0], out[0][1], out[1][1], mean], 1)
 
 
 class People:
@@ -116,11 +118,12 @@ class People:
         return torch.from_numpy(out).to(self.device)
 
     def views(self, params, frames, n, samples=2, chunk=1024):
-        """-> colour, normal u8 [N, 5, n, n, 3]"""
+        """-> colour, normal u8 [N, 5, n, n, 3], alpha u8 [N, 5, n, n]"""
         N = len(params)
         f = np.ascontiguousarray(frames.cpu().numpy())
         colour = torch.empty(N, 5, n, n, 3, dtype=torch.uint8, device=self.device)
         normal = torch.empty_like(colour)
+        alpha = torch.empty(N, 5, n, n, dtype=torch.uint8, device=self.device)
         if self.device.type == "cpu":
             host = np.ascontiguousarray(params.numpy())
             for i in range(N):
@@ -128,18 +131,20 @@ class People:
                     self.lib.human_view(at(host, i), at(f, i), v, n, samples,
                                         ctypes.c_void_p(colour[i, v].data_ptr()),
                                         ctypes.c_void_p(normal[i, v].data_ptr()))
-            return colour, normal
+            alpha = (normal.amin(-1) < 250).byte() * 255  # normals are never near white
+            return colour, normal, alpha
         for a in range(0, N, chunk):
             b = min(N, a + chunk)
             cam = np.zeros(((b - a) * 5, CAMERA), np.float32)
             for i in range(b - a):
                 for v in range(5):
                     self.lib.human_view_camera(at(f, a + i), v, at(cam, 5 * i + v))
-            c, m, _ = self.render(params, torch.arange(a, b).repeat_interleave(5), cam, n,
+            c, m, o = self.render(params, torch.arange(a, b).repeat_interleave(5), cam, n,
                                   samples, normal=True)
             colour[a:b] = c.reshape(b - a, 5, n, n, 3)
             normal[a:b] = m.reshape(b - a, 5, n, n, 3)
-        return colour, normal
+            alpha[a:b] = o.reshape(b - a, 5, n, n)
+        return colour, normal, alpha
 
     def photos(self, params, frames, numbers, n, samples=2, margin=0.0, straight=False,
                chunk=4096):

@@ -9,7 +9,7 @@ VIEW = 192           # pixels of a view; the latent side is VIEW / 8
 CONDITION = 224      # pixels of the condition image
 VOXELS = 32          # voxels per side
 TAPS = [1, 2, 3, 4]  # DINO blocks whose tokens Stage 2 sees
-STEPS, GUIDANCE, RESCALE = 8, 1.5, 3.0
+STEPS, GUIDANCE, RESCALE = 1, 1.0, 3.0
 # The flow knows little of what is finer than a voxel. A sample at full variance
 # makes rough meshes; few steps give nearly the mean, and a smaller standard
 # deviation in pipeline.json draws it in further.

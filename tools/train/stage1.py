@@ -6,8 +6,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from layers import (Attention, Box, FeedForward, GroupNorm, ModulatedBlock, attend,
-                    plain_norm, position_embedding, timestep_embedding, zero)
+from layers import (Attention, Box, FeedForward, GroupNorm, LayerNorm, ModulatedBlock,
+                    attend, plain_norm, position_embedding, timestep_embedding, zero)
 
 VIEWS = 5
 
@@ -118,7 +118,19 @@ class ImageVAE(nn.Module):
 
 # ---- sparse structure VAE (the encoder is only for training) ----
 
-class ChannelNorm(nn.LayerNorm):
+def conv3d(conv, x):
+    """3x3x3 convolution as one matrix product: cuDNN's backward is slow."""
+    if not x.is_cuda:
+        return conv(x)
+    B, C, X, Y, Z = x.shape
+    p = F.pad(x.permute(0, 2, 3, 4, 1), (0, 0, 1, 1, 1, 1, 1, 1))
+    w = conv.weight.permute(0, 2, 3, 4, 1).reshape(conv.weight.shape[0], -1)
+    taps = [p[:, i:i + X, j:j + Y, k:k + Z]
+            for i in range(3) for j in range(3) for k in range(3)]
+    return F.linear(torch.cat(taps, -1), w, conv.bias).permute(0, 4, 1, 2, 3)
+
+
+class ChannelNorm(LayerNorm):
     def forward(self, x):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
@@ -131,7 +143,8 @@ class ResBlock3d(nn.Module):
         self.conv2 = zero(nn.Conv3d(c, c, 3, padding=1))
 
     def forward(self, x):
-        return x + self.conv2(F.silu(self.norm2(self.conv1(F.silu(self.norm1(x))))))
+        h = conv3d(self.conv1, F.silu(self.norm1(x)))
+        return x + conv3d(self.conv2, F.silu(self.norm2(h)))
 
 
 class Downsample3d(nn.Module):
@@ -151,7 +164,7 @@ class Upsample3d(nn.Module):
         self.conv = nn.Conv3d(a, b * 8, 3, padding=1)
 
     def forward(self, x):
-        x = self.conv(x)
+        x = conv3d(self.conv, x)
         B, C, X, Y, Z = x.shape
         x = x.reshape(B, C // 8, 2, 2, 2, X, Y, Z).permute(0, 1, 5, 2, 6, 3, 7, 4)
         return x.reshape(B, C // 8, 2 * X, 2 * Y, 2 * Z)
@@ -199,7 +212,8 @@ class StructureDecoder(nn.Module):
         h = self.middle_block(self.input_layer(z))
         for b in self.blocks:
             h = b(h)
-        return self.out_layer(h)
+        norm, act, conv = self.out_layer
+        return conv3d(conv, act(norm(h)))
 
 
 # ---- image encoders ----
@@ -208,7 +222,7 @@ class VitBlock(nn.Module):
     def __init__(self, c, heads):
         super().__init__()
         self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(c, 1e-6), nn.LayerNorm(c, 1e-6)
+        self.norm1, self.norm2 = LayerNorm(c, 1e-6), LayerNorm(c, 1e-6)
         self.attn = Box(qkv=nn.Linear(c, 3 * c), proj=nn.Linear(c, c))
         self.mlp = Box(fc1=nn.Linear(c, 4 * c), fc2=nn.Linear(4 * c, c))
         self.ls1, self.ls2 = nn.Module(), nn.Module()
@@ -313,7 +327,7 @@ class MultiViewBlock(nn.Module):
     def __init__(self, c, heads, ctx):
         super().__init__()
         self.norm1, self.norm_mv, self.norm2, self.norm3 = (
-            nn.LayerNorm(c) for _ in range(4))
+            LayerNorm(c) for _ in range(4))
         self.attn1, self.attn_mv = Attention(c, heads), Attention(c, heads)
         self.attn2 = Attention(c, heads, ctx)
         zero(self.attn_mv.to_out[0])
@@ -370,8 +384,8 @@ class SyncStructure(nn.Module):
     def __init__(self, cm, c3, heads, res):
         super().__init__()
         self.heads, self.res = heads, res
-        self.normStructure1 = nn.LayerNorm(c3, 1e-6)
-        self.normStructure2 = nn.LayerNorm(c3, 1e-6)
+        self.normStructure1 = LayerNorm(c3, 1e-6)
+        self.normStructure2 = LayerNorm(c3, 1e-6)
         self.imagedownsample = Box(conv=nn.Sequential(
             GroupNorm(32, cm), nn.Conv2d(cm, cm, 3, 1, 1), nn.GELU()))
         self.input_layer_mv = nn.Linear(cm, cm)
@@ -400,18 +414,6 @@ class SyncStructure(nn.Module):
         p = p + a.out(o.reshape(p.shape))
         p = p + self.ffn_stucture(self.normStructure2(p))
         return h + self.output_layer_stucture(p)
-
-
-def conv3d(conv, x):
-    """3x3x3 convolution as one matrix product: cuDNN's backward is slow."""
-    if not x.is_cuda:
-        return conv(x)
-    B, C, X, Y, Z = x.shape
-    p = F.pad(x.permute(0, 2, 3, 4, 1), (0, 0, 1, 1, 1, 1, 1, 1))
-    w = conv.weight.permute(0, 2, 3, 4, 1).reshape(conv.weight.shape[0], -1)
-    taps = [p[:, i:i + X, j:j + Y, k:k + Z]
-            for i in range(3) for j in range(3) for k in range(3)]
-    return F.linear(torch.cat(taps, -1), w, conv.bias).permute(0, 4, 1, 2, 3)
 
 
 class SyncViews(nn.Module):

@@ -3,8 +3,10 @@
 
 First the photo encoder alone with two auxiliary heads (surface voxels, front
 and back normals), then everything. The whole training step is one CUDA graph.
-Writes conditioner.pt and joint.pt (averaged weights). Repeating it goes on
-from the weights it finds; --begin and --end are the part of the learning
+The decoder of voxels learns along, from the clean latents that a step aims at:
+those of few steps lie between shapes. Writes conditioner.pt, joint.pt and
+structure_decoder.pt (averaged weights). Repeating it goes on from the weights
+it finds; --begin and --end are the part of the learning
 rate's curve that a run covers. --freeze 1 leaves the encoders as they are, so
 that Stage 2, which uses them, need not be trained again."""
 import os
@@ -16,54 +18,101 @@ import torch.nn.functional as F
 import sizes
 from common import (CUDA, DEVICE, Data, amp, arguments, augment, batches, cosine, folders,
                     held_out, images, load, log, numbers, save, setup, sync, voxel_iou)
+from layers import ModulatedBlock
 from people import People
 from sampling import (Stage1, face_of, measure, prompt_rows, rows, sheet,
                       spread_views)
+from stage1 import MultiViewBlock, SyncStructure, SyncViews, VitBlock
+
+
+def mirrored(normal, colour, cover):
+    """Views of the mirrored person: side views change places, the others their
+    columns, normals their x."""
+    def turn(x):
+        x = x[:, [0, 3, 2, 1, 4]]
+        x[:, [0, 2, 4]] = x[:, [0, 2, 4]].flip(3)
+        return x
+    normal, colour, cover = turn(normal), turn(colour), turn(cover)
+    x = 510 - cover.float() - normal[..., 0].float()  # on white: 255 a - x + 2 (255 - 255 a)
+    normal[..., 0] = x.clamp(0, 255).byte()
+    return normal, colour
 
 
 @torch.no_grad()
-def prepare(a, data, vae, encoder, num):
-    """What a training step gathers from: augmented photos with their latents,
-    target latents, voxels and coarse normals."""
+def encode(data, vae, encoder, num):
+    """Augmented photos and, of the persons and of their mirror images, latents,
+    voxels and coarse normals."""
     N, K = data.photo.shape[:2]
-    z, s = [], []
-    for b in batches(N, 64):
-        x = torch.cat([data.normal[b], data.colour[b]], 1).flatten(0, 1)
+    out = {k: [] for k in ("rgb", "z", "s", "body", "face", "coarse")}
+
+    def latents(x):
         with amp():
-            m = vae.encode(images(x) * 2 - 1)[0]
-            sm = encoder(data.voxels[b][:, None].float())[0]
-        z.append((m.float() * num["vae_scaling"]).bfloat16().reshape(-1, 10, *m.shape[1:]))
-        s.append((sm.float() * num["structure_scaling"]))
-    rgb = torch.empty(N, K, 3, sizes.VIEW, sizes.VIEW, dtype=torch.uint8, device=DEVICE)
-    body, face = [], []
+            return (vae.encode(x * 2 - 1)[0].float() * num["vae_scaling"]).bfloat16()
     for b in batches(N, 128):
         alpha = data.alpha[b].flatten(0, 1)[:, None].float() / 255
         x = augment(images(data.photo[b]).flatten(0, 1), alpha)
-        rgb[b] = (x * 255 + 0.5).byte().reshape(-1, K, *x.shape[1:])
-        with amp():
-            m = [vae.encode(y * 2 - 1)[0].float() * num["vae_scaling"] for y in (x, face_of(x))]
-        for out, y in zip((body, face), m):
-            out.append(y.bfloat16().reshape(-1, K, *y.shape[1:]))
-    two = torch.cat([data.normal[:, 0:1], data.normal[:, 2:3]], 1)
-    coarse = torch.cat([F.avg_pool2d(images(two[b]).flatten(1, 2), sizes.VIEW // 32)
-                        for b in batches(N, 256)])
-    out = dict(z=torch.cat(z), s=torch.cat(s), rgb=rgb, alpha=data.alpha, body=torch.cat(body),
-               face=torch.cat(face), voxels=data.voxels, coarse=coarse.half())
-    sync()
-    log("latents: std %.3f %.3f" % (out["z"].float().std().item(), out["s"].std().item()))
+        out["rgb"].append((x * 255 + 0.5).byte().unflatten(0, (-1, K)))
+        straight = data.normal[b], data.colour[b]
+        for m, (normal, colour) in enumerate((straight, mirrored(*straight, data.cover[b]))):
+            y, v = (x.flip(-1), data.voxels[b].flip(1)) if m else (x, data.voxels[b])
+            with amp():
+                s = encoder(v[:, None].float())[0].float() * num["structure_scaling"]
+            two = images(torch.cat([normal[:, 0:1], normal[:, 2:3]], 1)).flatten(1, 2)
+            views = images(torch.cat([normal, colour], 1)).flatten(0, 1)
+            for k, t in (("z", latents(views).unflatten(0, (-1, 10))), ("s", s),
+                         ("body", latents(y).unflatten(0, (-1, K))),
+                         ("face", latents(face_of(y)).unflatten(0, (-1, K))),
+                         ("coarse", F.avg_pool2d(two, sizes.VIEW // 32).half())):
+                out[k].append(t)
+    # rows 0..N-1 are the persons, N..2N-1 their mirror images
+    out = {k: torch.cat(v if k == "rgb" else v[0::2] + v[1::2]) for k, v in out.items()}
+    out["voxels"] = torch.cat([data.voxels, data.voxels.flip(1)])
+    out["alpha"] = data.alpha
     return out
 
 
-def auxiliary(con, tokens, d, ix):
-    """Losses of the heads on the photo encoder's tokens."""
-    occ = F.binary_cross_entropy_with_logits(con.occupancy(tokens), d["voxels"][ix].float()) * 4
-    nrm = (con.dense(con.normals(tokens), 4) - d["coarse"][ix].float()).abs().mean()
-    return occ, nrm
+def prepare(a, source, vae, encoder, num):
+    """What a training step gathers from; the second half of each array but rgb
+    and alpha belongs to the mirrored persons."""
+    parts = [encode(Data(source, a.first + b.start, b.stop - b.start, a.photos), vae, encoder, num)
+             for b in batches(a.people, 4096)]
+    d = {}
+    for k in list(parts[0]):
+        halves = 1 if k in ("rgb", "alpha") else 2
+        d[k] = torch.cat([p[k].chunk(halves)[h] for h in range(halves) for p in parts])
+        for p in parts:
+            del p[k]
+    sync()
+    log("latents: std %.3f %.3f" % (d["z"].float().std().item(), d["s"].std().item()))
+    return d
 
 
-def pick(d, B):
+def draw(d, B):
+    """A batch: a random person or mirror image with one of the photos."""
     N, K = d["rgb"].shape[:2]
-    return torch.randint(N, (B,), device=DEVICE), torch.randint(K, (B,), device=DEVICE)
+    ix = torch.randint(d["z"].shape[0], (B,), device=DEVICE)
+    k = torch.randint(K, (B,), device=DEVICE)
+    turned = (ix >= N)[:, None, None, None]
+    x = {n: d[n][ix].float() for n in ("z", "s", "voxels", "coarse")}
+    x.update({n: d[n][ix, k].float() for n in ("body", "face")})
+    rgb, alpha = d["rgb"][ix % N, k].float() / 255, d["alpha"][ix % N, k][:, None].float() / 255
+    x["rgb"] = torch.where(turned, rgb.flip(-1), rgb)
+    x["alpha"] = torch.where(turned, alpha.flip(-1), alpha)
+    return x
+
+
+def shape_loss(logits, voxels, weight):
+    """Cross entropy and Dice of surface voxels [B, r, r, r]; weight [B]"""
+    bce = F.binary_cross_entropy_with_logits(logits, voxels, reduction="none").flatten(1).mean(1)
+    p, o = torch.sigmoid(logits).flatten(1), voxels.flatten(1)
+    dice = 1 - 2 * (p * o).sum(1) / (p.sum(1) + o.sum(1)).clamp_min(1)
+    return ((4 * bce + dice) * weight).sum() / weight.sum().clamp_min(1)
+
+
+def auxiliary(con, tokens, x):
+    """Losses of the heads on the photo encoder's tokens."""
+    occ = shape_loss(con.occupancy(tokens), x["voxels"], torch.ones(len(tokens), device=DEVICE))
+    return occ, (con.dense(con.normals(tokens), 4) - x["coarse"]).abs().mean()
 
 
 def warm_up(a, con, d):
@@ -75,10 +124,9 @@ def warm_up(a, con, d):
     while time.time() - began < a.warm_up or (i < 1 and a.warm_up > 0):
         for g in opt.param_groups:
             g["lr"] = cosine(i, (time.time() - began) / a.warm_up, a.encoder_rate, 200, 0.1)
-        ix, k = pick(d, 4 * a.batch)
+        x = draw(d, 4 * a.batch)
         with amp():
-            tokens = con.tokens(d["rgb"][ix, k].float() / 255, d["alpha"][ix, k][:, None].float() / 255)
-            occ, nrm = auxiliary(con, tokens, d, ix)
+            occ, nrm = auxiliary(con, con.tokens(x["rgb"], x["alpha"]), x)
         opt.zero_grad(set_to_none=True)
         (occ + nrm).backward()
         torch.nn.utils.clip_grad_norm_(params, 1.0)
@@ -89,50 +137,68 @@ def warm_up(a, con, d):
             log("encoder %d: voxels %.4f, normals %.4f" % (i, *(sums / 500).tolist()))
             sums = 0
     log("encoder steps", i)
+    if a.warm_up > 0:
+        save(a, "conditioner", con)
+
+
+def times(B):
+    """A third of them near 1: a sampler of few steps lives there."""
+    late = 1 - 0.1 * torch.rand(B, device=DEVICE)
+    usual = torch.sigmoid(torch.randn(B, device=DEVICE) * 1.2 + 0.8)
+    return torch.where(torch.rand(B, device=DEVICE) < 0.35, late, usual)
 
 
 class Trainer:
     """One training step, captured as a CUDA graph where there is one."""
 
-    def __init__(self, a, con, net, d):
-        self.a, self.con, self.net, self.d = a, con, net, d
-        con.requires_grad_(not a.freeze)
-        self.params = [p for m in (net, con) for p in m.parameters() if p.requires_grad]
-        self.rate = torch.tensor(1e-5, device=DEVICE)
+    def __init__(self, a, nets, d, num):
+        self.a, self.nets, self.d = a, nets, d
+        self.scaling = num["structure_scaling"]
+        nets["conditioner"].requires_grad_(not a.freeze)
+        # the encoder comes from its own warm-up and needs smaller steps
+        groups = [[p for n, m in nets.items() for p in m.parameters()
+                   if p.requires_grad and (n == "conditioner") == c] for c in (False, True)]
+        self.params = groups[0] + groups[1]
+        self.rates = [torch.tensor(1e-5, device=DEVICE) for _ in groups]
         kind = dict(fused=True, capturable=True) if CUDA else {}
-        self.opt = torch.optim.AdamW(self.params, self.rate if CUDA else 1e-4,
-                                     weight_decay=0.01, betas=(0.9, 0.98), **kind)
+        self.opt = torch.optim.AdamW(
+            [dict(params=g, lr=r if CUDA else 1e-4) for g, r in zip(groups, self.rates) if g],
+            weight_decay=0.01, betas=(0.9, 0.98), **kind)
         self.average = [p.detach().clone() for p in self.params]
-        self.stats = torch.zeros(4, device=DEVICE)
+        self.stats = torch.zeros(5, device=DEVICE)
         self.graph = None
 
     def loss(self):
-        a, d, con = self.a, self.d, self.con
-        B = a.batch
-        ix, k = pick(d, B)
-        rgb, alpha = d["rgb"][ix, k].float() / 255, d["alpha"][ix, k][:, None].float() / 255
+        a, con, B = self.a, self.nets["conditioner"], self.a.batch
+        x = draw(self.d, B)
         keep = (torch.rand(B, device=DEVICE) >= 0.1).float()
-        t = torch.sigmoid(torch.randn(B, device=DEVICE) * 1.2 + 0.5)
-        z, s = d["z"][ix].float(), d["s"][ix]
+        t = times(B)
+        z, s = x["z"], x["s"]
         nz, ns = torch.randn_like(z), torch.randn_like(s)
         tt = t.reshape(-1, 1, 1, 1, 1)
         kk = keep[:, None, None, None]
-        image = spread_views(d["body"][ix, k].float() * kk, d["face"][ix, k].float() * kk)
+        image = spread_views(x["body"] * kk, x["face"] * kk)
+        st = (1 - tt) * s + tt * ns
+        half = slice(0, (B + 1) // 2)
         with amp():
-            tokens = con.tokens(rgb, alpha)
-            label = spread_views(*(c * keep[:, None] for c in con.labels(rgb, face_of(rgb))))
-            v2, v3 = self.net(torch.cat([rows((1 - tt) * z + tt * nz), image], 1), t,
-                              prompt_rows(con, B), label, (1 - tt) * s + tt * ns,
-                              tokens * keep[:, None, None])
-            occ, nrm = [z.new_zeros(())] * 2 if a.freeze else auxiliary(con, tokens, d, ix)
+            tokens = con.tokens(x["rgb"], x["alpha"])
+            label = spread_views(*(c * keep[:, None]
+                                   for c in con.labels(x["rgb"], face_of(x["rgb"]))))
+            v2, v3 = self.nets["joint"](
+                torch.cat([rows((1 - tt) * z + tt * nz), image], 1), t, prompt_rows(con, B),
+                label, st, tokens * keep[:, None, None])
+            # the clean latent that the step aims at, as voxels
+            aim = (st - tt * v3.float())[half] / self.scaling
+            logits = self.nets["structure_decoder"](aim)[:, 0].float()
+            occ, nrm = [z.new_zeros(())] * 2 if a.freeze else auxiliary(con, tokens, x)
         l2 = ((v2.float() - rows(nz - z)) ** 2).mean()
         l3 = ((v3.float() - (ns - s)) ** 2).mean()
-        return l2, l3, occ, nrm
+        return l2, l3, shape_loss(logits, x["voxels"][half], keep[half]), occ, nrm
 
     def step(self):
         self.opt.zero_grad(set_to_none=True)
         parts = self.loss()
-        (parts[0] + parts[1] + 0.3 * parts[2] + 0.2 * parts[3]).backward()
+        (parts[0] + parts[1] + 0.5 * parts[2] + 0.4 * parts[3] + 0.2 * parts[4]).backward()
         torch.nn.utils.clip_grad_norm_(self.params, 1.0)
         self.opt.step()
         with torch.no_grad():
@@ -171,14 +237,32 @@ class Trainer:
                 e.copy_(old)
 
 
-def train(a, con, net, d):
-    tr = Trainer(a, con, net, d)
+def compile_blocks(nets):
+    """Fuses what is between the matrix products, block by block: the compiler
+    needs minutes for the network in one piece."""
+    torch._dynamo.config.cache_size_limit = 64
+    for net in nets.values():
+        for m in net.modules():
+            if isinstance(m, (ModulatedBlock, MultiViewBlock, SyncStructure, SyncViews, VitBlock)):
+                m.compile(dynamic=False)
+
+
+def keep(a, nets):
+    for name, net in nets.items():
+        save(a, name, net)
+
+
+def train(a, nets, d, num):
+    if CUDA and a.compile:
+        compile_blocks(nets)
+    tr = Trainer(a, nets, d, num)
     tr.capture()
     tr.stats.zero_()
     began, saved, i = time.time(), time.time(), 0
     while time.time() - began < a.seconds or i < 2:
         done = a.begin + (a.end - a.begin) * (time.time() - began) / a.seconds
-        tr.rate.fill_(cosine(i, done, a.rate, 200))
+        for r, share in zip(tr.rates, (1, a.encoder_share)):
+            r.fill_(share * cosine(i, done, a.rate, 200))
         tr.run()
         i += 1
         if i in (300, 1000):  # forget the start
@@ -190,19 +274,19 @@ def train(a, con, net, d):
         if i % (500 if CUDA else 1) == 0:
             m = (tr.stats / 500).tolist()
             tr.stats.zero_()
-            log("joint %d: views %.4f, structure %.4f, voxels %.4f, normals %.4f; %.1f ms" % (
-                i, *m, 1e3 * (time.time() - began) / i))
+            log("joint %d: views %.4f, structure %.4f, voxels %.4f; encoder: voxels %.4f, "
+                "normals %.4f; %.1f ms" % (i, *m, 1e3 * (time.time() - began) / i))
         if time.time() - saved > 90:
             saved = time.time()
             tr.averaged()
-            save(a, "joint", net)
-            save(a, "conditioner", con)
+            keep(a, nets)
             tr.averaged()
     sync()
     log("joint steps %d of %d persons" % (i, a.batch))
     tr.averaged()
-    save(a, "joint", net)
-    save(a, "conditioner", con)
+    keep(a, nets)
+    if CUDA and a.compile:
+        torch.compiler.set_stance("force_eager")
 
 
 def check(a, data, s1, grid):
@@ -223,33 +307,35 @@ def check(a, data, s1, grid):
 
 
 def main():
-    a = arguments(__doc__, people=20480, photos=3, seconds=400.0, warm_up=60.0, batch=64,
-                  rate=8e-4, encoder_rate=8e-4, begin=0.0, end=1.0, held_out=64, eager=0,
-                  first=0, freeze=0, cache="")
+    a = arguments(__doc__, people=20480, photos=2, seconds=400.0, warm_up=60.0, batch=64,
+                  rate=8e-4, encoder_rate=8e-4, encoder_share=0.3, begin=0.0, end=1.0,
+                  held_out=64, eager=0, compile=1, first=0, freeze=0, cache="")
     setup(1 + int(100 * a.begin) + a.first)
     source = People(DEVICE)
-    vae, encoder, decoder = (load(a, n).requires_grad_(False).eval()
-                             for n in ("vae", "structure_encoder", "structure_decoder"))
+    vae, encoder, decoder = (load(a, n) for n in ("vae", "structure_encoder", "structure_decoder"))
+    for net in (vae, encoder):
+        net.requires_grad_(False).eval()
     num = numbers(a)
     test = held_out(source, a.held_out)
     if a.cache and os.path.exists(a.cache):
         d = torch.load(a.cache, map_location=DEVICE)
         log("read", a.cache)
     else:
-        data = Data(source, a.first, a.people, a.photos)
-        d = prepare(a, data, vae, encoder, num)
-        del data
+        d = prepare(a, source, vae, encoder, num)
         if a.cache:
             torch.save(d, a.cache)
             log("wrote", a.cache)
-    con, net = load(a, "conditioner", False), load(a, "joint", False)
+    nets = {"joint": load(a, "joint", False), "conditioner": load(a, "conditioner", False),
+            "structure_decoder": decoder}
     if a.warm_up > 0:
-        warm_up(a, con, d)
-    train(a, con, net, d)
+        warm_up(a, nets["conditioner"], d)
+    if a.seconds > 0:
+        train(a, nets, d, num)
     del d
-    s1 = Stage1(vae, decoder, con, net, num)
-    grid = [(8, 1.5), (8, 1.25), (8, 2.0), (12, 1.5)] if CUDA else [(2, 1.5)]
-    check(a, test, s1, grid)
+    s1 = Stage1(vae, decoder, nets["conditioner"], nets["joint"], num)
+    grid = ([(8, 1.5), (1, 1.0), (2, 1.0), (4, 1.0), (4, 1.5), (8, 1.0)]
+            if CUDA else [(2, 1.5)])
+    check(a, test, s1, grid if a.seconds > 0 else [])
 
 
 if __name__ == "__main__":
