@@ -181,16 +181,24 @@ pool_put (ShuPool *pool, void *data, gsize size)
 }
 
 ShuStorage *
-shu_storage_new (gsize size)
+shu_storage_try_new (gsize size)
 {
   gsize block;
   void *p;
 
   bucket_of (MAX (size, 1), &block);
   p = block_alloc (block);
-  if (!p)
+  return p ? storage_new (p, size, NULL, NULL) : NULL;
+}
+
+ShuStorage *
+shu_storage_new (gsize size)
+{
+  ShuStorage *s = shu_storage_try_new (size);
+
+  if (!s)
     g_error ("no memory for %" G_GSIZE_FORMAT " bytes", size);
-  return storage_new (p, size, NULL, NULL);
+  return s;
 }
 
 ShuStorage *

@@ -26,7 +26,9 @@ void shu_pool_unref (ShuPool *pool);
 
 /* A block from the pool, or NULL where there is no memory. */
 ShuStorage *shu_storage_new_pool (ShuPool *pool, gsize size);
+/* A block of its own: the process ends, or NULL, where there is no memory. */
 ShuStorage *shu_storage_new (gsize size);
+ShuStorage *shu_storage_try_new (gsize size);
 ShuStorage *shu_storage_new_bytes (
     GBytes *owner, gconstpointer data, gsize size);
 ShuStorage *shu_storage_ref (ShuStorage *s);

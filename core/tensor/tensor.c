@@ -3,6 +3,7 @@
 #include "tensor/tensor.h"
 #include "tensor/storage.h"
 #include "base/bytes.h"
+#include "base/error.h"
 
 gsize
 shu_dtype_size (ShuDType dtype)
@@ -63,6 +64,27 @@ shu_tensor_new (ShuDType dtype, int n_dims, const gint64 *dims)
 
   g_assert (shu_tensor_size (dtype, n_dims, dims, &bytes));
   return shu_tensor_new_storage (dtype, n_dims, dims, shu_storage_new (bytes));
+}
+
+ShuTensor *
+shu_tensor_try_new (
+    ShuDType dtype, int n_dims, const gint64 *dims, GError **error)
+{
+  ShuStorage *storage;
+  gsize bytes = 0;
+
+  if (!shu_tensor_size (dtype, n_dims, dims, &bytes)) {
+    g_set_error_literal (
+        error, SHU_ERROR, SHU_ERROR_LIMIT, "tensor: sizes are out of range");
+    return NULL;
+  }
+  storage = shu_storage_try_new (bytes);
+  if (!storage) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_MEMORY,
+        "no memory for a tensor of %zu MB", bytes >> 20);
+    return NULL;
+  }
+  return shu_tensor_new_storage (dtype, n_dims, dims, storage);
 }
 
 ShuTensor *

@@ -56,6 +56,16 @@ const char *shu_dtype_name (ShuDType dtype);
 ShuTensor *shu_tensor_new (ShuDType dtype, int n_dims, const gint64 *dims);
 
 /**
+ * shu_tensor_try_new:
+ * As shu_tensor_new(), where the size comes from outside.
+ *
+ * Returns: (transfer full): NULL with %SHU_ERROR_LIMIT (sizes that overflow) or
+ *   %SHU_ERROR_MEMORY
+ */
+ShuTensor *shu_tensor_try_new (
+    ShuDType dtype, int n_dims, const gint64 *dims, GError **error);
+
+/**
  * shu_tensor_new_bytes:
  * A CPU tensor over @size bytes at @data, kept alive by @owner.
  *

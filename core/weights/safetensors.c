@@ -345,9 +345,13 @@ shu_safetensors_tensor (const ShuSafetensors *st, int i, GError **error)
     return NULL;
   }
   if ((guintptr) data % types[type].size != 0) { /* the format does not align */
-    ShuTensor *copy = shu_tensor_new (types[type].dtype, e->n_dims, e->dims);
+    ShuTensor *copy =
+        shu_tensor_try_new (types[type].dtype, e->n_dims, e->dims, error);
 
-    memcpy (copy->data, data, e->end - e->begin);
+    if (!copy)
+      g_prefix_error (error, "%s: tensor \"%.200s\": ", st->label, e->name);
+    else
+      memcpy (copy->data, data, e->end - e->begin);
     return copy;
   }
   return shu_tensor_new_bytes (

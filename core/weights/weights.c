@@ -290,18 +290,21 @@ has (Root *root, const char *name)
   return root->formula && (!root->exists || root->exists (name, root->data));
 }
 
-/* F16 and BF16 as f32; the others as they are.  Takes @t over. */
+/* F16 and BF16 as f32; the others as they are.  Takes @t over.  NULL where
+ * there is no memory. */
 static ShuTensor *
-to_f32 (ShuTensor *t)
+to_f32 (ShuTensor *t, const char *name, GError **error)
 {
   ShuTensor *f;
 
   if (t->dtype != SHU_DTYPE_F16 && t->dtype != SHU_DTYPE_BF16)
     return t;
-  f = shu_tensor_new (SHU_DTYPE_F32, t->n_dims, t->dims);
-  if (t->dtype == SHU_DTYPE_F16)
+  f = shu_tensor_try_new (SHU_DTYPE_F32, t->n_dims, t->dims, error);
+  if (!f)
+    g_prefix_error (error, "%s: ", name);
+  if (f && t->dtype == SHU_DTYPE_F16)
     shu_f16_to_f32_n (t->data, f->data, t->n);
-  else
+  else if (f)
     shu_bf16_to_f32_n (t->data, f->data, t->n);
   shu_tensor_unref (t);
   return f;
@@ -320,11 +323,12 @@ load (Root *root, const char *name, int n_dims, const gint64 *dims)
   st = find (root, name, &i);
   if (st) {
     t = shu_safetensors_tensor (st, i, &error);
+    if (t)
+      t = to_f32 (t, name, &error);
     if (!t) {
       take_error (root, error);
       return NULL;
     }
-    t = to_f32 (t);
   } else if (has (root, name)) {
     for (int d = 0; d < n_dims; d++)
       if (dims[d] < 1) {
@@ -333,7 +337,12 @@ load (Root *root, const char *name, int n_dims, const gint64 *dims)
                 "%s: %s: a formula needs the whole shape", root->label, name));
         return NULL;
       }
-    t = shu_tensor_new (SHU_DTYPE_F32, n_dims, dims);
+    t = shu_tensor_try_new (SHU_DTYPE_F32, n_dims, dims, &error);
+    if (!t) {
+      g_prefix_error (&error, "%s: %s: ", root->label, name);
+      take_error (root, error);
+      return NULL;
+    }
     root->formula (name, n_dims, dims, t->n, t->data, root->data);
   } else {
     take_error (

@@ -9,6 +9,8 @@
 #include "weights/weights.h"
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 /* ---- folders to read from ---- */
 
@@ -546,6 +548,55 @@ test_threads (void)
   g_assert_true (shu_weights_finish (w, NULL));
 }
 
+/* One F16 tensor of @n zeros, without taking the disk space. */
+static char *
+put_large (const Folder *f, gsize n)
+{
+  g_autofree char *json = g_strdup_printf (
+      "{\"w\":{\"dtype\":\"F16\",\"shape\":[%zu],\"data_offsets\":[0,%zu]}} ",
+      n, 2 * n);
+  guint64 size = GUINT64_TO_LE ((guint64) strlen (json));
+  char *path = g_build_filename (f->path, "large.safetensors", NULL);
+  FILE *file = fopen (path, "wb");
+
+  g_assert_nonnull (file);
+  g_assert_cmpint (fwrite (&size, 8, 1, file), ==, 1);
+  g_assert_cmpint (fwrite (json, 1, strlen (json), file), ==, strlen (json));
+  g_assert_cmpint (ftruncate (fileno (file), 8 + strlen (json) + 2 * n), ==, 0);
+  fclose (file);
+  return path;
+}
+
+static void
+test_no_memory (void)
+{
+  g_auto (Folder) f = folder_new ();
+  g_autofree char *path = put_large (&f, 64 << 20);
+  g_autoptr (ShuWeights) w = open_ok (path);
+  g_autoptr (GError) error = NULL;
+  unsigned long pages = 0;
+  FILE *statm = fopen ("/proc/self/statm", "r");
+  struct rlimit old, r;
+
+#ifdef __SANITIZE_ADDRESS__
+  fclose (statm);
+  g_test_skip ("the sanitizer's own memory knows no such limit");
+  return;
+#endif
+  g_assert_nonnull (statm);
+  g_assert_cmpint (fscanf (statm, "%lu", &pages), ==, 1);
+  fclose (statm);
+  g_assert_cmpint (getrlimit (RLIMIT_AS, &old), ==, 0);
+  r = old; /* the file is mapped already; 256 MB for its f32 are not there */
+  r.rlim_cur = pages * (gsize) sysconf (_SC_PAGESIZE) + (64 << 20);
+  g_assert_cmpint (setrlimit (RLIMIT_AS, &r), ==, 0);
+  g_assert_null (shu_weights_get (w, "w", SHU_DIMS (-1)));
+  g_assert_cmpint (setrlimit (RLIMIT_AS, &old), ==, 0);
+  g_assert_false (shu_weights_finish (w, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_MEMORY);
+  g_assert_nonnull (strstr (error->message, "256 MB"));
+}
+
 static void
 add (const char *name, GTestFunc func)
 {
@@ -575,5 +626,6 @@ main (int argc, char **argv)
   add ("formula_set", test_formula_set);
   add ("formula_needs_shape", test_formula_needs_shape);
   add ("threads_share", test_threads);
+  add ("no_memory_is_an_error", test_no_memory);
   return g_test_run ();
 }
