@@ -164,7 +164,8 @@ share (const char *text, int whole)
   if (!g_str_has_suffix (text, "%"))
     return g_strdup (text);
   percent = atoi (text);
-  return g_strdup_printf ("%d", MAX (2, (whole * percent + 50) / 100));
+  return g_strdup_printf (
+      "%d", MIN (whole, MAX (2, (whole * percent + 50) / 100)));
 }
 
 /* Fills what the user left open from pipelines/fast.preset. */
