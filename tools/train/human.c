@@ -994,8 +994,8 @@ human_fit_frame (const Human *human, const float front[4], const float side[5],
 {
   Vec c = bound_centre (human);
   float s = 2.f * bound_half (human);
-  float size = fmaxf (side[2] - side[0],
-      fmaxf (front[2] - front[0], front[3] - front[1]));
+  float size = fmaxf (
+      side[2] - side[0], fmaxf (front[2] - front[0], front[3] - front[1]));
   float y = fminf (fmaxf (side[4], side[2] - .5f * size), side[0] + .5f * size);
   frame->centre[0] = c.x + s * (.5f * (front[0] + front[2]) - .5f);
   frame->centre[1] = c.y + s * (y - .5f);
