@@ -10,11 +10,13 @@
 enum {
   DEFAULT_SIZE = 1024,
   DEFAULT_GUTTER = 4,
-  MAX_GRID = 512,
+  MAX_GRID = 1024,
   MAX_REPAIRS = 4,
 };
 
-static const float min_cos = 0.28f; /* of a face to its chart: 74 degrees */
+static const float min_cos = 0.15f; /* of a face to its chart: 81 degrees */
+/* Texels are covered where their centre is, rounding aside. */
+static const float texel_reach = 0.12f;
 static const float default_detail = 1.5f;
 static const float head_part = 0.14f; /* of the height, from the top */
 
@@ -298,11 +300,12 @@ pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
   int grid = MIN (size, MAX_GRID);
   /* A gutter of whole cells, at least as wide as the one asked for. */
   int cells = MAX (1, (gutter * grid + size - 1) / size);
+  ShuPackGrid pack = {grid, cells, grid == size ? texel_reach : 0.5f};
   g_autoptr (ShuRaster) r = shu_raster_new (size, size, 0);
   g_autoptr (ShuMesh) out = NULL;
 
   for (int repair = 0;; repair++) {
-    float scale = shu_charts_pack (charts, grid, cells);
+    float scale = shu_charts_pack (charts, &pack);
     gsize covered = 0;
 
     if (!(scale > 0))

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Packs charts as bitmaps: each, largest first, goes where it fits nearest to
- * the top, in the best of four quarter turns; the scale is the largest found
- * with which all fit.  All places of a row are tested at once: a run of L
- * cells fits at x when no bit of row[x..x+L-1] is set, and the union of such a
- * window is that of two windows of the next lower power of two. */
+/* Packs charts as bitmaps: each, in some order, goes where it fits nearest to
+ * the top, in the best of several turns.  All places of a row are tested
+ * at once: a run of L cells fits at x when no bit of row[x..x+L-1] is set, and
+ * the union of such a window is that of two windows of the next lower power of
+ * two.  Several orders are tried at a scale, and the scale grows as long as
+ * any of them fits. */
 #include "geometry/atlas_private.h"
 #include <math.h>
 #include <string.h>
@@ -11,39 +12,39 @@
 enum {
   N_ANGLES = 24, /* tried for the smallest box, over a quarter turn */
   N_LEVELS = 11, /* windows of 1, 2, .. 1024 cells */
+  N_TURNS = 4,
+  N_ORDERS = 4,
+  N_FINE_ORDERS = 2,
+  FINE_GRID = 1024,
+  MANY_CHARTS = 400, /* beyond them fewer orders are tried */
+  PATIENCE = 2,      /* scales that may fail before one is the largest */
+  MAX_SCALES = 64,   /* that are tried */
 };
 
-/* A chart as cells. */
+static const float scale_step = 1.007f;
+static const float first_share = 0.66f; /* of the square, to begin with */
+
+/* A chart in one of its turns. */
 typedef struct {
   int w, h;
-  guint8 *bits; /* [h,w] */
-} Mask;
+  GArray *spans; /* of ShuSpan, longest first */
+} Shape;
 
-/* Cells first..last of a row. */
-typedef struct {
-  gint16 row, first, last;
-} Span;
+typedef Shape Turns[N_TURNS];
 
 typedef struct {
   int grid;
   int words;        /* of 64 cells a row */
   guint64 *windows; /* [grid, N_LEVELS, words]: unions of 2^k cells from x on */
+  int *longest;     /* [grid] free cells in a row, to skip full rows */
 } Board;
 
-static void
-box (const float *uv, int n, double cs, double sn, double *lo, double *hi)
-{
-  lo[0] = lo[1] = G_MAXDOUBLE;
-  hi[0] = hi[1] = -G_MAXDOUBLE;
-  for (int i = 0; i < n; i++) {
-    double p[2] = {cs * uv[2 * i] - sn * uv[2 * i + 1],
-        sn * uv[2 * i] + cs * uv[2 * i + 1]};
-    for (int d = 0; d < 2; d++) {
-      lo[d] = MIN (lo[d], p[d]);
-      hi[d] = MAX (hi[d], p[d]);
-    }
-  }
-}
+/* Where a chart goes: nearest to the top, then to the left. */
+typedef struct {
+  int x, y;
+  int turn;
+  int bottom;
+} Place;
 
 void
 shu_chart_align (ShuChart *c)
@@ -52,7 +53,7 @@ shu_chart_align (ShuChart *c)
 
   for (int i = 0; i < N_ANGLES; i++) {
     double a = i * (G_PI / 2) / N_ANGLES;
-    box (c->uv, c->n_verts, cos (a), sin (a), lo, hi);
+    shu_chart_box (c->uv, c->n_verts, cos (a), sin (a), lo, hi);
     double size = (hi[0] - lo[0]) * (hi[1] - lo[1]);
     if (size < best * (1 - 1e-6)) {
       best = size;
@@ -60,7 +61,7 @@ shu_chart_align (ShuChart *c)
     }
   }
   cs = cos (angle), sn = sin (angle);
-  box (c->uv, c->n_verts, cs, sn, lo, hi);
+  shu_chart_box (c->uv, c->n_verts, cs, sn, lo, hi);
   for (int i = 0; i < c->n_verts; i++) {
     double u = c->uv[2 * i], v = c->uv[2 * i + 1];
     c->uv[2 * i] = (float) MAX (0, cs * u - sn * v - lo[0]);
@@ -68,100 +69,28 @@ shu_chart_align (ShuChart *c)
   }
 }
 
-static void
-chart_size (const ShuChart *c, float scale, int *w, int *h)
+/* The map turned by @turn, its corner at (0,0). */
+static float *
+turned_uv (const ShuChart *c, int turn)
 {
+  double a = turn * (2 * G_PI / N_TURNS), cs = cos (a), sn = sin (a);
   double lo[2], hi[2];
+  float *uv = g_new (float, 2 * (gsize) c->n_verts);
 
-  box (c->uv, c->n_verts, 1, 0, lo, hi);
-  *w = (int) floor (hi[0] * scale * c->density) + 1;
-  *h = (int) floor (hi[1] * scale * c->density) + 1;
+  shu_chart_box (c->uv, c->n_verts, cs, sn, lo, hi);
+  for (int i = 0; i < c->n_verts; i++) {
+    double u = c->uv[2 * i], v = c->uv[2 * i + 1];
+    uv[2 * i] = (float) MAX (0, cs * u - sn * v - lo[0]);
+    uv[2 * i + 1] = (float) MAX (0, sn * u + cs * v - lo[1]);
+  }
+  return uv;
 }
 
 void
 shu_chart_place (const ShuChart *c, float scale, const float *uv, float *ret_xy)
 {
-  float u = uv[0] * scale * c->density, v = uv[1] * scale * c->density;
-  int w, h;
-
-  chart_size (c, scale, &w, &h);
-  ret_xy[0] = c->cell_x + (c->quarter == 0      ? u
-                              : c->quarter == 1 ? h - v
-                              : c->quarter == 2 ? w - u
-                                                : v);
-  ret_xy[1] = c->cell_y + (c->quarter == 0      ? v
-                              : c->quarter == 1 ? u
-                              : c->quarter == 2 ? h - v
-                                                : w - u);
-}
-
-/* Whether the triangle touches the cell (x, y): no edge and no side of the
- * cell separates them. */
-static gboolean
-touches (const float (*p)[2], int x, int y)
-{
-  for (int k = 0; k < 3; k++) {
-    const float *a = p[k], *b = p[(k + 1) % 3];
-    float nx = b[1] - a[1], ny = a[0] - b[0];
-    /* Corner of the cell that lies deepest on the inner side. */
-    float cx = nx > 0 ? x : x + 1, cy = ny > 0 ? y : y + 1;
-    if (nx * (cx - a[0]) + ny * (cy - a[1]) > 1e-3f)
-      return FALSE;
-  }
-  return TRUE;
-}
-
-static Mask
-draw_mask (const ShuChart *c, float scale)
-{
-  Mask m;
-
-  chart_size (c, scale, &m.w, &m.h);
-  m.bits = g_malloc0 ((gsize) m.w * m.h);
-  for (int i = 0; i < c->n_faces; i++) {
-    float p[3][2], lo[2] = {1e9f, 1e9f}, hi[2] = {-1e9f, -1e9f};
-
-    for (int k = 0; k < 3; k++)
-      for (int d = 0; d < 2; d++) {
-        p[k][d] = c->uv[2 * c->tris[3 * i + k] + d] * scale * c->density;
-        lo[d] = MIN (lo[d], p[k][d]);
-        hi[d] = MAX (hi[d], p[k][d]);
-      }
-    for (int y = (int) lo[1]; y <= MIN (m.h - 1, (int) hi[1]); y++)
-      for (int x = (int) lo[0]; x <= MIN (m.w - 1, (int) hi[0]); x++)
-        if (!m.bits[y * m.w + x] && touches ((const float (*)[2]) p, x, y))
-          m.bits[y * m.w + x] = 1;
-  }
-  return m;
-}
-
-/* (x, y) -> (h - 1 - y, x), as in shu_chart_place(). */
-static Mask
-turn_mask (const Mask *m)
-{
-  Mask t = {m->h, m->w, g_malloc ((gsize) m->w * m->h)};
-
-  for (int y = 0; y < m->h; y++)
-    for (int x = 0; x < m->w; x++)
-      t.bits[x * t.w + m->h - 1 - y] = m->bits[y * m->w + x];
-  return t;
-}
-
-static GArray *
-list_spans (const Mask *m)
-{
-  GArray *spans = g_array_new (FALSE, FALSE, sizeof (Span));
-
-  for (int y = 0; y < m->h; y++)
-    for (int x = 0; x < m->w; x++)
-      if (m->bits[y * m->w + x]) {
-        Span s = {(gint16) y, (gint16) x, 0};
-        while (x + 1 < m->w && m->bits[y * m->w + x + 1])
-          x++;
-        s.last = (gint16) x;
-        g_array_append_val (spans, s);
-      }
-  return spans;
+  ret_xy[0] = c->cell_x + uv[0] * scale * c->density;
+  ret_xy[1] = c->cell_y + uv[1] * scale * c->density;
 }
 
 static guint64 *
@@ -187,28 +116,41 @@ or_shifted (guint64 *out, const guint64 *in, int words, int shift)
 static void
 update_row (Board *b, int row)
 {
+  const guint64 *w = window (b, row, 0);
+  int run = 0, longest = 0;
+
   for (int k = 1; k < N_LEVELS; k++) {
-    guint64 *w = window (b, row, k);
-    memcpy (w, window (b, row, k - 1), b->words * sizeof (guint64));
-    or_shifted (w, window (b, row, k - 1), b->words, 1 << (k - 1));
+    guint64 *wide = window (b, row, k);
+    memcpy (wide, window (b, row, k - 1), b->words * sizeof (guint64));
+    or_shifted (wide, window (b, row, k - 1), b->words, 1 << (k - 1));
   }
+  for (int x = 0; x < b->grid; x++) {
+    run = w[x / 64] >> (x % 64) & 1 ? 0 : run + 1;
+    longest = MAX (longest, run);
+  }
+  b->longest[row] = longest;
 }
 
-/* First x at which the spans fit with their top at row @y, or -1. */
+/* First x at which the shape fits with its top at row @y, or -1. */
 static int
-fit_row (const Board *b, const GArray *spans, int width, int y)
+fit_row (const Board *b, const Shape *shape, int margin, int y)
 {
   guint64 taken[1024 / 64] = {0};
+  const ShuSpan *spans = (const ShuSpan *) shape->spans->data;
+  int n = shape->spans->len;
 
-  for (guint i = 0; i < spans->len; i++) {
-    const Span *s = &g_array_index (spans, Span, i);
+  for (int i = 0; i < n; i++)
+    if (spans[i].last - spans[i].first >= b->longest[y + spans[i].row])
+      return -1;
+  for (int i = 0; i < n; i++) {
+    const ShuSpan *s = spans + i;
     int len = s->last - s->first + 1, k = g_bit_storage (len) - 1;
     const guint64 *w = window (b, y + s->row, k);
-    guint64 all = ~(guint64) 0;
 
     or_shifted (taken, w, b->words, s->first);
     or_shifted (taken, w, b->words, s->last + 1 - (1 << k));
-    if (i % 8 == 7) {
+    if (i % 4 == 3) {
+      guint64 all = ~(guint64) 0;
       for (int j = 0; j < b->words; j++)
         all &= taken[j];
       if (all == ~(guint64) 0)
@@ -218,7 +160,7 @@ fit_row (const Board *b, const GArray *spans, int width, int y)
   for (int j = 0; j < b->words; j++)
     if (taken[j] != ~(guint64) 0) {
       int x = 64 * j + g_bit_nth_lsf (~taken[j], -1);
-      return x + width <= b->grid ? x : -1;
+      return x + shape->w + margin <= b->grid ? x : -1;
     }
   return -1;
 }
@@ -228,7 +170,7 @@ static void
 occupy (Board *b, const GArray *spans, int x, int y, int gutter)
 {
   for (guint i = 0; i < spans->len; i++) {
-    const Span *s = &g_array_index (spans, Span, i);
+    const ShuSpan *s = &g_array_index (spans, ShuSpan, i);
     int x0 = MAX (0, x + s->first - gutter);
     int x1 = MIN (b->grid - 1, x + s->last + gutter);
     int y0 = MAX (0, y + s->row - gutter);
@@ -241,74 +183,62 @@ occupy (Board *b, const GArray *spans, int x, int y, int gutter)
   }
 }
 
-/* Where a chart goes: nearest to the top, then to the left. */
-typedef struct {
-  int x, y;
-  int quarter;
-  int bottom;
-} Place;
-
 static gboolean
-find_place (const Board *b, GArray *const *spans, const Mask *masks, int margin,
-    Place *ret)
+find_place (const Board *b, const Shape *turns, int margin, Place *ret)
 {
   *ret = (Place){.bottom = G_MAXINT};
-  for (int q = 0; q < 4; q++) {
+  for (int q = 0; q < N_TURNS; q++) {
     int limit = MIN (b->grid - margin, ret->bottom);
-    for (int y = margin; y + masks[q].h <= limit; y++) {
-      int x = fit_row (b, spans[q], masks[q].w + margin, y);
+    for (int y = margin; y + turns[q].h <= limit; y++) {
+      int x = fit_row (b, turns + q, margin, y);
       if (x < 0)
         continue;
-      if (y + masks[q].h < ret->bottom ||
-          (y + masks[q].h == ret->bottom && x < ret->x))
-        *ret = (Place){x, y, q, y + masks[q].h};
+      if (y + turns[q].h < ret->bottom ||
+          (y + turns[q].h == ret->bottom && x < ret->x))
+        *ret = (Place){x, y, q, y + turns[q].h};
       break;
     }
   }
   return ret->bottom < G_MAXINT;
 }
 
-static gboolean
-place_chart (Board *b, ShuChart *c, float scale, int gutter)
+static Turns *
+draw_shapes (GPtrArray *charts, float scale, float reach)
 {
-  Mask masks[4];
-  GArray *spans[4];
-  Place place;
-  gboolean ok = FALSE;
-  int w, h, margin = gutter / 2;
+  Turns *shapes = g_new (Turns, charts->len);
 
-  chart_size (c, scale, &w, &h);
-  if (MAX (w, h) + 2 * margin > b->grid)
-    return FALSE;
-  for (int q = 0; q < 4; q++) {
-    masks[q] = q ? turn_mask (masks + q - 1) : draw_mask (c, scale);
-    spans[q] = list_spans (masks + q);
+#pragma omp parallel for schedule(dynamic, 4)
+  for (guint i = 0; i < charts->len * N_TURNS; i++) {
+    const ShuChart *c = charts->pdata[i / N_TURNS];
+    g_autofree float *uv = turned_uv (c, i % N_TURNS);
+    ShuMask m = shu_mask_draw (c, uv, scale, reach);
+
+    shapes[i / N_TURNS][i % N_TURNS] = (Shape){m.w, m.h, shu_mask_spans (&m)};
+    g_free (m.bits);
   }
-  if (find_place (b, spans, masks, margin, &place)) {
-    c->cell_x = place.x;
-    c->cell_y = place.y;
-    c->quarter = place.quarter;
-    occupy (b, spans[place.quarter], place.x, place.y, gutter);
-    for (int y = MAX (0, place.y - gutter);
-         y < MIN (b->grid, place.bottom + gutter); y++)
-      update_row (b, y);
-    ok = TRUE;
-  }
-  for (int q = 0; q < 4; q++) {
-    g_free (masks[q].bits);
-    g_array_unref (spans[q]);
-  }
-  return ok;
+  return shapes;
 }
 
-static gboolean
-pack_at (GPtrArray *charts, int grid, int gutter, float scale)
+static void
+free_shapes (Turns *shapes, int n)
 {
-  int words = (grid + 63) / 64;
+  for (int i = 0; i < n; i++)
+    for (int q = 0; q < N_TURNS; q++)
+      g_array_unref (shapes[i][q].spans);
+  g_free (shapes);
+}
+
+/* Packs all in the order given.  Returns: FALSE where one does not fit */
+static gboolean
+pack_in_order (Turns *shapes, const int *order, int n, const ShuPackGrid *g,
+    Place *ret_places)
+{
+  int grid = g->side, gutter = g->gutter;
+  int words = (grid + 63) / 64, margin = gutter / 2;
   g_autofree guint64 *windows =
       g_new0 (guint64, (gsize) grid * N_LEVELS * words);
-  Board b = {grid, words, windows};
-  int margin = gutter / 2;
+  g_autofree int *longest = g_new (int, grid);
+  Board b = {grid, words, windows, longest};
 
   /* The left margin, and what the last word has beyond the grid. */
   for (int y = 0; y < grid; y++) {
@@ -318,9 +248,16 @@ pack_at (GPtrArray *charts, int grid, int gutter, float scale)
       window (&b, y, 0)[x / 64] |= (guint64) 1 << (x % 64);
     update_row (&b, y);
   }
-  for (guint i = 0; i < charts->len; i++)
-    if (!place_chart (&b, charts->pdata[i], scale, gutter))
+  for (int i = 0; i < n; i++) {
+    Place *p = ret_places + order[i];
+
+    if (!find_place (&b, shapes[order[i]], margin, p))
       return FALSE;
+    occupy (&b, shapes[order[i]][p->turn].spans, p->x, p->y, gutter);
+    for (int y = MAX (0, p->y - gutter); y < MIN (grid, p->bottom + gutter);
+         y++)
+      update_row (&b, y);
+  }
   return TRUE;
 }
 
@@ -339,51 +276,152 @@ chart_area (const ShuChart *c)
   return area * c->density * c->density;
 }
 
-/* Large boxes first; faces decide between equals. */
-static int
-compare_charts (gconstpointer a, gconstpointer b)
-{
-  const ShuChart *p = *(ShuChart *const *) a, *q = *(ShuChart *const *) b;
-  double lo[2], hi[2], size[2];
+typedef struct {
+  double size;
+  int chart;
+} Rank;
 
-  for (int i = 0; i < 2; i++) {
-    const ShuChart *c = i ? q : p;
-    box (c->uv, c->n_verts, 1, 0, lo, hi);
-    size[i] = c->density * (MAX (hi[0], hi[1]) + 0.5 * MIN (hi[0], hi[1]));
+static int
+compare_ranks (gconstpointer a, gconstpointer b)
+{
+  const Rank *p = a, *q = b;
+
+  if (p->size != q->size)
+    return p->size > q->size ? -1 : 1;
+  return p->chart - q->chart;
+}
+
+/* A number in 0..1 that looks random. */
+static double
+shuffle (guint a, guint b)
+{
+  guint32 h = (a + 1) * 2654435761u ^ (b + 1) * 2246822519u;
+
+  h = (h ^ h >> 15) * 2246822519u;
+  h = (h ^ h >> 13) * 3266489917u;
+  return (h ^ h >> 16) / 4294967296.0;
+}
+
+/* Orders to pack in: large first, where large is measured by the box, the
+ * area, or the box with a little chance in it. */
+static void
+make_orders (GPtrArray *charts, int *ret_orders)
+{
+  guint n = charts->len;
+  g_autofree Rank *ranks = g_new (Rank, n);
+
+  for (int k = 0; k < N_ORDERS; k++) {
+    for (guint i = 0; i < n; i++) {
+      const ShuChart *c = charts->pdata[i];
+      double lo[2], hi[2], size;
+      shu_chart_box (c->uv, c->n_verts, 1, 0, lo, hi);
+      size = c->density * (MAX (hi[0], hi[1]) + 0.5 * MIN (hi[0], hi[1]));
+      if (k == 1)
+        size = chart_area (c);
+      else if (k > 1)
+        size *= 1 + 0.08 * k * (shuffle (k, i) - 0.5);
+      ranks[i] = (Rank){size, i};
+    }
+    qsort (ranks, n, sizeof (Rank), compare_ranks);
+    for (guint i = 0; i < n; i++)
+      ret_orders[k * n + i] = ranks[i].chart;
   }
-  if (size[0] != size[1])
-    return size[0] > size[1] ? -1 : 1;
-  return (p->faces[0] > q->faces[0]) - (p->faces[0] < q->faces[0]);
+}
+
+/* Tries the orders at one scale.  Returns: whether one of them fits; the
+ * charts lie as the first of these says */
+static gboolean
+pack_at (GPtrArray *charts, const int *orders, int n_orders,
+    const ShuPackGrid *g, float scale)
+{
+  int n = charts->len, found = -1;
+  g_autofree Place *places = g_new (Place, (gsize) n_orders * n);
+  gboolean ok[N_ORDERS] = {FALSE};
+  Turns *shapes;
+
+  for (int i = 0; i < n; i++) {
+    const ShuChart *c = charts->pdata[i];
+    double lo[2], hi[2];
+    shu_chart_box (c->uv, c->n_verts, 1, 0, lo, hi);
+    if (MAX (hi[0], hi[1]) * scale * c->density > 2 * g->side)
+      return FALSE;
+  }
+  shapes = draw_shapes (charts, scale, g->reach);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int k = 0; k < n_orders; k++)
+    ok[k] = pack_in_order (
+        shapes, orders + (gsize) k * n, n, g, places + (gsize) k * n);
+  for (int k = n_orders - 1; k >= 0; k--)
+    if (ok[k])
+      found = k;
+  for (int i = 0; found >= 0 && i < n; i++) {
+    const Place *p = places + (gsize) found * n + i;
+    ShuChart *c = charts->pdata[i];
+    c->cell_x = p->x;
+    c->cell_y = p->y;
+    c->turn = p->turn;
+  }
+  free_shapes (shapes, n);
+  return found >= 0;
+}
+
+/* The largest scale at which an order fits, from @scale on: down until it
+ * does, up until it does not; 0 where nothing does. */
+static float
+find_scale (GPtrArray *charts, const int *orders, int n_orders,
+    const ShuPackGrid *g, float scale)
+{
+  float best = 0;
+  int n_failed = 0;
+
+  for (int i = 0; i < MAX_SCALES; i++) {
+    if (pack_at (charts, orders, n_orders, g, scale)) {
+      best = scale;
+      n_failed = 0;
+      scale *= scale_step;
+    } else if (best > 0) {
+      if (++n_failed == PATIENCE)
+        break;
+      scale *= scale_step;
+    } else {
+      scale *= i < 8 ? 1 / (scale_step * scale_step) : 0.85f;
+    }
+  }
+  return best;
 }
 
 float
-shu_charts_pack (GPtrArray *charts, int grid, int gutter)
+shu_charts_pack (GPtrArray *charts, const ShuPackGrid *g)
 {
+  int n = charts->len, n_orders = n <= MANY_CHARTS ? N_ORDERS : 2;
+  g_autofree int *orders = g_new (int, (gsize) N_ORDERS *MAX (1, n));
   double area = 0;
-  float lo = 0, hi = 0, scale, best = 0;
+  float scale;
 
-  g_assert (grid <= 1024);
-  for (guint i = 0; i < charts->len; i++)
+  g_assert (g->side <= 1024);
+  for (int i = 0; i < n; i++)
     area += chart_area (charts->pdata[i]);
   if (!(area > 0))
     return 0;
-  g_ptr_array_sort (charts, compare_charts);
-  scale = (float) (grid * sqrt (0.68 / area));
-  for (int i = 0; i < 40; i++) {
-    if (pack_at (charts, grid, gutter, scale)) {
-      lo = best = scale;
-      if (hi > 0 && hi < lo * 1.012f)
-        break;
-      scale = hi > 0 ? sqrtf (lo * hi) : lo * 1.04f;
-    } else {
-      hi = scale;
-      if (lo > 0 && hi < lo * 1.012f)
-        break;
-      scale = lo > 0 ? sqrtf (lo * hi) : hi * (i < 4 ? 0.96f : 0.8f);
-    }
+  make_orders (charts, orders);
+  scale = (float) (sqrt (first_share / area) * g->side);
+  if (g->side < FINE_GRID || n > MANY_CHARTS) {
+    scale = find_scale (charts, orders, n_orders, g, scale);
+  } else {
+    /* On half the grid first, which is many times as fast. */
+    ShuPackGrid half = {g->side / 2, (g->gutter + 1) / 2, g->reach};
+    scale = find_scale (charts, orders, n_orders, &half, scale / 2);
+    scale = find_scale (
+        charts, orders, N_FINE_ORDERS, g, 2 * scale * scale_step * scale_step);
   }
-  /* The last attempt may not have been the best one. */
-  if (best > 0 && !pack_at (charts, grid, gutter, best))
-    return 0;
-  return best;
+  for (int i = 0; i < n; i++) {
+    ShuChart *c = charts->pdata[i];
+    float *uv = turned_uv (c, c->turn);
+    g_free (c->uv);
+    c->uv = uv;
+    c->turn = 0;
+  }
+  if (scale > 0 && n <= MANY_CHARTS)
+    shu_charts_inflate (charts, g, scale);
+  return scale;
 }

@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  * @density: texels per unit, relative to the other charts
  * @cell_x: where its box lies in the packing grid
  * @cell_y: the same, downwards
- * @quarter: quarter turns that packing gave it
+ * @turn: how packing turns it; 0 once it is packed
  */
 typedef struct {
   int n_faces;
@@ -27,7 +27,7 @@ typedef struct {
   float *uv;
   float density;
   int cell_x, cell_y;
-  int quarter;
+  int turn;
 } ShuChart;
 
 /**
@@ -76,13 +76,48 @@ void shu_chart_split (const ShuSurface *s, const ShuChart *chart,
 void shu_chart_align (ShuChart *chart);
 
 /**
- * shu_charts_pack:
- * @grid: cells a side
- * @gutter: cells between charts
- *
- * Returns: cells per unit, the largest found with which all fit; 0: none
+ * ShuPackGrid:
+ * @side: cells a side, at most 1024
+ * @gutter: cells that stay free between charts
+ * @reach: a cell belongs to a chart that comes this near to its centre: 0.5
+ *   for all that it touches, little where cells are texels
  */
-float shu_charts_pack (GPtrArray *charts, int grid, int gutter);
+typedef struct {
+  int side;
+  int gutter;
+  float reach;
+} ShuPackGrid;
+
+/* Places all charts.  Returns: cells per unit, the largest found with which
+ * all fit; 0: none */
+float shu_charts_pack (GPtrArray *charts, const ShuPackGrid *grid);
+
+/* Uses the room that is left between packed charts: each in turn grows by a
+ * step as long as it can, up to a third. */
+void shu_charts_inflate (
+    GPtrArray *charts, const ShuPackGrid *grid, float scale);
+
+/* A chart as cells. */
+typedef struct {
+  int w, h;
+  guint8 *bits; /* [h,w] */
+} ShuMask;
+
+/* Cells first..last of a row. */
+typedef struct {
+  gint16 row, first, last;
+} ShuSpan;
+
+/* @uv: of the chart, its corner at (0,0) */
+ShuMask shu_mask_draw (
+    const ShuChart *chart, const float *uv, float scale, float reach);
+
+/* (transfer full): array of ShuSpan, longest first */
+GArray *shu_mask_spans (const ShuMask *mask);
+
+/* Limits of a map turned by the angle of the cosine and sine given. */
+void shu_chart_box (const float *uv, int n, double cs, double sn,
+    double *ret_lo, double *ret_hi);
 
 /* Where a point of a packed chart lies, in cells. */
 void shu_chart_place (
