@@ -8,7 +8,10 @@ those of few steps lie between shapes. Writes conditioner.pt, joint.pt and
 structure_decoder.pt (averaged weights). Repeating it goes on from the weights
 it finds; --begin and --end are the part of the learning
 rate's curve that a run covers. --freeze 1 leaves the encoders as they are, so
-that Stage 2, which uses them, need not be trained again."""
+that Stage 2, which uses them, need not be trained again. With --pixels N the
+first N persons of a batch are at the very start of sampling, t = 1, and what a
+sampler of one step makes of them is compared as pictures; the image decoder
+(vae.pt) learns along."""
 import os
 import time
 
@@ -20,26 +23,31 @@ from common import (CUDA, DEVICE, Data, amp, arguments, augment, batches, cosine
                     held_out, images, load, log, numbers, save, setup, sync, voxel_iou)
 from layers import ModulatedBlock
 from people import People
-from sampling import (Stage1, face_of, measure, prompt_rows, rows, sheet,
-                      spread_views)
-from stage1 import MultiViewBlock, SyncStructure, SyncViews, VitBlock
+from sampling import (Stage1, face_of, measure, prompt_rows, rows, sheet, spread_views,
+                      unrows)
+from stage1 import VIEWS, MultiViewBlock, Resnet, SyncStructure, SyncViews, VitBlock
+
+LIGHT = 230 / 255  # lighter in every channel is background
 
 
 def mirrored(normal, colour, cover):
     """Views of the mirrored person: side views change places, the others their
     columns, normals their x."""
     def turn(x):
-        x = x[:, [0, 3, 2, 1, 4]]
-        x[:, [0, 2, 4]] = x[:, [0, 2, 4]].flip(3)
-        return x
+        f = x.flip(3)  # no lists of indices: they are copied from the host
+        return torch.stack([f[:, 0], x[:, 3], f[:, 2], x[:, 1], f[:, 4]], 1)
     normal, colour, cover = turn(normal), turn(colour), turn(cover)
     x = 510 - cover.float() - normal[..., 0].float()  # on white: 255 a - x + 2 (255 - 255 a)
     normal[..., 0] = x.clamp(0, 255).byte()
     return normal, colour
 
 
+# kept of the persons only, mirrored when they are drawn
+STRAIGHT = ("rgb", "alpha", "pictures", "cover")
+
+
 @torch.no_grad()
-def encode(data, vae, encoder, num):
+def encode(data, vae, encoder, num, pixels):
     """Augmented photos and, of the persons and of their mirror images, latents,
     voxels and coarse normals."""
     N, K = data.photo.shape[:2]
@@ -68,17 +76,20 @@ def encode(data, vae, encoder, num):
     out = {k: torch.cat(v if k == "rgb" else v[0::2] + v[1::2]) for k, v in out.items()}
     out["voxels"] = torch.cat([data.voxels, data.voxels.flip(1)])
     out["alpha"] = data.alpha
+    if pixels:
+        out["pictures"] = torch.cat([data.normal, data.colour], 1)
+        out["cover"] = data.cover
     return out
 
 
 def prepare(a, source, vae, encoder, num):
-    """What a training step gathers from; the second half of each array but rgb
-    and alpha belongs to the mirrored persons."""
-    parts = [encode(Data(source, a.first + b.start, b.stop - b.start, a.photos), vae, encoder, num)
-             for b in batches(a.people, 4096)]
+    """What a training step gathers from; the second half of each array but those
+    of STRAIGHT belongs to the mirrored persons."""
+    parts = [encode(Data(source, a.first + b.start, b.stop - b.start, a.photos), vae, encoder, num,
+                    a.pixels > 0) for b in batches(a.people, 4096)]
     d = {}
     for k in list(parts[0]):
-        halves = 1 if k in ("rgb", "alpha") else 2
+        halves = 1 if k in STRAIGHT else 2
         d[k] = torch.cat([p[k].chunk(halves)[h] for h in range(halves) for p in parts])
         for p in parts:
             del p[k]
@@ -87,7 +98,7 @@ def prepare(a, source, vae, encoder, num):
     return d
 
 
-def draw(d, B):
+def draw(d, B, pixels=0):
     """A batch: a random person or mirror image with one of the photos."""
     N, K = d["rgb"].shape[:2]
     ix = torch.randint(d["z"].shape[0], (B,), device=DEVICE)
@@ -98,7 +109,34 @@ def draw(d, B):
     rgb, alpha = d["rgb"][ix % N, k].float() / 255, d["alpha"][ix % N, k][:, None].float() / 255
     x["rgb"] = torch.where(turned, rgb.flip(-1), rgb)
     x["alpha"] = torch.where(turned, alpha.flip(-1), alpha)
+    if pixels > 0:
+        two, i = d["pictures"], ix[:pixels] % N
+        normal, colour = two[i, :VIEWS], two[i, VIEWS:]
+        m = torch.cat(mirrored(normal.clone(), colour, d["cover"][i]), 1)
+        x["pictures"] = torch.where(turned[:pixels, :, :, :, None], m, two[i])
     return x
+
+
+def picture_loss(vae, z, pictures, views):
+    """What clean latents z [B, 10, 4, L, L] show in @views of the ten pictures
+    u8 [B, 10, S, S, 3]. Colours count where the person is: what the decoder
+    paints beside an outline does no harm, white inside one does. The outlines
+    come from the normals."""
+    B, dev = len(z), z.device
+    pick = torch.rand(B, 2 * VIEWS, device=dev).argsort(1)[:, :views]
+    row = torch.arange(B, device=dev)[:, None]
+    with amp():
+        y = vae.decode(z[row, pick].flatten(0, 1))
+    y = y.float() * 0.5 + 0.5
+    want = images(pictures[row, pick]).flatten(0, 1)
+    inside = (want.amin(1, keepdim=True) < LIGHT).float()
+    is_colour = (pick.flatten() >= VIEWS).float()[:, None, None, None]
+    weight = 1 + inside * (5 * is_colour + 0.5 * (1 - is_colour))
+    e = y - want
+    e = (weight * (e * e + 0.05 * e.abs())).mean() / weight.mean()
+    seen = torch.sigmoid(40 * (LIGHT - y.amin(1, keepdim=True)))
+    both, either = ((v * (1 - is_colour)).sum() for v in (2 * seen * inside, seen + inside))
+    return e, 1 - both / either.clamp_min(1)
 
 
 def shape_loss(logits, voxels, weight):
@@ -148,12 +186,16 @@ def times(B):
     return torch.where(torch.rand(B, device=DEVICE) < 0.35, late, usual)
 
 
+# views, structure, voxels; encoder: voxels, normals; pictures, outlines
+WEIGHTS = (1, 1, 0.5, 0.4, 0.2, 8, 0.3)
+
+
 class Trainer:
     """One training step, captured as a CUDA graph where there is one."""
 
     def __init__(self, a, nets, d, num):
         self.a, self.nets, self.d = a, nets, d
-        self.scaling = num["structure_scaling"]
+        self.scaling, self.vae_scaling = num["structure_scaling"], num["vae_scaling"]
         nets["conditioner"].requires_grad_(not a.freeze)
         # the encoder comes from its own warm-up and needs smaller steps
         groups = [[p for n, m in nets.items() for p in m.parameters()
@@ -165,21 +207,24 @@ class Trainer:
             [dict(params=g, lr=r if CUDA else 1e-4) for g, r in zip(groups, self.rates) if g],
             weight_decay=0.01, betas=(0.9, 0.98), **kind)
         self.average = [p.detach().clone() for p in self.params]
-        self.stats = torch.zeros(5, device=DEVICE)
+        self.stats = torch.zeros(len(WEIGHTS), device=DEVICE)
         self.graph = None
 
     def loss(self):
         a, con, B = self.a, self.nets["conditioner"], self.a.batch
-        x = draw(self.d, B)
+        P = a.pixels
+        x = draw(self.d, B, P)
         keep = (torch.rand(B, device=DEVICE) >= 0.1).float()
         t = times(B)
+        first = torch.arange(B, device=DEVICE) < P
+        keep, t = torch.where(first, 1.0, keep), torch.where(first, 1.0, t)
         z, s = x["z"], x["s"]
         nz, ns = torch.randn_like(z), torch.randn_like(s)
         tt = t.reshape(-1, 1, 1, 1, 1)
         kk = keep[:, None, None, None]
         image = spread_views(x["body"] * kk, x["face"] * kk)
         st = (1 - tt) * s + tt * ns
-        half = slice(0, (B + 1) // 2)
+        half = slice(0, max(P, (B + 1) // 2))
         with amp():
             tokens = con.tokens(x["rgb"], x["alpha"])
             label = spread_views(*(c * keep[:, None]
@@ -191,14 +236,23 @@ class Trainer:
             aim = (st - tt * v3.float())[half] / self.scaling
             logits = self.nets["structure_decoder"](aim)[:, 0].float()
             occ, nrm = [z.new_zeros(())] * 2 if a.freeze else auxiliary(con, tokens, x)
-        l2 = ((v2.float() - rows(nz - z)) ** 2).mean()
-        l3 = ((v3.float() - (ns - s)) ** 2).mean()
-        return l2, l3, shape_loss(logits, x["voxels"][half], keep[half]), occ, nrm
+        # pictures say more than latents where there are any
+        weight = torch.where(first, 0.1, 1.0)
+        weight = weight / weight.mean()
+        e2 = (unrows(v2.float(), B) - (nz - z)) ** 2
+        e3 = (v3.float() - (ns - s)) ** 2
+        l2, l3 = ((weight * e.flatten(1).mean(1)).mean() for e in (e2, e3))
+        shape = shape_loss(logits, x["voxels"][half], keep[half])
+        picture, outline = [z.new_zeros(())] * 2
+        if P > 0:
+            clean = (nz[:P] - unrows(v2.float(), B)[:P]) / self.vae_scaling
+            picture, outline = picture_loss(self.nets["vae"], clean, x["pictures"], a.views)
+        return l2, l3, shape, occ, nrm, picture, outline
 
     def step(self):
         self.opt.zero_grad(set_to_none=True)
         parts = self.loss()
-        (parts[0] + parts[1] + 0.5 * parts[2] + 0.4 * parts[3] + 0.2 * parts[4]).backward()
+        sum(w * p for w, p in zip(WEIGHTS, parts)).backward()
         torch.nn.utils.clip_grad_norm_(self.params, 1.0)
         self.opt.step()
         with torch.no_grad():
@@ -243,7 +297,8 @@ def compile_blocks(nets):
     torch._dynamo.config.cache_size_limit = 64
     for net in nets.values():
         for m in net.modules():
-            if isinstance(m, (ModulatedBlock, MultiViewBlock, SyncStructure, SyncViews, VitBlock)):
+            if isinstance(m, (ModulatedBlock, MultiViewBlock, Resnet, SyncStructure, SyncViews,
+                              VitBlock)):
                 m.compile(dynamic=False)
 
 
@@ -275,7 +330,7 @@ def train(a, nets, d, num):
             m = (tr.stats / 500).tolist()
             tr.stats.zero_()
             log("joint %d: views %.4f, structure %.4f, voxels %.4f; encoder: voxels %.4f, "
-                "normals %.4f; %.1f ms" % (i, *m, 1e3 * (time.time() - began) / i))
+                "normals %.4f; pictures %.4f, outlines %.4f; %.1f ms" % (i, *m, 1e3 * (time.time() - began) / i))
         if time.time() - saved > 90:
             saved = time.time()
             tr.averaged()
@@ -309,7 +364,7 @@ def check(a, data, s1, grid):
 def main():
     a = arguments(__doc__, people=20480, photos=2, seconds=400.0, warm_up=60.0, batch=64,
                   rate=8e-4, encoder_rate=8e-4, encoder_share=0.3, begin=0.0, end=1.0,
-                  held_out=64, eager=0, compile=1, first=0, freeze=0, cache="")
+                  held_out=64, eager=0, compile=1, first=0, freeze=0, pixels=0, views=4, cache="")
     setup(1 + int(100 * a.begin) + a.first)
     source = People(DEVICE)
     vae, encoder, decoder = (load(a, n) for n in ("vae", "structure_encoder", "structure_decoder"))
@@ -327,13 +382,17 @@ def main():
             log("wrote", a.cache)
     nets = {"joint": load(a, "joint", False), "conditioner": load(a, "conditioner", False),
             "structure_decoder": decoder}
+    if a.pixels > 0:
+        for part in (vae.decoder, vae.post_quant_conv):
+            part.requires_grad_(True)
+        nets["vae"] = vae
     if a.warm_up > 0:
         warm_up(a, nets["conditioner"], d)
     if a.seconds > 0:
         train(a, nets, d, num)
     del d
     s1 = Stage1(vae, decoder, nets["conditioner"], nets["joint"], num)
-    grid = ([(8, 1.5), (1, 1.0), (2, 1.0), (4, 1.0), (4, 1.5), (8, 1.0)]
+    grid = ([(1, 1.0), (2, 1.0), (4, 1.0), (4, 1.5), (8, 1.5)]
             if CUDA else [(2, 1.5)])
     check(a, test, s1, grid if a.seconds > 0 else [])
 
