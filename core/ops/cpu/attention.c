@@ -4,43 +4,11 @@
  * the number of threads. */
 #include "ops/cpu/cpu_private.h"
 #include "ops/cpu/gemm_private.h"
-#include "ops/cpu/simd_private.h"
+#include "ops/cpu/kernels_private.h"
 #include "base/error.h"
 #include <math.h>
 
 enum { QUERIES = 96, PANEL = 64 };
-
-/* Row-wise softmax of scale * s, in place, without the division; the sums go
- * to @ret_sum. */
-SHU_SIMD static void
-softmax_rows (
-    float *s, gsize ld, gsize rows, gsize n, float scale, float *ret_sum)
-{
-  for (gsize r = 0; r < rows; r++, s += ld) {
-    V16 top = v_set (-G_MAXFLOAT), sum = v_set (0);
-    float m;
-    gsize i;
-
-    for (i = 0; i + LANES <= n; i += LANES)
-      top = v_max (top, v_load (s + i));
-    if (i < n)
-      top = v_max (top, v_load_n (s + i, n - i, -G_MAXFLOAT));
-    m = v_max_lane (top);
-    for (i = 0; i + LANES <= n; i += LANES) {
-      V16 e = v_exp ((v_load (s + i) - m) * scale);
-
-      v_store (s + i, e);
-      sum += e;
-    }
-    if (i < n) {
-      V16 e = v_exp ((v_load_n (s + i, n - i, -G_MAXFLOAT) - m) * scale);
-
-      memcpy (s + i, &e, (n - i) * sizeof (float));
-      sum += e;
-    }
-    ret_sum[r] = v_sum (sum);
-  }
-}
 
 /* ret[M,HD] = y[M,HDp] / sum */
 static void
@@ -76,7 +44,8 @@ attend (float *y, gsize ldy, const float *q, gsize ldq, const Head *head,
     shu_gemm (room + at, Np, q, ldq, head->k + at * head->HD, width, M, width,
         head->HD, FALSE);
   }
-  softmax_rows (room, Np, M, head->N, 1.f / sqrtf ((float) head->HD), sum);
+  shu_kernels ()->softmax_rows (
+      room, Np, M, head->N, 1.f / sqrtf ((float) head->HD), sum);
   shu_gemm (product, HDp, room, Np, head->v, head->ldv, M, HDp, head->N, FALSE);
   divide_rows (y, ldy, product, HDp, sum, M, head->HD);
 }
@@ -160,46 +129,6 @@ shu_cpu_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
 
 /* ---- one query against few keys ---- */
 
-SHU_SIMD static void
-gather_row (float *restrict y, const float *restrict q, const float *k,
-    const float *v, const gint32 *rows, gsize K, gsize C, gsize NH,
-    float *restrict p)
-{
-  gsize HD = C / NH;
-  float scale = 1.f / sqrtf ((float) HD);
-
-  for (gsize h = 0; h < NH; h++) {
-    float top = -G_MAXFLOAT, sum = 0;
-    const float *qh = q + h * HD;
-    float *yh = y + h * HD;
-
-    for (gsize j = 0; j < K; j++) {
-      const float *kh = k + (gsize) rows[j] * C + h * HD;
-      V16 acc = v_set (0);
-      gsize i;
-
-      for (i = 0; i + LANES <= HD; i += LANES)
-        acc += v_load (qh + i) * v_load (kh + i);
-      if (i < HD)
-        acc += v_load_n (qh + i, HD - i, 0) * v_load_n (kh + i, HD - i, 0);
-      p[j] = v_sum (acc) * scale;
-      top = p[j] > top ? p[j] : top;
-    }
-    for (gsize j = 0; j < K; j++) {
-      p[j] = expf (p[j] - top);
-      sum += p[j];
-    }
-    memset (yh, 0, HD * sizeof (float));
-    for (gsize j = 0; j < K; j++) {
-      const float *vh = v + (gsize) rows[j] * C + h * HD;
-      float weight = p[j] / sum;
-
-      for (gsize i = 0; i < HD; i++)
-        yh[i] += weight * vh[i];
-    }
-  }
-}
-
 /* Fails unless all of @index lies in 0..n-1. */
 static gboolean
 index_inside (ShuCtx *c, const char *op, ShuTensor *index, gint64 n)
@@ -231,9 +160,9 @@ shu_cpu_attention_gather (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
 
 #pragma omp for
     for (gint64 i = 0; i < q->dims[0]; i++)
-      gather_row (shu_f32 (y) + (gsize) i * C, shu_f32 (q) + (gsize) i * C,
-          shu_f32 (k), shu_f32 (v), shu_i32 (index) + (gsize) i * K, K, C,
-          (gsize) n_heads, p);
+      shu_kernels ()->attend_row (shu_f32 (y) + (gsize) i * C,
+          shu_f32 (q) + (gsize) i * C, shu_f32 (k), shu_f32 (v),
+          shu_i32 (index) + (gsize) i * K, K, C, (gsize) n_heads, p);
   }
 }
 

@@ -5,6 +5,19 @@
 
 G_BEGIN_DECLS
 
+/* A function of plain loops that is compiled for several instruction sets; the
+ * widest that the machine has is chosen at load time.  Clang (14) refuses
+ * clones that are not inlined: what the build asks for with -march is all that
+ * it gets. */
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) &&                   \
+    !defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#define SHU_SIMD                                                               \
+  __attribute__ ((target_clones ("arch=x86-64-v4", "arch=x86-64-v3",           \
+      "default"))) __attribute__ ((noinline))
+#else
+#define SHU_SIMD __attribute__ ((noinline))
+#endif
+
 static inline float *
 shu_f32 (ShuTensor *t)
 {

@@ -1,53 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Elementwise operations, with broadcasting. */
 #include "ops/cpu/cpu_private.h"
-#include "ops/cpu/simd_private.h"
+#include "ops/cpu/kernels_private.h"
 
 /* Elements that one thread takes at a time. */
 enum { CHUNK = 16384 };
-
-/* y[i] = EXPR of v = x[i], full vectors first, then the rest in one that is
- * filled up: the same arithmetic for every element. */
-#define MAP(EXPR)                                                              \
-  do {                                                                         \
-    gsize i = 0;                                                               \
-    V16 v;                                                                     \
-                                                                               \
-    for (; i + LANES <= n; i += LANES) {                                       \
-      v = v_load (x + i);                                                      \
-      v_store (y + i, EXPR);                                                   \
-    }                                                                          \
-    if (i < n) {                                                               \
-      v = v_load_n (x + i, n - i, 0);                                          \
-      v = EXPR;                                                                \
-      memcpy (y + i, &v, (n - i) * sizeof (float));                            \
-    }                                                                          \
-  } while (0)
-
-SHU_SIMD static void
-act_run (float *y, const float *x, gsize n, ShuAct act)
-{
-  switch (act) {
-  case SHU_ACT_NONE:
-    memmove (y, x, n * sizeof (float));
-    break;
-  case SHU_ACT_SILU:
-    MAP (v_silu (v));
-    break;
-  case SHU_ACT_GELU:
-    MAP (v_gelu (v));
-    break;
-  case SHU_ACT_GELU_TANH:
-    MAP (v_gelu_tanh (v));
-    break;
-  case SHU_ACT_RELU:
-    MAP (v_max (v, v_set (0)));
-    break;
-  case SHU_ACT_SIGMOID:
-    MAP (v_sigmoid (v));
-    break;
-  }
-}
 
 SHU_SIMD static void
 affine_run (float *y, const float *x, gsize n, float scale, float shift)
@@ -78,7 +35,8 @@ shu_cpu_act (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuAct act)
 {
 #pragma omp parallel for if (x->n > CHUNK)
   for (gint64 at = 0; at < (gint64) x->n; at += CHUNK)
-    act_run (shu_f32 (y) + at, shu_f32 (x) + at, piece (x->n, at), act);
+    shu_kernels ()->act (
+        shu_f32 (y) + at, shu_f32 (x) + at, piece (x->n, at), act);
 }
 
 void
@@ -98,28 +56,12 @@ shu_cpu_clamp (ShuCtx *c, ShuTensor *y, ShuTensor *x, float lo, float hi)
     clamp_run (shu_f32 (y) + at, shu_f32 (x) + at, piece (x->n, at), lo, hi);
 }
 
-SHU_SIMD static void
-geglu_run (float *restrict y, const float *x, gsize n)
-{
-  const float *gate = x + n;
-  gsize i = 0;
-
-  for (; i + LANES <= n; i += LANES)
-    v_store (y + i, v_load (x + i) * v_gelu (v_load (gate + i)));
-  if (i < n) {
-    V16 v = v_load_n (x + i, n - i, 0);
-
-    v *= v_gelu (v_load_n (gate + i, n - i, 0));
-    memcpy (y + i, &v, (n - i) * sizeof (float));
-  }
-}
-
 void
 shu_cpu_geglu_rows (float *y, const float *x, gsize rows, gsize C)
 {
 #pragma omp parallel for if (rows * C > CHUNK)
   for (gint64 i = 0; i < (gint64) rows; i++)
-    geglu_run (y + (gsize) i * C, x + (gsize) i * 2 * C, C);
+    shu_kernels ()->geglu (y + (gsize) i * C, x + (gsize) i * 2 * C, C);
 }
 
 /* ---- with broadcasting ---- */

@@ -3,7 +3,7 @@
  * partial sums belong to fixed chunks of rows and are added in order, so the
  * number of threads does not change a bit. */
 #include "ops/cpu/cpu_private.h"
-#include "ops/cpu/simd_private.h"
+#include "ops/cpu/kernels_private.h"
 #include <math.h>
 #include <string.h>
 
@@ -29,34 +29,6 @@ column_squares (double *restrict sum, const double *restrict mean,
 
       sum[i] += d * d;
     }
-}
-
-/* y = (x - m) a + b, the three vectors @plane apart.  m is the mean in f32, b
- * corrects what that lost: a large mean would eat a small spread otherwise. */
-SHU_SIMD static void
-scale_rows (float *restrict y, const float *restrict x, const float *restrict m,
-    gsize plane, gsize rows, gsize C, gboolean silu)
-{
-  const float *restrict a = m + plane, *restrict b = a + plane;
-
-  for (gsize r = 0; r < rows; r++, x += C, y += C) {
-    gsize i = 0;
-
-    for (; i + LANES <= C; i += LANES) {
-      V16 v =
-          (v_load (x + i) - v_load (m + i)) * v_load (a + i) + v_load (b + i);
-
-      v_store (y + i, silu ? v_silu (v) : v);
-    }
-    if (i < C) {
-      V16 v = v_load_n (x + i, C - i, 0) - v_load_n (m + i, C - i, 0);
-
-      v = v * v_load_n (a + i, C - i, 0) + v_load_n (b + i, C - i, 0);
-
-      v = silu ? v_silu (v) : v;
-      memcpy (y + i, &v, (C - i) * sizeof (float));
-    }
-  }
 }
 
 /* Adds the chunks' sums in order, and the channels of a group; every channel
@@ -134,8 +106,8 @@ shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
     gsize first = (gsize) i % parts * ROWS;
     gsize at = (item * T + first) * C;
 
-    scale_rows (shu_f32 (y) + at, shu_f32 (x) + at, scale + item * C, B * C,
-        MIN (ROWS, T - first), C, act == SHU_ACT_SILU);
+    shu_kernels ()->scale_rows (shu_f32 (y) + at, shu_f32 (x) + at,
+        scale + item * C, B * C, MIN (ROWS, T - first), C, act == SHU_ACT_SILU);
   }
   if (act != SHU_ACT_NONE && act != SHU_ACT_SILU)
     shu_cpu_act (c, y, y, act);

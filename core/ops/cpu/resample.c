@@ -2,8 +2,8 @@
 /* Resampling of feature maps: bilinear, bicubic, nearest, pooling, and moves
  * between channels and space. */
 #include "ops/cpu/cpu_private.h"
-#include "ops/cpu/simd_private.h"
 #include <math.h>
+#include <string.h>
 
 /* y += w * x */
 SHU_SIMD static void

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* See kernels_private.h.  Compiled once for each instruction set, with
+ * SHU_KERNELS the name of its table. */
+#include "ops/cpu/kernels_private.h"
+#include "ops/cpu/simd_private.h"
+#include <math.h>
+
+/* ---- products ---- */
+
+/* A tile of y stays in registers while k runs: 24 of 32, or 12 of 16. */
+enum { TILE_ROWS = 6, TILE_VECTORS = LANES == 16 ? 4 : 2 };
+
+/* Rows of y from @at on, R of them, V vectors wide. */
+SHU_INLINE void
+tile (const int R, const int V, float *const *y, const float *const *a,
+    gsize at, const float *b, gsize ldb, gsize K, gboolean accumulate)
+{
+  Vec sum[TILE_ROWS][TILE_VECTORS];
+  const float *rows[TILE_ROWS];
+
+#pragma GCC unroll 6
+  for (int r = 0; r < R; r++)
+    rows[r] = a[r];
+#pragma GCC unroll 6
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++)
+      sum[r][v] = accumulate ? v_load (y[r] + at + v * LANES) : v_set (0);
+  for (gsize k = 0; k < K; k++) {
+    Vec row[TILE_VECTORS];
+
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++)
+      row[v] = v_load (b + k * ldb + at + v * LANES);
+#pragma GCC unroll 6
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++)
+        sum[r][v] += rows[r][k] * row[v];
+  }
+#pragma GCC unroll 6
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++)
+      v_store (y[r] + at + v * LANES, sum[r][v]);
+}
+
+SHU_INLINE void
+rows_of_tiles (const int R, float *const *y, const float *const *a,
+    const float *b, gsize ldb, gsize N, gsize K, gboolean accumulate)
+{
+  gsize n = 0;
+
+  for (; n + TILE_VECTORS * LANES <= N; n += TILE_VECTORS * LANES)
+    tile (R, TILE_VECTORS, y, a, n, b, ldb, K, accumulate);
+  if (TILE_VECTORS > 2 && N - n >= 2 * LANES) {
+    tile (R, 2, y, a, n, b, ldb, K, accumulate);
+    n += 2 * LANES;
+  }
+  if (n < N)
+    tile (R, 1, y, a, n, b, ldb, K, accumulate);
+}
+
+static void
+gemm_rows (float *const *y, const float *const *a, const float *b, gsize ldb,
+    gsize M, gsize N, gsize K, gboolean accumulate)
+{
+  gsize m = 0;
+
+  for (; m + TILE_ROWS <= M; m += TILE_ROWS)
+    rows_of_tiles (TILE_ROWS, y + m, a + m, b, ldb, N, K, accumulate);
+  for (; m + 2 <= M; m += 2)
+    rows_of_tiles (2, y + m, a + m, b, ldb, N, K, accumulate);
+  if (m < M)
+    rows_of_tiles (1, y + m, a + m, b, ldb, N, K, accumulate);
+}
+
+/* ---- attention ---- */
+
+static void
+softmax_rows (
+    float *s, gsize ld, gsize rows, gsize n, float scale, float *ret_sum)
+{
+  for (gsize r = 0; r < rows; r++, s += ld) {
+    Vec top = v_set (-G_MAXFLOAT), sum = v_set (0);
+    float m;
+    gsize i;
+
+    for (i = 0; i + LANES <= n; i += LANES)
+      top = v_max (top, v_load (s + i));
+    if (i < n)
+      top = v_max (top, v_load_n (s + i, n - i, -G_MAXFLOAT));
+    m = v_max_lane (top);
+    for (i = 0; i + LANES <= n; i += LANES) {
+      Vec e = v_exp ((v_load (s + i) - m) * scale);
+
+      v_store (s + i, e);
+      sum += e;
+    }
+    if (i < n) {
+      Vec e = v_exp ((v_load_n (s + i, n - i, -G_MAXFLOAT) - m) * scale);
+
+      memcpy (s + i, &e, (n - i) * sizeof (float));
+      sum += e;
+    }
+    ret_sum[r] = v_sum (sum);
+  }
+}
+
+static void
+attend_row (float *restrict y, const float *restrict q, const float *k,
+    const float *v, const gint32 *rows, gsize K, gsize C, gsize NH,
+    float *restrict p)
+{
+  gsize HD = C / NH;
+  float scale = 1.f / sqrtf ((float) HD);
+
+  for (gsize h = 0; h < NH; h++) {
+    float top = -G_MAXFLOAT, sum = 0;
+    const float *qh = q + h * HD;
+    float *yh = y + h * HD;
+
+    for (gsize j = 0; j < K; j++) {
+      const float *kh = k + (gsize) rows[j] * C + h * HD;
+      Vec acc = v_set (0);
+      gsize i;
+
+      for (i = 0; i + LANES <= HD; i += LANES)
+        acc += v_load (qh + i) * v_load (kh + i);
+      if (i < HD)
+        acc += v_load_n (qh + i, HD - i, 0) * v_load_n (kh + i, HD - i, 0);
+      p[j] = v_sum (acc) * scale;
+      top = p[j] > top ? p[j] : top;
+    }
+    for (gsize j = 0; j < K; j++) {
+      p[j] = expf (p[j] - top);
+      sum += p[j];
+    }
+    memset (yh, 0, HD * sizeof (float));
+    for (gsize j = 0; j < K; j++) {
+      const float *vh = v + (gsize) rows[j] * C + h * HD;
+      float weight = p[j] / sum;
+
+      for (gsize i = 0; i < HD; i++)
+        yh[i] += weight * vh[i];
+    }
+  }
+}
+
+/* ---- elementwise ---- */
+
+/* y[i] = EXPR of v = x[i], full vectors first, then the rest in one that is
+ * filled up: the same arithmetic for every element. */
+#define MAP(EXPR)                                                              \
+  do {                                                                         \
+    gsize i = 0;                                                               \
+    Vec v;                                                                     \
+                                                                               \
+    for (; i + LANES <= n; i += LANES) {                                       \
+      v = v_load (x + i);                                                      \
+      v_store (y + i, EXPR);                                                   \
+    }                                                                          \
+    if (i < n) {                                                               \
+      v = v_load_n (x + i, n - i, 0);                                          \
+      v = EXPR;                                                                \
+      memcpy (y + i, &v, (n - i) * sizeof (float));                            \
+    }                                                                          \
+  } while (0)
+
+static void
+act_run (float *y, const float *x, gsize n, ShuAct act)
+{
+  switch (act) {
+  case SHU_ACT_NONE:
+    memmove (y, x, n * sizeof (float));
+    break;
+  case SHU_ACT_SILU:
+    MAP (v_silu (v));
+    break;
+  case SHU_ACT_GELU:
+    MAP (v_gelu (v));
+    break;
+  case SHU_ACT_GELU_TANH:
+    MAP (v_gelu_tanh (v));
+    break;
+  case SHU_ACT_RELU:
+    MAP (v_max (v, v_set (0)));
+    break;
+  case SHU_ACT_SIGMOID:
+    MAP (v_sigmoid (v));
+    break;
+  }
+}
+
+static void
+geglu_run (float *restrict y, const float *x, gsize n)
+{
+  const float *gate = x + n;
+  gsize i = 0;
+
+  for (; i + LANES <= n; i += LANES)
+    v_store (y + i, v_load (x + i) * v_gelu (v_load (gate + i)));
+  if (i < n) {
+    Vec v = v_load_n (x + i, n - i, 0);
+
+    v *= v_gelu (v_load_n (gate + i, n - i, 0));
+    memcpy (y + i, &v, (n - i) * sizeof (float));
+  }
+}
+
+/* y = (x - m) a + b, the three vectors @plane apart.  m is the mean in f32, b
+ * corrects what that lost: a large mean would eat a small spread otherwise. */
+static void
+scale_rows (float *restrict y, const float *restrict x, const float *restrict m,
+    gsize plane, gsize rows, gsize C, gboolean silu)
+{
+  const float *restrict a = m + plane, *restrict b = a + plane;
+
+  for (gsize r = 0; r < rows; r++, x += C, y += C) {
+    gsize i = 0;
+
+    for (; i + LANES <= C; i += LANES) {
+      Vec v =
+          (v_load (x + i) - v_load (m + i)) * v_load (a + i) + v_load (b + i);
+
+      v_store (y + i, silu ? v_silu (v) : v);
+    }
+    if (i < C) {
+      Vec v = v_load_n (x + i, C - i, 0) - v_load_n (m + i, C - i, 0);
+
+      v = v * v_load_n (a + i, C - i, 0) + v_load_n (b + i, C - i, 0);
+
+      v = silu ? v_silu (v) : v;
+      memcpy (y + i, &v, (C - i) * sizeof (float));
+    }
+  }
+}
+
+const ShuKernels SHU_KERNELS = {
+    .gemm_rows = gemm_rows,
+    .softmax_rows = softmax_rows,
+    .attend_row = attend_row,
+    .act = act_run,
+    .geglu = geglu_run,
+    .scale_rows = scale_rows,
+};
