@@ -73,6 +73,9 @@ void shu_cpu_clamp (ShuCtx *c, ShuTensor *y, ShuTensor *x, float lo, float hi);
 void shu_cpu_geglu_rows (float *y, const float *x, gsize rows, gsize C);
 
 /* linear.c */
+/* y [n_rows,Co] (+)= act (l (x)), for x [n_rows,Ci] */
+void shu_cpu_linear_rows (ShuCtx *c, float *y, const float *x, gsize n_rows,
+    const ShuLinear *l, ShuAct act, gboolean sum);
 void shu_cpu_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
     ShuAct act, ShuTensor *residual);
 void shu_cpu_linear_geglu (

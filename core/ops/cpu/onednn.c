@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* oneDNN: one engine for the process, a stream and the primitives for each
- * context, packed weights with the weight tensor. */
+ * context, packed weights with the weight tensor.  parts.c runs them. */
 #include "ops/cpu/onednn_private.h"
 #include "base/error.h"
 #include <omp.h>
@@ -58,13 +58,11 @@ static void
 op_free (gpointer p)
 {
   ShuDnnOp *op = p;
-  dnnl_memory_t memories[] = {op->x, op->y, op->b, op->scratch};
+  dnnl_primitive_t primitives[] = {op->primitive, op->x_reorder, op->y_reorder};
 
-  for (gsize i = 0; i < G_N_ELEMENTS (memories); i++)
-    if (memories[i])
-      dnnl_memory_destroy (memories[i]);
-  if (op->primitive)
-    dnnl_primitive_destroy (op->primitive);
+  for (gsize i = 0; i < G_N_ELEMENTS (primitives); i++)
+    if (primitives[i])
+      dnnl_primitive_destroy (primitives[i]);
   g_free (op);
 }
 
@@ -102,9 +100,8 @@ shu_dnn_stream (ShuCtx *c)
 }
 
 ShuDnnOp *
-shu_dnn_lookup (ShuCtx *c, ShuDnnKey *key)
+shu_dnn_lookup (ShuCtx *c, const ShuDnnKey *key)
 {
-  key->n_threads = omp_get_max_threads ();
   return g_hash_table_lookup (state_of (c)->ops, key);
 }
 
@@ -151,51 +148,87 @@ attr_new (const ShuDnnKey *key)
   return attr;
 }
 
-static dnnl_memory_t
-memory_for (dnnl_primitive_desc_t pd, dnnl_query_t what, gboolean allocate)
+static dnnl_memory_desc_t
+desc_of (dnnl_primitive_desc_t pd, dnnl_query_t what, int index)
 {
   const dnnl_memory_desc_t *desc =
-      dnnl_primitive_desc_query_md (pd, what, what == dnnl_query_weights_md);
-  dnnl_memory_t m = NULL;
+      dnnl_primitive_desc_query_md (pd, what, index);
 
-  if (!desc || dnnl_memory_desc_get_size (desc) == 0)
-    return NULL;
-  dnnl_memory_create (&m, desc, shu_dnn_engine (),
-      allocate ? DNNL_MEMORY_ALLOCATE : DNNL_MEMORY_NONE);
-  return m;
+  return desc ? *desc : (dnnl_memory_desc_t){0};
+}
+
+/* NULL in @ret where both are the same. */
+static gboolean
+reorder_new (ShuCtx *c, const dnnl_memory_desc_t *from,
+    const dnnl_memory_desc_t *to, dnnl_primitive_t *ret)
+{
+  dnnl_engine_t engine = shu_dnn_engine ();
+  dnnl_primitive_desc_t pd = NULL;
+  gboolean ok;
+
+  *ret = NULL;
+  if (dnnl_memory_desc_equal (from, to))
+    return TRUE;
+  ok = shu_dnn_check (c,
+           dnnl_reorder_primitive_desc_create (
+               &pd, from, engine, to, engine, NULL),
+           "reorder") &&
+       shu_dnn_check (c, dnnl_primitive_create (ret, pd), "reorder");
+  if (pd)
+    dnnl_primitive_desc_destroy (pd);
+  return ok;
+}
+
+/* All of @op from @pd but what tells how activations lie. */
+static gboolean
+op_fill (ShuCtx *c, ShuDnnOp *op, dnnl_primitive_desc_t pd)
+{
+  op->w_desc = desc_of (pd, dnnl_query_weights_md, 0);
+  op->b_desc = desc_of (pd, dnnl_query_weights_md, 1);
+  op->x_desc = desc_of (pd, dnnl_query_src_md, 0);
+  op->y_desc = desc_of (pd, dnnl_query_dst_md, 0);
+  op->scratch_desc = desc_of (pd, dnnl_query_scratchpad_md, 0);
+  return shu_dnn_check (
+             c, dnnl_primitive_create (&op->primitive, pd), "primitive") &&
+         reorder_new (c, &op->x_plain, &op->x_desc, &op->x_reorder) &&
+         reorder_new (c, &op->y_desc, &op->y_plain, &op->y_reorder);
 }
 
 ShuDnnOp *
-shu_dnn_create (ShuCtx *c, const ShuDnnKey *key, gconstpointer desc)
+shu_dnn_create (ShuCtx *c, const ShuDnnKey *key, gconstpointer desc,
+    const dnnl_memory_desc_t *x, const dnnl_memory_desc_t *y)
 {
   dnnl_primitive_attr_t attr = attr_new (key);
   dnnl_primitive_desc_t pd = NULL;
   ShuDnnOp *op = NULL;
+  int n_threads = omp_get_max_threads ();
 
-  if (!shu_dnn_check (c,
+  /* it is to be made for one thread, too */
+  omp_set_num_threads (1);
+  if (shu_dnn_check (c,
           dnnl_primitive_desc_create (&pd, desc, attr, shu_dnn_engine (), NULL),
           key->kind == SHU_DNN_LINEAR ? "linear" : "convolution")) {
-    dnnl_primitive_attr_destroy (attr);
-    return NULL;
+    op = g_new0 (ShuDnnOp, 1);
+    op->x_plain = *x;
+    op->y_plain = *y;
+    if (op_fill (c, op, pd))
+      g_hash_table_insert (state_of (c)->ops, g_memdup2 (key, sizeof *key), op);
+    else
+      g_clear_pointer (&op, op_free);
+    dnnl_primitive_desc_destroy (pd);
   }
-  op = g_new0 (ShuDnnOp, 1);
-  if (shu_dnn_check (
-          c, dnnl_primitive_create (&op->primitive, pd), "primitive")) {
-    op->w_desc = *dnnl_primitive_desc_query_md (pd, dnnl_query_weights_md, 0);
-    op->x = memory_for (pd, dnnl_query_src_md, FALSE);
-    op->y = memory_for (pd, dnnl_query_dst_md, FALSE);
-    op->b = memory_for (pd, dnnl_query_weights_md, FALSE);
-    op->scratch = memory_for (pd, dnnl_query_scratchpad_md, FALSE);
-    g_hash_table_insert (state_of (c)->ops, g_memdup2 (key, sizeof *key), op);
-  } else {
-    g_clear_pointer (&op, op_free);
-  }
-  dnnl_primitive_desc_destroy (pd);
+  omp_set_num_threads (n_threads);
   dnnl_primitive_attr_destroy (attr);
   return op;
 }
 
 /* ---- packed weights ---- */
+
+/* A weight, or a slice of it, in one layout. */
+typedef struct {
+  dnnl_memory_t memory;
+  gsize offset;
+} Item;
 
 static void
 packed_free (gpointer p)
@@ -203,8 +236,8 @@ packed_free (gpointer p)
   ShuPacked *packed = p;
 
   for (guint i = 0; i < packed->items->len; i++)
-    dnnl_memory_destroy (g_ptr_array_index (packed->items, i));
-  g_ptr_array_unref (packed->items);
+    dnnl_memory_destroy (g_array_index (packed->items, Item, i).memory);
+  g_array_unref (packed->items);
   for (gsize i = 0; i < G_N_ELEMENTS (packed->phases); i++)
     shu_tensor_unref (packed->phases[i]);
   g_free (packed->sparse);
@@ -223,7 +256,7 @@ shu_packed_of (ShuTensor *w)
   if (!w->packed) {
     packed = g_new0 (ShuPacked, 1);
     g_mutex_init (&packed->lock);
-    packed->items = g_ptr_array_new ();
+    packed->items = g_array_new (FALSE, FALSE, sizeof (Item));
     w->packed_free = packed_free;
     w->packed = packed;
   }
@@ -233,30 +266,24 @@ shu_packed_of (ShuTensor *w)
 }
 
 static dnnl_memory_t
-pack (ShuCtx *c, ShuTensor *w, const dnnl_memory_desc_t *plain,
+pack (ShuCtx *c, float *data, const dnnl_memory_desc_t *plain,
     const dnnl_memory_desc_t *wanted)
 {
   dnnl_engine_t engine = shu_dnn_engine ();
-  gboolean same = dnnl_memory_desc_equal (plain, wanted);
   dnnl_memory_t src = NULL, dst = NULL;
-  dnnl_primitive_desc_t pd = NULL;
-  dnnl_primitive_t reorder = NULL;
+  dnnl_primitive_t reorder;
   gboolean ok;
 
   if (!shu_dnn_check (
-          c, dnnl_memory_create (&src, plain, engine, w->data), "weight"))
+          c, dnnl_memory_create (&src, plain, engine, data), "weight"))
     return NULL;
-  if (same)
+  ok = reorder_new (c, plain, wanted, &reorder);
+  if (ok && !reorder)
     return src;
-  ok = shu_dnn_check (c,
+  ok = ok &&
+       shu_dnn_check (c,
            dnnl_memory_create (&dst, wanted, engine, DNNL_MEMORY_ALLOCATE),
            "weight") &&
-       shu_dnn_check (c,
-           dnnl_reorder_primitive_desc_create (
-               &pd, plain, engine, wanted, engine, NULL),
-           "weight reorder") &&
-       shu_dnn_check (
-           c, dnnl_primitive_create (&reorder, pd), "weight reorder") &&
        shu_dnn_check (c,
            dnnl_primitive_execute (reorder, shu_dnn_stream (c), 2,
                (dnnl_exec_arg_t[]){{DNNL_ARG_FROM, src}, {DNNL_ARG_TO, dst}}),
@@ -265,8 +292,6 @@ pack (ShuCtx *c, ShuTensor *w, const dnnl_memory_desc_t *plain,
            c, dnnl_stream_wait (shu_dnn_stream (c)), "weight reorder");
   if (reorder)
     dnnl_primitive_destroy (reorder);
-  if (pd)
-    dnnl_primitive_desc_destroy (pd);
   dnnl_memory_destroy (src);
   if (!ok && dst)
     dnnl_memory_destroy (dst);
@@ -274,66 +299,26 @@ pack (ShuCtx *c, ShuTensor *w, const dnnl_memory_desc_t *plain,
 }
 
 dnnl_memory_t
-shu_dnn_weight (ShuCtx *c, ShuTensor *w, const dnnl_memory_desc_t *plain,
-    const dnnl_memory_desc_t *wanted)
+shu_dnn_weight (ShuCtx *c, ShuTensor *w, gsize offset,
+    const dnnl_memory_desc_t *plain, const dnnl_memory_desc_t *wanted)
 {
   ShuPacked *packed = shu_packed_of (w);
   dnnl_memory_t m = NULL;
 
   g_mutex_lock (&packed->lock);
   for (guint i = 0; i < packed->items->len && !m; i++) {
+    const Item *item = &g_array_index (packed->items, Item, i);
     const dnnl_memory_desc_t *desc;
-    dnnl_memory_t item = g_ptr_array_index (packed->items, i);
 
-    dnnl_memory_get_memory_desc (item, &desc);
-    if (dnnl_memory_desc_equal (desc, wanted))
-      m = item;
+    dnnl_memory_get_memory_desc (item->memory, &desc);
+    if (item->offset == offset && dnnl_memory_desc_equal (desc, wanted))
+      m = item->memory;
   }
   if (!m) {
-    m = pack (c, w, plain, wanted);
+    m = pack (c, shu_f32 (w) + offset, plain, wanted);
     if (m)
-      g_ptr_array_add (packed->items, m);
+      g_array_append_val (packed->items, ((Item){m, offset}));
   }
   g_mutex_unlock (&packed->lock);
   return m;
-}
-
-void
-shu_dnn_run (ShuCtx *c, ShuDnnOp *op, ShuTensor *w,
-    const dnnl_memory_desc_t *w_plain, const float *x, const float *b, float *y)
-{
-  SHU_SCOPE (c);
-  dnnl_memory_t packed = shu_dnn_weight (c, w, w_plain, &op->w_desc);
-  dnnl_exec_arg_t args[5] = {
-      {DNNL_ARG_SRC, op->x},
-      {DNNL_ARG_WEIGHTS, packed},
-      {DNNL_ARG_DST, op->y},
-  };
-  int n = 3;
-
-  if (!packed)
-    return;
-  dnnl_memory_set_data_handle (op->x, (void *) x);
-  dnnl_memory_set_data_handle (op->y, y);
-  if (op->b) {
-    dnnl_memory_set_data_handle (op->b, (void *) b);
-    args[n++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, op->b};
-  }
-  if (op->scratch) {
-    const dnnl_memory_desc_t *desc;
-    gint64 bytes;
-    ShuTensor *scratch;
-
-    dnnl_memory_get_memory_desc (op->scratch, &desc);
-    bytes = (gint64) dnnl_memory_desc_get_size (desc);
-    scratch = shu_scoped (c, SHU_DTYPE_U8, SHU_DIMS (bytes));
-    if (shu_ctx_failed (c))
-      return;
-    dnnl_memory_set_data_handle (op->scratch, scratch->data);
-    args[n++] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, op->scratch};
-  }
-  if (shu_dnn_check (c,
-          dnnl_primitive_execute (op->primitive, shu_dnn_stream (c), n, args),
-          "execution"))
-    shu_dnn_check (c, dnnl_stream_wait (shu_dnn_stream (c)), "execution");
 }
