@@ -16,6 +16,25 @@ fixture_init (int *argc, char ***argv)
   g_setenv ("SHU_MODEL", TINY, TRUE);
 }
 
+GstMessage *
+fixture_wait (GstElement *pipeline, GstMessageType types)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+  GstMessage *m = gst_bus_timed_pop_filtered (bus, 600 * GST_SECOND, types);
+
+  g_assert_nonnull (m);
+  return m;
+}
+
+void
+fixture_wait_for_end (GstElement *pipeline)
+{
+  g_autoptr (GstMessage) m =
+      fixture_wait (pipeline, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+
+  g_assert_cmpint (GST_MESSAGE_TYPE (m), ==, GST_MESSAGE_EOS);
+}
+
 char *
 fixture_run (const char *description, int *ret_n_errors)
 {
@@ -30,10 +49,10 @@ fixture_run (const char *description, int *ret_n_errors)
   g_assert_no_error (error);
   bus = gst_element_get_bus (pipeline);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  m = gst_bus_timed_pop_filtered (
-      bus, 60 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-  g_assert_nonnull (m);
-  /* what follows the first error arrives while the pipeline stops */
+  m = fixture_wait (pipeline, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  /* what follows the first error has arrived when the threads have stopped;
+   * the step after this one would empty the bus */
+  gst_element_set_state (pipeline, GST_STATE_READY);
   while (m) {
     if (GST_MESSAGE_TYPE (m) == GST_MESSAGE_ERROR) {
       g_autoptr (GError) e = NULL;
@@ -47,7 +66,7 @@ fixture_run (const char *description, int *ret_n_errors)
         n++;
     }
     gst_message_unref (m);
-    m = gst_bus_timed_pop_filtered (bus, 50 * GST_MSECOND, GST_MESSAGE_ERROR);
+    m = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
   }
   gst_element_set_state (pipeline, GST_STATE_NULL);
   if (ret_n_errors)

@@ -10,6 +10,12 @@
 /* gst_init, and the plugin from the path in argv[1]. */
 void fixture_init (int *argc, char ***argv);
 
+/* Waits for one of @types; (transfer full).  A pipeline that hangs fails, one
+ * on a slow machine does not. */
+GstMessage *fixture_wait (GstElement *pipeline, GstMessageType types);
+/* Waits for the end of the stream, which must come without an error. */
+void fixture_wait_for_end (GstElement *pipeline);
+
 /* Runs a description to its end; the first error's message, or NULL.
  * @ret_n_errors: (optional): how many elements of ours reported one */
 char *fixture_run (const char *description, int *ret_n_errors);

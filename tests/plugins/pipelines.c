@@ -155,14 +155,8 @@ together_is_the_same (Fixture *f, gconstpointer data)
     gst_element_set_state (pipelines[i], GST_STATE_PLAYING);
   }
   for (int i = 0; i < 2; i++) {
-    g_autoptr (GstBus) bus = gst_element_get_bus (pipelines[i]);
-    GstMessage *m = gst_bus_timed_pop_filtered (
-        bus, 60 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-
-    g_assert_nonnull (m);
-    g_assert_cmpint (GST_MESSAGE_TYPE (m), ==, GST_MESSAGE_EOS);
+    fixture_wait_for_end (pipelines[i]);
     gst_element_set_state (pipelines[i], GST_STATE_NULL);
-    gst_clear_message (&m); /* it refers to the pipeline */
     gst_object_unref (pipelines[i]);
   }
   for (int i = 0; i < 4; i++) {
@@ -236,18 +230,13 @@ model_from_application (Fixture *f, gconstpointer data)
       g_strdup_printf (HEAD "shupreprocess ! shustage1 ! fakesink", f->folder);
   g_autoptr (GstElement) pipeline = gst_parse_launch (d, NULL);
   g_autoptr (GstContext) context = gst_context_new (SHU_MODEL_CONTEXT, TRUE);
-  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
-  g_autoptr (GstMessage) m = NULL;
 
   g_setenv ("SHU_MODEL", "/nonexistent", TRUE);
   gst_structure_set (gst_context_writable_structure (context), "model",
       G_TYPE_STRING, TINY, NULL);
   gst_element_set_context (pipeline, context);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  m = gst_bus_timed_pop_filtered (
-      bus, 60 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-  g_assert_nonnull (m);
-  g_assert_cmpint (GST_MESSAGE_TYPE (m), ==, GST_MESSAGE_EOS);
+  fixture_wait_for_end (pipeline);
   gst_element_set_state (pipeline, GST_STATE_NULL);
   g_setenv ("SHU_MODEL", TINY, TRUE);
 }
