@@ -13,6 +13,7 @@ struct _ShuPreviewPad {
   guint n_frames; /* shown so far */
   gboolean ended;
   gboolean flushing;
+  gboolean active;
   /* of the pad's thread */
   gboolean started;
 };
@@ -83,14 +84,43 @@ loop (gpointer data)
   gst_pad_pause_task (GST_PAD (self));
 }
 
+/* With the lock. */
 static void
 set_flushing (ShuPreviewPad *self, gboolean flushing)
 {
-  g_mutex_lock (&self->lock);
   self->flushing = flushing;
   self->ended = FALSE;
   drop_frames (self);
   g_cond_signal (&self->cond);
+}
+
+static void
+set_active (ShuPreviewPad *self, gboolean active)
+{
+  g_mutex_lock (&self->lock);
+  self->active = active;
+  set_flushing (self, !active);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+begin_flush (ShuPreviewPad *self)
+{
+  g_mutex_lock (&self->lock);
+  set_flushing (self, TRUE);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Starts no thread that nobody would end: under the lock, since the pad may be
+ * deactivated meanwhile. */
+static void
+end_flush (ShuPreviewPad *self)
+{
+  g_mutex_lock (&self->lock);
+  if (self->active) {
+    set_flushing (self, FALSE);
+    gst_pad_start_task (GST_PAD (self), loop, self, NULL);
+  }
   g_mutex_unlock (&self->lock);
 }
 
@@ -101,7 +131,7 @@ activate_mode (GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active)
 
   if (mode != GST_PAD_MODE_PUSH)
     return FALSE;
-  set_flushing (self, !active);
+  set_active (self, active);
   if (!active)
     return gst_pad_stop_task (pad);
   self->started = FALSE;
@@ -146,13 +176,12 @@ shu_preview_pad_event (ShuPreviewPad *self, GstEventType type)
     break;
   case GST_EVENT_FLUSH_START:
     gst_pad_push_event (pad, gst_event_new_flush_start ());
-    set_flushing (self, TRUE);
+    begin_flush (self);
     gst_pad_pause_task (pad);
     break;
   case GST_EVENT_FLUSH_STOP:
     gst_pad_push_event (pad, gst_event_new_flush_stop (TRUE));
-    set_flushing (self, FALSE);
-    gst_pad_start_task (pad, loop, self, NULL);
+    end_flush (self);
     break;
   default:
     break;

@@ -110,6 +110,24 @@ transform (GstBaseTransform *trans, GstBuffer *in, GstBuffer *out)
   return error ? shu_report_error (GST_ELEMENT (self), error) : GST_FLOW_OK;
 }
 
+/* The end of a flush that comes while the element stops changes nothing. */
+static void
+end_flush (ShuTransform *self)
+{
+  GST_OBJECT_LOCK (self);
+  if (!self->stopping)
+    g_cancellable_reset (self->cancellable);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+set_stopping (ShuTransform *self, gboolean stopping)
+{
+  GST_OBJECT_LOCK (self);
+  self->stopping = stopping;
+  GST_OBJECT_UNLOCK (self);
+}
+
 /* Not serialised with the data: this is how a flush gets through while
  * transform() works. */
 static gboolean
@@ -121,7 +139,7 @@ sink_event (GstBaseTransform *trans, GstEvent *event)
   if (type == GST_EVENT_FLUSH_START)
     g_cancellable_cancel (p->cancellable);
   if (type == GST_EVENT_FLUSH_STOP)
-    g_cancellable_reset (p->cancellable);
+    end_flush (p);
   return GST_BASE_TRANSFORM_CLASS (shu_transform_parent_class)
       ->sink_event (trans, event);
 }
@@ -131,10 +149,14 @@ change_state (GstElement *element, GstStateChange change)
 {
   ShuTransform *p = SHU_TRANSFORM (element);
 
-  if (change == GST_STATE_CHANGE_READY_TO_PAUSED)
+  if (change == GST_STATE_CHANGE_READY_TO_PAUSED) {
+    set_stopping (p, FALSE);
     g_cancellable_reset (p->cancellable);
-  if (change == GST_STATE_CHANGE_PAUSED_TO_READY)
+  }
+  if (change == GST_STATE_CHANGE_PAUSED_TO_READY) {
+    set_stopping (p, TRUE);
     g_cancellable_cancel (p->cancellable);
+  }
   return GST_ELEMENT_CLASS (shu_transform_parent_class)
       ->change_state (element, change);
 }

@@ -24,6 +24,7 @@ typedef struct {
   /*< private >*/
   ShuModelUser user;
   GCancellable *cancellable;
+  gboolean stopping; /* under the object lock: cancelled for good */
   ShuReport report;
   gboolean started;
 } ShuTransform;

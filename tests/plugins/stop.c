@@ -362,6 +362,86 @@ flush_interrupts (Fixture *f, gconstpointer data)
   gst_buffer_unref (buffer);
 }
 
+/* ---- flush and stop at once ---- */
+
+typedef struct {
+  GstHarness *h;
+  GstBuffer *buffer;
+  int quit;
+} Storm;
+
+/* Ends every flush and works on until the next. */
+static gpointer
+work_on (gpointer data)
+{
+  Storm *s = data;
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  while (!g_atomic_int_get (&s->quit)) {
+    gst_harness_push (s->h, gst_buffer_ref (s->buffer));
+    gst_harness_push_event (s->h, gst_event_new_flush_stop (TRUE));
+    gst_harness_push_event (s->h, gst_event_new_segment (&segment));
+  }
+  return NULL;
+}
+
+static gpointer
+flush_on (gpointer data)
+{
+  Storm *s = data;
+
+  while (!g_atomic_int_get (&s->quit)) {
+    gst_harness_push_event (s->h, gst_event_new_flush_start ());
+    g_usleep (200);
+  }
+  return NULL;
+}
+
+static void
+stop_in_storm (int ms, GstCaps *caps, GstBuffer *buffer)
+{
+  Storm s = {gst_harness_new ("shustage1"), buffer, FALSE};
+  GstElement *element = gst_object_ref (s.h->element);
+  GThread *threads[2];
+  gint64 before;
+
+  g_object_set (element, "num-inference-steps", 1000, NULL);
+  gst_object_unref (gst_element_request_pad_simple (element, "preview"));
+  gst_harness_set_src_caps (s.h, gst_caps_ref (caps));
+  threads[0] = g_thread_new ("work", work_on, &s);
+  threads[1] = g_thread_new ("flush", flush_on, &s);
+  g_usleep (ms * 1000);
+  before = g_get_monotonic_time ();
+  gst_element_set_state (element, GST_STATE_NULL);
+  soon (before);
+  g_atomic_int_set (&s.quit, TRUE);
+  g_thread_join (threads[0]);
+  g_thread_join (threads[1]);
+  gst_harness_teardown (s.h);
+  watch_element (element);
+  gst_object_unref (element);
+  none_alive ();
+}
+
+static void
+flush_does_not_restart (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GstCaps) caps = NULL;
+  g_autoptr (GstCaps) frame_caps = NULL;
+  g_autoptr (GstBuffer) subject = NULL;
+  GstBuffer *frame = fixture_frame (90, 120, &frame_caps);
+  GstHarness *h = gst_harness_new ("shupreprocess");
+
+  gst_harness_set_src_caps (h, gst_caps_ref (frame_caps));
+  subject = gst_harness_push_and_pull (h, frame);
+  g_assert_nonnull (subject);
+  caps = gst_pad_get_current_caps (h->sinkpad);
+  gst_harness_teardown (h);
+  for (int ms = 0; ms < 16; ms++)
+    stop_in_storm (ms, caps, subject);
+}
+
 #define ADD(path, func)                                                        \
   g_test_add ("/plugins/stop/" path, Fixture, NULL, setup, func, teardown)
 
@@ -374,5 +454,6 @@ main (int argc, char **argv)
   ADD ("seek_with_preview", seeks_with_preview);
   ADD ("end_of_stream", ends_after_the_photo);
   ADD ("flush", flush_interrupts);
+  ADD ("flush_and_stop", flush_does_not_restart);
   return g_test_run ();
 }
