@@ -17,6 +17,8 @@ typedef enum {
  * @read: FALSE with an error, or TRUE without one
  * @mend: (nullable): puts checksums right again, after every second damage
  * @count: cases in a short run
+ * @least: of these, those that are run even where time is short
+ * @trusted: that @valid can be read is known
  */
 typedef struct {
   const char *name;
@@ -26,11 +28,17 @@ typedef struct {
   MutateKind kind;
   int count;
   gpointer data;
+  int least;
+  gboolean trusted;
 } MutateTarget;
 
-/* Takes --times=N (N times as many cases), --first=N and --trace out of the
- * arguments; before g_test_init(). */
+/* Takes --times=N (N times as many cases in N times the time), --first=N and
+ * --trace out of the arguments; before g_test_init(). */
 void mutate_init (int *argc, char **argv);
+
+/* The next @n targets share @seconds: one that is late runs its least, so that
+ * a slow machine gets through in about the same time with fewer cases. */
+void mutate_share (int seconds, int n);
 
 /* Case @i of what can become of @valid; (transfer full) */
 GBytes *mutate (const MutateTarget *t, guint64 i);
