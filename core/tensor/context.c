@@ -2,6 +2,7 @@
 /* Contexts: scopes, the first error, taps.  What computes is behind ops/. */
 #include "tensor/context.h"
 #include "tensor/context_backend.h"
+#include "tensor/device.h"
 #include "base/error.h"
 #include <string.h>
 
@@ -11,26 +12,64 @@ scope_new (void)
   return g_ptr_array_new_with_free_func ((GDestroyNotify) shu_tensor_unref);
 }
 
+/* "cuda" or "cuda:N" */
+static gboolean
+is_cuda (const char *device, int *ret_number)
+{
+  guint64 number = 0;
+
+  if (strcmp (device, "cuda") != 0 &&
+      !(g_str_has_prefix (device, "cuda:") &&
+          g_ascii_string_to_unsigned (
+              device + strlen ("cuda:"), 10, 0, 1023, &number, NULL)))
+    return FALSE;
+  *ret_number = (int) number;
+  return TRUE;
+}
+
+static gboolean
+find_place (const char *device, int *ret_place, GError **error)
+{
+  g_autoptr (GError) why = NULL;
+
+  *ret_place = SHU_HOST;
+  if (strcmp (device, "cpu") == 0)
+    return TRUE;
+  if (strcmp (device, "auto") == 0) {
+    if (shu_device_usable (0, &why))
+      *ret_place = 0;
+    else
+      g_info ("device auto: the CPU, because %s", why->message);
+    return TRUE;
+  }
+  if (!is_cuda (device, ret_place)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+        "device %s: expected auto, cpu or cuda:N", device);
+    return FALSE;
+  }
+  if (shu_device_usable (*ret_place, &why))
+    return TRUE;
+  g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+      "device %s: %s; use cpu or auto", device, why->message);
+  return FALSE;
+}
+
 ShuCtx *
 shu_ctx_new (const char *device, GError **error)
 {
   ShuCtx *c;
+  int place;
 
   g_return_val_if_fail (device, NULL);
-  if (g_str_has_prefix (device, "cuda:") || !strcmp (device, "cuda")) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
-        "device %s: this build has no CUDA backend; use cpu or auto", device);
+  if (!find_place (device, &place, error))
     return NULL;
-  }
-  if (strcmp (device, "auto") != 0 && strcmp (device, "cpu") != 0) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
-        "device %s: expected auto, cpu or cuda:N", device);
-    return NULL;
-  }
 
   c = g_new0 (ShuCtx, 1);
-  c->device = g_strdup ("cpu");
-  c->pool = shu_pool_new ();
+  c->place = place;
+  c->device =
+      place == SHU_HOST ? g_strdup ("cpu") : g_strdup_printf ("cuda:%d", place);
+  c->real = place == SHU_HOST ? SHU_DTYPE_F32 : SHU_DTYPE_F16;
+  c->pool = shu_pool_new (place);
   c->scopes =
       g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
   g_ptr_array_add (c->scopes, scope_new ());
@@ -116,6 +155,8 @@ shu_ctx_ready (ShuCtx *c)
 gboolean
 shu_ctx_finish (ShuCtx *c, GError **error)
 {
+  if (c->wait)
+    c->wait (c);
   if (!c->error)
     return TRUE;
   g_propagate_error (error, g_steal_pointer (&c->error));
@@ -204,6 +245,8 @@ shu_scoped (ShuCtx *c, ShuDType dtype, int n_dims, const gint64 *dims)
   }
   storage = shu_storage_new_pool (c->pool, MAX (bytes, 1));
   if (!storage) {
+    if (c->wait)
+      c->wait (c); /* a device that has failed gives no memory either */
     shu_ctx_fail (c, SHU_ERROR_MEMORY,
         "no memory for %" G_GSIZE_FORMAT " MB beside the %" G_GSIZE_FORMAT
         " MB in use; choose a smaller size",

@@ -11,7 +11,8 @@ typedef struct _ShuCtx ShuCtx;
 
 /**
  * shu_ctx_new:
- * @device: "auto", "cpu" or "cuda:N"
+ * @device: "cpu", "cuda:N" ("cuda": the first), or "auto": the first CUDA
+ *   device where it can be used, else the CPU
  *
  * Returns: (transfer full): a context, or NULL with %SHU_ERROR_UNSUPPORTED
  *   where the device is not there

@@ -8,6 +8,8 @@ G_BEGIN_DECLS
 
 struct _ShuCtx {
   char *device;
+  int place;     /* SHU_HOST, or the number of a CUDA device */
+  ShuDType real; /* of activations */
   ShuPool *pool;
   GPtrArray *scopes; /* of GPtrArray of ShuTensor; [0] is the context's own */
   ShuTensor *nil;    /* what operations return after a failure */
@@ -21,6 +23,7 @@ struct _ShuCtx {
   const struct _ShuBackend *backend;
   gpointer backend_state;
   GDestroyNotify backend_state_free;
+  void (*wait) (ShuCtx *c); /* until all work is done; records its failures */
 };
 
 /* FALSE, with the error recorded, once the context has failed or has been

@@ -3,6 +3,7 @@
  * so at most a fifth of a block is wasted; the pool itself lives until the last
  * block that came from it is gone, so a tensor may outlive its context. */
 #include "tensor/storage.h"
+#include "tensor/device.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +20,7 @@ static const gsize HUGE_PAGE = (gsize) 2 << 20;
 
 struct _ShuPool {
   gatomicrefcount refs;
+  int place;
   GMutex lock;
   GPtrArray *free[N_BUCKETS];
   gsize live;
@@ -47,11 +49,13 @@ bucket_of (gsize size, gsize *ret_size)
 }
 
 static void *
-block_alloc (gsize size)
+block_alloc (int place, gsize size)
 {
   void *p = NULL;
   gsize align = size >= HUGE_BLOCK ? HUGE_PAGE : SHU_ALIGN;
 
+  if (place != SHU_HOST)
+    return shu_device_alloc (place, size);
   if (posix_memalign (&p, align, size) != 0)
     return NULL;
   if (size >= HUGE_BLOCK)
@@ -59,13 +63,23 @@ block_alloc (gsize size)
   return p;
 }
 
+static void
+block_free (int place, void *p)
+{
+  if (place != SHU_HOST)
+    shu_device_free (place, p);
+  else
+    free (p);
+}
+
 ShuPool *
-shu_pool_new (void)
+shu_pool_new (int place)
 {
   ShuPool *pool = g_new0 (ShuPool, 1);
 
   g_atomic_ref_count_init (&pool->refs);
   g_mutex_init (&pool->lock);
+  pool->place = place;
   return pool;
 }
 
@@ -91,9 +105,9 @@ shu_pool_trim (ShuPool *pool)
 {
   g_mutex_lock (&pool->lock);
   for (int i = 0; i < N_BUCKETS; i++) {
-    if (pool->free[i])
-      g_ptr_array_free (pool->free[i], TRUE);
-    pool->free[i] = NULL;
+    for (guint k = 0; pool->free[i] && k < pool->free[i]->len; k++)
+      block_free (pool->place, g_ptr_array_index (pool->free[i], k));
+    g_clear_pointer (&pool->free[i], g_ptr_array_unref);
   }
   g_mutex_unlock (&pool->lock);
 }
@@ -121,11 +135,12 @@ shu_pool_peak (ShuPool *pool)
 }
 
 static ShuStorage *
-storage_new (void *data, gsize size, ShuPool *pool, GBytes *owner)
+storage_new (int place, void *data, gsize size, ShuPool *pool, GBytes *owner)
 {
-  ShuStorage *s = g_new (ShuStorage, 1);
+  ShuStorage *s = g_new0 (ShuStorage, 1);
 
   g_atomic_ref_count_init (&s->refs);
+  s->place = place;
   s->data = data;
   s->size = size;
   s->pool = pool ? shu_pool_ref (pool) : NULL;
@@ -150,11 +165,11 @@ shu_storage_new_pool (ShuPool *pool, gsize size)
   g_mutex_unlock (&pool->lock);
 
   if (!p)
-    p = block_alloc (block);
+    p = block_alloc (pool->place, block);
   if (!p) {
     /* What waits in other buckets may be enough. */
     shu_pool_trim (pool);
-    p = block_alloc (block);
+    p = block_alloc (pool->place, block);
   }
   if (!p)
     return NULL;
@@ -163,7 +178,7 @@ shu_storage_new_pool (ShuPool *pool, gsize size)
   pool->live += size;
   pool->peak = MAX (pool->peak, pool->live);
   g_mutex_unlock (&pool->lock);
-  return storage_new (p, size, pool, NULL);
+  return storage_new (pool->place, p, size, pool, NULL);
 }
 
 static void
@@ -174,7 +189,7 @@ pool_put (ShuPool *pool, void *data, gsize size)
 
   g_mutex_lock (&pool->lock);
   if (!pool->free[bucket])
-    pool->free[bucket] = g_ptr_array_new_with_free_func (free);
+    pool->free[bucket] = g_ptr_array_new ();
   g_ptr_array_add (pool->free[bucket], data);
   pool->live -= size;
   g_mutex_unlock (&pool->lock);
@@ -187,8 +202,8 @@ shu_storage_try_new (gsize size)
   void *p;
 
   bucket_of (MAX (size, 1), &block);
-  p = block_alloc (block);
-  return p ? storage_new (p, size, NULL, NULL) : NULL;
+  p = block_alloc (SHU_HOST, block);
+  return p ? storage_new (SHU_HOST, p, size, NULL, NULL) : NULL;
 }
 
 ShuStorage *
@@ -204,7 +219,13 @@ shu_storage_new (gsize size)
 ShuStorage *
 shu_storage_new_bytes (GBytes *owner, gconstpointer data, gsize size)
 {
-  return storage_new ((void *) data, size, NULL, owner);
+  return storage_new (SHU_HOST, (void *) data, size, NULL, owner);
+}
+
+ShuStorage *
+shu_storage_new_foreign (int place, GBytes *owner, gpointer data, gsize size)
+{
+  return storage_new (place, data, size, NULL, owner);
 }
 
 ShuStorage *
@@ -219,6 +240,8 @@ shu_storage_unref (ShuStorage *s)
 {
   if (!g_atomic_ref_count_dec (&s->refs))
     return;
+  if (s->forms)
+    s->forms_free (s->forms);
   if (s->owner)
     g_bytes_unref (s->owner);
   else if (s->pool)

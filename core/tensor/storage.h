@@ -12,15 +12,21 @@ typedef struct _ShuPool ShuPool;
 /* Every block starts at a multiple of this. */
 enum { SHU_ALIGN = 64 };
 
+/* Where memory is: here, or on the device of that number. */
+enum { SHU_HOST = -1 };
+
 struct _ShuStorage {
   gatomicrefcount refs;
+  int place;
   void *data;
-  gsize size;    /* bytes asked for */
-  ShuPool *pool; /* where the block goes back to; NULL: free() or @owner */
-  GBytes *owner; /* keeps foreign memory alive */
+  gsize size;     /* bytes asked for */
+  ShuPool *pool;  /* where the block goes back to; NULL: free() or @owner */
+  GBytes *owner;  /* keeps foreign memory alive */
+  gpointer forms; /* of a weight on devices, made and freed by ops/ */
+  GDestroyNotify forms_free;
 };
 
-ShuPool *shu_pool_new (void);
+ShuPool *shu_pool_new (int place);
 ShuPool *shu_pool_ref (ShuPool *pool);
 void shu_pool_unref (ShuPool *pool);
 
@@ -31,6 +37,9 @@ ShuStorage *shu_storage_new (gsize size);
 ShuStorage *shu_storage_try_new (gsize size);
 ShuStorage *shu_storage_new_bytes (
     GBytes *owner, gconstpointer data, gsize size);
+/* Memory at @place that belongs to @owner. */
+ShuStorage *shu_storage_new_foreign (
+    int place, GBytes *owner, gpointer data, gsize size);
 ShuStorage *shu_storage_ref (ShuStorage *s);
 void shu_storage_unref (ShuStorage *s);
 

@@ -25,7 +25,7 @@ typedef struct _ShuStorage ShuStorage;
  * @n_dims: 1..SHU_MAX_DIMS
  * @dims: sizes, outermost first; unused ones are 1
  * @n: number of elements
- * @data: first element (host memory on the CPU)
+ * @data: first element; host memory, or that of a context's device
  *
  * Contents are immutable once an operation has produced them.  Reference
  * counted; a reshape shares the storage.
@@ -39,7 +39,7 @@ struct _ShuTensor {
   /*< private >*/
   gatomicrefcount refs;
   ShuStorage *storage;
-  gpointer packed; /* a backend's own form of a weight, made once */
+  gpointer packed; /* the CPU backend's own form of a weight, made once */
   GDestroyNotify packed_free;
 };
 

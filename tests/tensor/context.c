@@ -8,17 +8,30 @@ static ShuCtx *
 context_new (void)
 {
   g_autoptr (GError) error = NULL;
-  ShuCtx *c = shu_ctx_new ("auto", &error);
+  ShuCtx *c = shu_ctx_new ("cpu", &error);
 
   g_assert_no_error (error);
   g_assert_cmpstr (shu_ctx_device (c), ==, "cpu");
   return c;
 }
 
+/* A context of the first GPU, or of the CPU: never none */
+static void
+test_auto (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuCtx) c = shu_ctx_new ("auto", &error);
+  g_autoptr (ShuCtx) first = shu_ctx_new ("cuda", NULL);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (shu_ctx_device (c), ==, first ? "cuda:0" : "cpu");
+}
+
 static void
 test_devices (void)
 {
-  static const char *const names[] = {"cuda:0", "cuda", "gpu", ""};
+  static const char *const names[] = {
+      "cuda:999", "cuda:", "cuda:-1", "cuda:0x", "cuda:1024", "gpu", ""};
 
   for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
     g_autoptr (GError) error = NULL;
@@ -27,6 +40,22 @@ test_devices (void)
     g_assert_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED);
     g_assert_nonnull (strstr (error->message, names[i]));
   }
+}
+
+/* Where there is no GPU, one sentence says so and what to do. */
+static void
+test_no_gpu (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cuda:0", &error);
+
+  if (c) {
+    g_test_skip ("there is a GPU");
+    return;
+  }
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED);
+  g_assert_nonnull (strstr (error->message, "device cuda:0: "));
+  g_assert_nonnull (strstr (error->message, "use cpu or auto"));
 }
 
 static void
@@ -272,6 +301,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/tensor/context/unknown_devices", test_devices);
+  g_test_add_func ("/tensor/context/auto", test_auto);
+  g_test_add_func ("/tensor/context/no_gpu", test_no_gpu);
   g_test_add_func ("/tensor/view/shares_elements", test_view);
   g_test_add_func ("/tensor/bytes/owner_lives", test_foreign_bytes);
   g_test_add_func ("/tensor/scope/nothing_leaks", test_scopes);

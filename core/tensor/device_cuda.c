@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* CUDA devices.  cudart is linked statically and opens the driver itself, so
+ * all this works, and says no, where there is none. */
+#include "tensor/device.h"
+#include "base/error.h"
+#include <cuda_runtime_api.h>
+
+enum { MIN_MAJOR = 8 }; /* compute capability: tensor cores with cp.async */
+
+static gboolean refuse (GError **error, const char *format, ...)
+    G_GNUC_PRINTF (2, 3);
+
+static gboolean
+refuse (GError **error, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_propagate_error (error,
+      g_error_new_valist (SHU_ERROR, SHU_ERROR_UNSUPPORTED, format, args));
+  va_end (args);
+  return FALSE;
+}
+
+static gboolean
+refuse_driver (cudaError_t e, GError **error)
+{
+  int driver = 0;
+
+  cudaGetLastError ();
+  cudaDriverGetVersion (&driver);
+  if (driver == 0)
+    return refuse (error, "there is no NVIDIA driver here");
+  if (e == cudaErrorInsufficientDriver)
+    return refuse (error,
+        "the NVIDIA driver is for CUDA %d.%d, this build needs one for %d.%d; "
+        "update it",
+        driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+        CUDART_VERSION % 1000 / 10);
+  if (e == cudaErrorNoDevice)
+    return refuse (error, "there is no NVIDIA GPU here");
+  return refuse (error, "CUDA does not start: %s", cudaGetErrorString (e));
+}
+
+gboolean
+shu_device_usable (int device, GError **error)
+{
+  int n = 0, major = 0, minor = 0;
+  cudaError_t e = cudaGetDeviceCount (&n);
+
+  if (e == cudaSuccess && n == 0)
+    e = cudaErrorNoDevice;
+  if (e != cudaSuccess)
+    return refuse_driver (e, error);
+  if (device < 0 || device >= n)
+    return refuse (
+        error, "there %s %d here, numbered from 0", n == 1 ? "is" : "are", n);
+  e = cudaDeviceGetAttribute (
+      &major, cudaDevAttrComputeCapabilityMajor, device);
+  if (e == cudaSuccess)
+    e = cudaDeviceGetAttribute (
+        &minor, cudaDevAttrComputeCapabilityMinor, device);
+  if (e != cudaSuccess)
+    return refuse_driver (e, error);
+  if (major < MIN_MAJOR)
+    return refuse (error,
+        "the GPU has compute capability %d.%d, at least %d.0 is needed", major,
+        minor, MIN_MAJOR);
+  return TRUE;
+}
+
+gpointer
+shu_device_alloc (int device, gsize size)
+{
+  void *p = NULL;
+
+  if (cudaSetDevice (device) == cudaSuccess &&
+      cudaMalloc (&p, size) == cudaSuccess)
+    return p;
+  cudaGetLastError (); /* or the next check of a launch would find it */
+  return NULL;
+}
+
+void
+shu_device_free (int device, gpointer p)
+{
+  /* waits for work that may still use it */
+  if (cudaSetDevice (device) == cudaSuccess)
+    cudaFree (p);
+}

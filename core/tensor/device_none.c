@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* A build without CUDA. */
+#include "tensor/device.h"
+#include "base/error.h"
+
+gboolean
+shu_device_usable (int device, GError **error)
+{
+  g_set_error_literal (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+      "this build has no CUDA backend");
+  return FALSE;
+}
+
+gpointer
+shu_device_alloc (int device, gsize size)
+{
+  return NULL;
+}
+
+void
+shu_device_free (int device, gpointer p)
+{
+}
