@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What a device must be able to do.  ops.c checks shapes and types, allocates
  * the result y and calls; a backend gets arguments that are already right, none
- * of them empty.  A NULL entry is reported by name.  Failures go to the
- * context. */
+ * of them empty.  Operands are on the context's device; weights of layers and
+ * norms are f32 in host memory.  A NULL entry is reported by name.  Failures go
+ * to the context. */
 #pragma once
 #include "ops/ops.h"
 #include "tensor/context_backend.h"
@@ -33,11 +34,18 @@ typedef struct _ShuBackend ShuBackend;
 struct _ShuBackend {
   const char *name;
 
-  void (*upload) (ShuCtx *c, ShuTensor *y, gconstpointer data);
+  /* @data of @dtype, that of y or F32 */
+  void (*upload) (ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data);
   void (*download) (ShuCtx *c, gpointer data, ShuTensor *x);
+  /* x, of host memory, as an operand; NULL where the host is the device.
+   * What is made of it stays with x: most are weights. */
+  ShuTensor *(*adopt) (ShuCtx *c, ShuTensor *x);
   void (*fill) (ShuCtx *c, ShuTensor *y, float value);
 
   void (*copy) (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *copy);
+  /* y: each of x's first dimension @times in a row, or all @times again */
+  void (*repeat) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, int times, gboolean in_a_row);
   void (*permute) (ShuCtx *c, ShuTensor *y, ShuTensor *x, const int *axes);
   void (*gather) (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index);
 
@@ -95,12 +103,17 @@ struct _ShuBackend {
 };
 
 extern const ShuBackend shu_backend_cpu;
+extern const ShuBackend shu_backend_cuda;
 
 /* The backend of @c where it has an entry for the operation and @c is in
  * order; NULL, with the error recorded, where not. */
 #define SHU_BACKEND_FOR(c, op)                                                 \
   shu_backend_get (c, #op, G_STRUCT_OFFSET (ShuBackend, op) / sizeof (gpointer))
 const ShuBackend *shu_backend_get (ShuCtx *c, const char *op, gsize slot);
+
+/* @x where the operations of @c can read it: weights, and other tensors in host
+ * memory, go to the device.  After SHU_BACKEND_FOR. */
+ShuTensor *shu_operand (ShuCtx *c, ShuTensor *x);
 
 /* Records "OP: WHAT, got SHAPE and SHAPE ..." (tensors up to a NULL); returns
  * the nil tensor. */

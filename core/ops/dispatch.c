@@ -3,18 +3,41 @@
 #include "ops/backend_private.h"
 #include "base/error.h"
 
+static const ShuBackend *
+pick (const ShuCtx *c)
+{
+#ifdef SHU_HAVE_CUDA
+  if (c->place != SHU_HOST)
+    return &shu_backend_cuda;
+#endif
+  return &shu_backend_cpu;
+}
+
 const ShuBackend *
 shu_backend_get (ShuCtx *c, const char *op, gsize slot)
 {
   if (!shu_ctx_ready (c))
     return NULL;
   if (!c->backend)
-    c->backend = &shu_backend_cpu;
+    c->backend = pick (c);
   if (!((const gpointer *) c->backend)[slot]) {
     shu_ctx_fail (c, SHU_ERROR_UNSUPPORTED, "%s: no %s", c->backend->name, op);
     return NULL;
   }
   return c->backend;
+}
+
+ShuTensor *
+shu_operand (ShuCtx *c, ShuTensor *x)
+{
+  if (x->storage->place == c->place)
+    return x;
+  if (x->storage->place == SHU_HOST)
+    return c->backend->adopt (c, x);
+  shu_ctx_fail (c, SHU_ERROR_INVALID,
+      "a tensor of cuda:%d is of no use to a context of %s", x->storage->place,
+      c->device);
+  return c->nil;
 }
 
 ShuTensor *

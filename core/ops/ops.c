@@ -14,7 +14,7 @@ rows_like (ShuCtx *c, ShuTensor *x, gint64 C)
 
   memcpy (dims, x->dims, sizeof dims);
   dims[x->n_dims - 1] = C;
-  return shu_scoped (c, SHU_DTYPE_F32, x->n_dims, dims);
+  return shu_scoped (c, c->real, x->n_dims, dims);
 }
 
 static gint64
@@ -23,23 +23,33 @@ last (const ShuTensor *x)
   return x->dims[x->n_dims - 1];
 }
 
+/* Makes *@x an operand; whether it is an activation */
 static gboolean
-is_f32 (const ShuTensor *x)
+real_operand (ShuCtx *c, ShuTensor **x)
 {
-  return x->dtype == SHU_DTYPE_F32;
+  *x = shu_operand (c, *x);
+  return (*x)->dtype == c->real;
+}
+
+/* Makes *@x an operand; whether it is an index */
+static gboolean
+index_operand (ShuCtx *c, ShuTensor **x, int n_dims)
+{
+  *x = shu_operand (c, *x);
+  return (*x)->dtype == SHU_DTYPE_I32 && (*x)->n_dims == n_dims;
 }
 
 static gboolean
-is_index (const ShuTensor *x, int n_dims)
+is_weight (const ShuTensor *w)
 {
-  return x->dtype == SHU_DTYPE_I32 && x->n_dims == n_dims;
+  return w->dtype == SHU_DTYPE_F32 && w->storage->place == SHU_HOST;
 }
 
-/* NULL, or f32 [C] (any shape with C elements) */
+/* NULL, or a weight [C] (any shape with C elements) */
 static gboolean
 is_vector (const ShuTensor *x, gint64 C)
 {
-  return !x || (is_f32 (x) && (gint64) x->n == C);
+  return !x || (is_weight (x) && (gint64) x->n == C);
 }
 
 static gboolean
@@ -61,12 +71,12 @@ linear (ShuCtx *c, const char *op, ShuTensor *x, const ShuLinear *l, ShuAct act,
     return c->nil;
   if (!l->w)
     return shu_op_wrong (c, op, "a weight", x, NULL);
-  if (!is_f32 (x) || !is_f32 (l->w) || l->w->n_dims != 2 ||
+  if (!real_operand (c, &x) || !is_weight (l->w) || l->w->n_dims != 2 ||
       last (x) != l->w->dims[1] || !is_vector (l->b, l->w->dims[0]))
     return shu_op_wrong (
         c, op, "x [...,Ci], weight [Co,Ci], bias [Co]", x, l->w, l->b, NULL);
   y = rows_like (c, x, l->w->dims[0]);
-  if (residual && (!is_f32 (residual) || residual->n != y->n) &&
+  if (residual && (!real_operand (c, &residual) || residual->n != y->n) &&
       !shu_ctx_failed (c))
     return shu_op_wrong (
         c, op, "a residual like the result", y, residual, NULL);
@@ -104,7 +114,7 @@ shu_linear_geglu (ShuCtx *c, ShuTensor *x, const ShuLinear *l)
     return c->nil;
   if (!l->w)
     return shu_op_wrong (c, "linear_geglu", "a weight", x, NULL);
-  if (!is_f32 (x) || !is_f32 (l->w) || l->w->n_dims != 2 ||
+  if (!real_operand (c, &x) || !is_weight (l->w) || l->w->n_dims != 2 ||
       last (x) != l->w->dims[1] || l->w->dims[0] % 2 != 0 ||
       !is_vector (l->b, l->w->dims[0]))
     return shu_op_wrong (c, "linear_geglu",
@@ -141,7 +151,7 @@ conv (ShuCtx *c, const char *op, int n_space, ShuTensor *x, const ShuConv *k,
     return shu_op_wrong (c, op, "a weight", x, NULL);
   p.stride = MAX (p.stride, 1);
   p.dilation = MAX (p.dilation, 1);
-  if (!is_f32 (x) || !is_f32 (k->w) || x->n_dims != n_space + 2 ||
+  if (!real_operand (c, &x) || !is_weight (k->w) || x->n_dims != n_space + 2 ||
       k->w->n_dims != n_space + 2 || last (x) != k->w->dims[1] ||
       k->w->n == 0 || !is_vector (k->b, k->w->dims[0]) || p.pad_before < 0 ||
       p.pad_after < 0 || (p.upsample && n_space != 2))
@@ -157,7 +167,7 @@ conv (ShuCtx *c, const char *op, int n_space, ShuTensor *x, const ShuConv *k,
           c, op, "x no smaller than the kernel", x, k->w, NULL);
   }
   dims[1 + n_space] = k->w->dims[0];
-  y = shu_scoped (c, SHU_DTYPE_F32, n_space + 2, dims);
+  y = shu_scoped (c, c->real, n_space + 2, dims);
   if (shu_ctx_failed (c) || y->n == 0)
     return y;
   if (n_space == 2)
@@ -204,7 +214,8 @@ shu_group_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm, int n_groups,
 
   if (!be)
     return c->nil;
-  if (!is_f32 (x) || x->n_dims < 2 || n_groups < 1 || last (x) % n_groups ||
+  if (!real_operand (c, &x) || x->n_dims < 2 || n_groups < 1 ||
+      last (x) % n_groups ||
       (norm &&
           (!is_vector (norm->w, last (x)) || !is_vector (norm->b, last (x))))) {
     g_autofree char *what = g_strdup_printf (
@@ -226,8 +237,8 @@ shu_layer_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm, float eps)
 
   if (!be)
     return c->nil;
-  if (!is_f32 (x) || (norm && (!is_vector (norm->w, last (x)) ||
-                                  !is_vector (norm->b, last (x)))))
+  if (!real_operand (c, &x) || (norm && (!is_vector (norm->w, last (x)) ||
+                                            !is_vector (norm->b, last (x)))))
     return shu_op_wrong (
         c, "layer_norm", "x [...,C], norm [C]", x, norm ? norm->w : NULL, NULL);
   y = rows_like (c, x, last (x));
@@ -244,8 +255,9 @@ shu_rms_norm_heads (ShuCtx *c, ShuTensor *x, ShuTensor *gamma)
 
   if (!be)
     return c->nil;
-  if (!is_f32 (x) || !is_f32 (gamma) || x->n_dims < 2 || gamma->n_dims != 2 ||
-      last (x) != gamma->dims[1] || x->dims[x->n_dims - 2] != gamma->dims[0])
+  if (!real_operand (c, &x) || !is_weight (gamma) || x->n_dims < 2 ||
+      gamma->n_dims != 2 || last (x) != gamma->dims[1] ||
+      x->dims[x->n_dims - 2] != gamma->dims[0])
     return shu_op_wrong (
         c, "rms_norm_heads", "x [...,NH,HD], gamma [NH,HD]", x, gamma, NULL);
   y = rows_like (c, x, last (x));
@@ -264,10 +276,10 @@ shu_attention (ShuCtx *c, ShuTensor *q, ShuTensor *k, ShuTensor *v, int n_heads)
 
   if (!be)
     return c->nil;
-  if (!is_f32 (q) || !is_f32 (k) || !is_f32 (v) || q->n_dims != 3 ||
-      k->n_dims != 3 || !same_shape (k, v) || q->dims[0] != k->dims[0] ||
-      q->dims[2] != k->dims[2] || k->dims[1] < 1 || n_heads < 1 ||
-      q->dims[2] % n_heads) {
+  if (!real_operand (c, &q) || !real_operand (c, &k) || !real_operand (c, &v) ||
+      q->n_dims != 3 || k->n_dims != 3 || !same_shape (k, v) ||
+      q->dims[0] != k->dims[0] || q->dims[2] != k->dims[2] || k->dims[1] < 1 ||
+      n_heads < 1 || q->dims[2] % n_heads) {
     g_autofree char *what = g_strdup_printf (
         "q [B,Tq,C], k and v [B,Tk,C] with C a multiple of %d heads", n_heads);
 
@@ -288,10 +300,11 @@ shu_attention_gather (ShuCtx *c, ShuTensor *q, ShuTensor *k, ShuTensor *v,
 
   if (!be)
     return c->nil;
-  if (!is_f32 (q) || !is_f32 (k) || !is_f32 (v) || q->n_dims != 2 ||
-      k->n_dims != 2 || !same_shape (k, v) || q->dims[1] != k->dims[1] ||
-      !is_index (index, 2) || index->dims[0] != q->dims[0] ||
-      index->dims[1] < 1 || n_heads < 1 || q->dims[1] % n_heads) {
+  if (!real_operand (c, &q) || !real_operand (c, &k) || !real_operand (c, &v) ||
+      q->n_dims != 2 || k->n_dims != 2 || !same_shape (k, v) ||
+      q->dims[1] != k->dims[1] || !index_operand (c, &index, 2) ||
+      index->dims[0] != q->dims[0] || index->dims[1] < 1 || n_heads < 1 ||
+      q->dims[1] % n_heads) {
     g_autofree char *what = g_strdup_printf ("q [N,C], k and v [M,C], index "
                                              "[N,K] i32, C a multiple of %d",
         n_heads);
@@ -313,10 +326,11 @@ shu_attention_groups (ShuCtx *c, ShuTensor *q, ShuTensor *k, ShuTensor *v,
 
   if (!be)
     return c->nil;
-  if (!is_f32 (q) || !is_f32 (k) || !is_f32 (v) || q->n_dims != 2 ||
-      !same_shape (q, k) || !same_shape (q, v) || !is_index (order, 1) ||
-      order->dims[0] != q->dims[0] || !is_index (start, 1) ||
-      start->dims[0] < 2 || n_heads < 1 || q->dims[1] % n_heads) {
+  if (!real_operand (c, &q) || !real_operand (c, &k) || !real_operand (c, &v) ||
+      q->n_dims != 2 || !same_shape (q, k) || !same_shape (q, v) ||
+      !index_operand (c, &order, 1) || order->dims[0] != q->dims[0] ||
+      !index_operand (c, &start, 1) || start->dims[0] < 2 || n_heads < 1 ||
+      q->dims[1] % n_heads) {
     g_autofree char *what = g_strdup_printf ("q, k and v [N,C], order [N] i32, "
                                              "start [G+1] i32, C a multiple "
                                              "of %d",
@@ -333,14 +347,14 @@ shu_attention_groups (ShuCtx *c, ShuTensor *q, ShuTensor *k, ShuTensor *v,
 
 /* ---- resampling ---- */
 
-/* f32 [B,H,W,C] without empty sides */
+/* Makes *@x an operand; whether it is a [B,H,W,C] without empty sides */
 static gboolean
-is_map (const ShuTensor *x, int n_space)
+map_operand (ShuCtx *c, ShuTensor **x, int n_space)
 {
   for (int i = 1; i <= n_space; i++)
-    if (x->dims[i] < 1)
+    if ((*x)->dims[i] < 1)
       return FALSE;
-  return is_f32 (x) && x->n_dims == n_space + 2;
+  return real_operand (c, x) && (*x)->n_dims == n_space + 2;
 }
 
 #define MAP_OP(op, what, n_space, dims_n, dims, ...)                           \
@@ -349,9 +363,9 @@ is_map (const ShuTensor *x, int n_space)
                                                                                \
   if (!be)                                                                     \
     return c->nil;                                                             \
-  if (!is_map (x, n_space))                                                    \
+  if (!map_operand (c, &x, n_space))                                           \
     return shu_op_wrong (c, #op, what, x, NULL);                               \
-  y = shu_scoped (c, SHU_DTYPE_F32, dims_n, dims);                             \
+  y = shu_scoped (c, c->real, dims_n, dims);                                   \
   if (!shu_ctx_failed (c) && y->n > 0)                                         \
     be->op (c, y, x, ##__VA_ARGS__);                                           \
   return y;
@@ -419,7 +433,7 @@ shu_adaptive_pool2d (ShuCtx *c, ShuTensor *x, int h, int w)
 {
   if (!shu_ctx_ready (c))
     return c->nil;
-  if (!is_map (x, 2))
+  if (!map_operand (c, &x, 2))
     return shu_op_wrong (c, "adaptive_pool2d", "x [B,H,W,C]", x, NULL);
   x = shu_reshape (
       c, x, SHU_DIMS (x->dims[0], 1, x->dims[1], x->dims[2], x->dims[3]));
@@ -456,13 +470,16 @@ shu_patchify (ShuCtx *c, ShuTensor *x, int P)
 /* ---- sparse voxels ---- */
 
 static gboolean
-is_sparse_conv (const ShuTensor *x, const ShuTensor *nbr, const ShuConv *k)
+sparse_operands (ShuCtx *c, ShuTensor **x, ShuTensor **nbr, const ShuConv *k)
 {
-  return is_f32 (x) && is_f32 (k->w) && x->n_dims == 2 && is_index (nbr, 2) &&
-         nbr->dims[0] == x->dims[0] && nbr->dims[1] == 27 &&
-         k->w->n_dims == 5 && k->w->dims[1] == 3 && k->w->dims[2] == 3 &&
-         k->w->dims[3] == 3 && k->w->dims[4] == x->dims[1] &&
-         is_vector (k->b, k->w->dims[0]);
+  const ShuTensor *w = k->w;
+
+  return w && real_operand (c, x) && index_operand (c, nbr, 2) &&
+         is_weight (w) && (*x)->n_dims == 2 &&
+         (*nbr)->dims[0] == (*x)->dims[0] && (*nbr)->dims[1] == 27 &&
+         w->n_dims == 5 && w->dims[1] == 3 && w->dims[2] == 3 &&
+         w->dims[3] == 3 && w->dims[4] == (*x)->dims[1] &&
+         is_vector (k->b, w->dims[0]);
 }
 
 ShuTensor *
@@ -473,7 +490,7 @@ shu_sparse_conv (ShuCtx *c, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
 
   if (!be)
     return c->nil;
-  if (!k->w || !is_sparse_conv (x, nbr, k))
+  if (!sparse_operands (c, &x, &nbr, k))
     return shu_op_wrong (c, "sparse_conv",
         "x [N,Ci], nbr [N,27] i32, weight [Co,3,3,3,Ci], bias [Co]", x, nbr,
         k->w, k->b, NULL);
@@ -492,11 +509,11 @@ shu_sparse_conv_subdivided (
 
   if (!be)
     return c->nil;
-  if (!k->w || !is_sparse_conv (x, nbr, k))
+  if (!sparse_operands (c, &x, &nbr, k))
     return shu_op_wrong (c, "sparse_conv_subdivided",
         "x [N,Ci], nbr [N,27] i32, weight [Co,3,3,3,Ci], bias [Co]", x, nbr,
         k->w, k->b, NULL);
-  y = shu_scoped (c, SHU_DTYPE_F32, SHU_DIMS (8 * x->dims[0], k->w->dims[0]));
+  y = shu_scoped (c, c->real, SHU_DIMS (8 * x->dims[0], k->w->dims[0]));
   if (!shu_ctx_failed (c) && y->n > 0)
     be->sparse_conv_subdivided (c, y, x, nbr, k);
   return y;
@@ -514,11 +531,11 @@ shu_sparse_pool (ShuCtx *c, ShuTensor *x, ShuTensor *index, int M)
   g_return_val_if_fail (M >= 0, c->nil);
   if (!be)
     return c->nil;
-  if (!is_f32 (x) || x->n_dims != 2 || !is_index (index, 1) ||
-      index->dims[0] != x->dims[0])
+  if (!real_operand (c, &x) || x->n_dims != 2 ||
+      !index_operand (c, &index, 1) || index->dims[0] != x->dims[0])
     return shu_op_wrong (
         c, "sparse_pool", "x [N,C], index [N] i32", x, index, NULL);
-  y = shu_scoped (c, SHU_DTYPE_F32, SHU_DIMS (M, x->dims[1]));
+  y = shu_scoped (c, c->real, SHU_DIMS (M, x->dims[1]));
   if (!shu_ctx_failed (c) && y->n > 0)
     be->sparse_pool (c, y, x, index);
   return y;
@@ -538,7 +555,7 @@ shu_timestep_embedding (ShuCtx *c, const float *values, int n, int dim)
   g_return_val_if_fail (n > 0 && dim > 0 && dim % 2 == 0, c->nil);
   if (!be)
     return c->nil;
-  y = shu_scoped (c, SHU_DTYPE_F32, SHU_DIMS (n, dim));
+  y = shu_scoped (c, c->real, SHU_DIMS (n, dim));
   if (!shu_ctx_failed (c))
     be->timestep_embedding (c, y, values);
   return y;
@@ -556,10 +573,10 @@ shu_position_embedding (ShuCtx *c, ShuTensor *coords, int C)
   g_return_val_if_fail (C > 0, c->nil);
   if (!be)
     return c->nil;
-  if (!is_index (coords, 2) || coords->dims[1] != 3)
+  if (!index_operand (c, &coords, 2) || coords->dims[1] != 3)
     return shu_op_wrong (
         c, "position_embedding", "coords [N,3] i32", coords, NULL);
-  y = shu_scoped (c, SHU_DTYPE_F32, SHU_DIMS (coords->dims[0], C));
+  y = shu_scoped (c, c->real, SHU_DIMS (coords->dims[0], C));
   if (!shu_ctx_failed (c) && y->n > 0)
     be->position_embedding (c, y, coords);
   return y;

@@ -15,9 +15,9 @@ shu_from_host (ShuCtx *c, ShuDType dtype, int n_dims, const gint64 *dims,
 
   if (!be)
     return c->nil;
-  y = shu_scoped (c, dtype, n_dims, dims);
+  y = shu_scoped (c, dtype == SHU_DTYPE_F32 ? c->real : dtype, n_dims, dims);
   if (!shu_ctx_failed (c) && y->n > 0)
-    be->upload (c, y, data);
+    be->upload (c, y, dtype, data);
   return y;
 }
 
@@ -28,6 +28,8 @@ shu_to_host (ShuCtx *c, ShuTensor *t, gpointer ret_data)
 
   if (!be)
     return FALSE;
+  if (t->storage->place == SHU_HOST)
+    be = &shu_backend_cpu;
   if (t->n > 0)
     be->download (c, ret_data, t);
   return !shu_ctx_failed (c);
@@ -41,7 +43,7 @@ shu_fill (ShuCtx *c, int n_dims, const gint64 *dims, float value)
 
   if (!be)
     return c->nil;
-  y = shu_scoped (c, SHU_DTYPE_F32, n_dims, dims);
+  y = shu_scoped (c, c->real, n_dims, dims);
   if (!shu_ctx_failed (c) && y->n > 0)
     be->fill (c, y, value);
   return y;
@@ -99,6 +101,7 @@ shu_permute (ShuCtx *c, ShuTensor *x, const int *axes)
 
   if (!be)
     return c->nil;
+  x = shu_operand (c, x);
   for (int i = 0; i < x->n_dims; i++) {
     if (axes[i] < 0 || axes[i] >= x->n_dims)
       return shu_op_wrong (c, "permute", "axes of x", x, NULL);
@@ -148,6 +151,7 @@ shu_slice (ShuCtx *c, ShuTensor *x, int axis, gint64 start, gint64 size)
   }
   memcpy (dims, x->dims, sizeof dims);
   dims[axis] = size;
+  x = shu_operand (c, x);
   y = shu_scoped (c, x->dtype, x->n_dims, dims);
   if (shu_ctx_failed (c) || y->n == 0)
     return y;
@@ -162,9 +166,10 @@ shu_slice (ShuCtx *c, ShuTensor *x, int axis, gint64 start, gint64 size)
 }
 
 ShuTensor *
-shu_concat (ShuCtx *c, int axis, int n, ShuTensor *const *x)
+shu_concat (ShuCtx *c, int axis, int n, ShuTensor *const *parts)
 {
   const ShuBackend *be = SHU_BACKEND_FOR (c, copy);
+  g_autofree ShuTensor **x = g_new (ShuTensor *, MAX (n, 1));
   gint64 dims[SHU_MAX_DIMS];
   gsize outer, inner, offset = 0;
   ShuTensor *y;
@@ -172,12 +177,13 @@ shu_concat (ShuCtx *c, int axis, int n, ShuTensor *const *x)
   g_return_val_if_fail (n > 0, c->nil);
   if (!be)
     return c->nil;
-  memcpy (dims, x[0]->dims, sizeof dims);
+  memcpy (dims, parts[0]->dims, sizeof dims);
   for (int i = 0; i < n; i++) {
-    gboolean fits = x[i]->n_dims == x[0]->n_dims &&
-                    x[i]->dtype == x[0]->dtype && axis >= 0 &&
-                    axis < x[0]->n_dims;
+    gboolean fits;
 
+    x[i] = shu_operand (c, parts[i]);
+    fits = x[i]->n_dims == x[0]->n_dims && x[i]->dtype == x[0]->dtype &&
+           axis >= 0 && axis < x[0]->n_dims;
     for (int d = 0; fits && d < x[0]->n_dims; d++)
       fits = d == axis || x[i]->dims[d] == dims[d];
     if (!fits)
@@ -206,38 +212,22 @@ shu_concat (ShuCtx *c, int axis, int n, ShuTensor *const *x)
   return y;
 }
 
-/* A copy of x for each of @times, @y_step apart in units of what is copied. */
 static ShuTensor *
 multiply (ShuCtx *c, ShuTensor *x, int times, gboolean in_a_row)
 {
-  const ShuBackend *be = SHU_BACKEND_FOR (c, copy);
+  const ShuBackend *be = SHU_BACKEND_FOR (c, repeat);
   gint64 dims[SHU_MAX_DIMS];
   ShuTensor *y;
-  gsize item;
 
   g_return_val_if_fail (times > 0, c->nil);
   if (!be)
     return c->nil;
+  x = shu_operand (c, x);
   memcpy (dims, x->dims, sizeof dims);
   dims[0] *= times;
   y = shu_scoped (c, x->dtype, x->n_dims, dims);
-  if (shu_ctx_failed (c) || y->n == 0)
-    return y;
-  item = shu_tensor_bytes (x) / (gsize) x->dims[0];
-  for (int i = 0; i < times; i++) {
-    if (in_a_row)
-      be->copy (c, y, x,
-          &(ShuCopy){.n_rows = (gsize) x->dims[0],
-              .bytes = item,
-              .y_offset = item * (gsize) i,
-              .y_step = item * (gsize) times,
-              .x_step = item});
-    else
-      be->copy (c, y, x,
-          &(ShuCopy){.n_rows = 1,
-              .bytes = shu_tensor_bytes (x),
-              .y_offset = shu_tensor_bytes (x) * (gsize) i});
-  }
+  if (!shu_ctx_failed (c) && y->n > 0)
+    be->repeat (c, y, x, times, in_a_row);
   return y;
 }
 
@@ -261,11 +251,12 @@ shu_gather (ShuCtx *c, ShuTensor *x, ShuTensor *index)
 
   if (!be)
     return c->nil;
-  if (x->dtype != SHU_DTYPE_F32 || x->n_dims != 2 ||
-      index->dtype != SHU_DTYPE_I32 || index->n_dims != 1)
-    return shu_op_wrong (
-        c, "gather", "x [N,C] f32, index [M] i32", x, index, NULL);
-  y = shu_scoped (c, SHU_DTYPE_F32, SHU_DIMS (index->dims[0], x->dims[1]));
+  x = shu_operand (c, x);
+  index = shu_operand (c, index);
+  if (x->dtype != c->real || x->n_dims != 2 || index->dtype != SHU_DTYPE_I32 ||
+      index->n_dims != 1)
+    return shu_op_wrong (c, "gather", "x [N,C], index [M] i32", x, index, NULL);
+  y = shu_scoped (c, c->real, SHU_DIMS (index->dims[0], x->dims[1]));
   if (!shu_ctx_failed (c) && y->n > 0)
     be->gather (c, y, x, index);
   return y;
@@ -274,11 +265,11 @@ shu_gather (ShuCtx *c, ShuTensor *x, ShuTensor *index)
 /* ---- elementwise ---- */
 
 static gboolean
-broadcasts (const ShuTensor *x, const ShuTensor *b)
+broadcasts (ShuCtx *c, const ShuTensor *x, const ShuTensor *b)
 {
   int lead = x->n_dims - b->n_dims;
 
-  if (b->dtype != SHU_DTYPE_F32 || lead < 0)
+  if (b->dtype != c->real || lead < 0)
     return FALSE;
   for (int i = 0; i < b->n_dims; i++)
     if (b->dims[i] != 1 && b->dims[i] != x->dims[lead + i])
@@ -289,7 +280,7 @@ broadcasts (const ShuTensor *x, const ShuTensor *b)
 static ShuTensor *
 like (ShuCtx *c, ShuTensor *x)
 {
-  return shu_scoped (c, SHU_DTYPE_F32, x->n_dims, x->dims);
+  return shu_scoped (c, c->real, x->n_dims, x->dims);
 }
 
 static ShuTensor *
@@ -300,9 +291,10 @@ binary (ShuCtx *c, const char *op, ShuTensor *x, ShuTensor *b, ShuBinary kind)
 
   if (!be)
     return c->nil;
-  if (x->dtype != SHU_DTYPE_F32 || !broadcasts (x, b))
-    return shu_op_wrong (
-        c, op, "x f32 and b that broadcasts to it", x, b, NULL);
+  x = shu_operand (c, x);
+  b = shu_operand (c, b);
+  if (x->dtype != c->real || !broadcasts (c, x, b))
+    return shu_op_wrong (c, op, "x and b that broadcasts to it", x, b, NULL);
   y = like (c, x);
   if (!shu_ctx_failed (c) && y->n > 0)
     be->binary (c, y, x, b, kind);
@@ -336,9 +328,12 @@ ternary (ShuCtx *c, const char *op, ShuTensor *x, ShuTensor *b, ShuTensor *d,
 
   if (!be)
     return c->nil;
-  if (x->dtype != SHU_DTYPE_F32 || !broadcasts (x, b) || !broadcasts (x, d))
+  x = shu_operand (c, x);
+  b = shu_operand (c, b);
+  d = shu_operand (c, d);
+  if (x->dtype != c->real || !broadcasts (c, x, b) || !broadcasts (c, x, d))
     return shu_op_wrong (
-        c, op, "x f32 and two that broadcast to it", x, b, d, NULL);
+        c, op, "x and two that broadcast to it", x, b, d, NULL);
   y = like (c, x);
   if (!shu_ctx_failed (c) && y->n > 0)
     be->ternary (c, y, x, b, d, kind);
@@ -363,8 +358,9 @@ shu_add_gated (ShuCtx *c, ShuTensor *x, ShuTensor *h, ShuTensor *gate)
                                                                                \
   if (!be)                                                                     \
     return c->nil;                                                             \
-  if (x->dtype != SHU_DTYPE_F32)                                               \
-    return shu_op_wrong (c, #op, "x f32", x, NULL);                            \
+  x = shu_operand (c, x);                                                      \
+  if (x->dtype != c->real)                                                     \
+    return shu_op_wrong (c, #op, "an activation", x, NULL);                    \
   y = like (c, x);                                                             \
   if (!shu_ctx_failed (c) && y->n > 0)                                         \
     be->op (c, y, x, __VA_ARGS__);                                             \

@@ -9,6 +9,7 @@ const ShuBackend shu_backend_cpu = {
     .download = shu_cpu_download,
     .fill = shu_cpu_fill,
     .copy = shu_cpu_copy,
+    .repeat = shu_cpu_repeat,
     .permute = shu_cpu_permute,
     .gather = shu_cpu_gather,
     .binary = shu_cpu_binary,

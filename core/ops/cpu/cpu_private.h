@@ -53,10 +53,13 @@ float *shu_cpu_rooms (ShuCtx *c, gsize n);
 float *shu_cpu_room (float *rooms, gsize n);
 
 /* data.c */
-void shu_cpu_upload (ShuCtx *c, ShuTensor *y, gconstpointer data);
+void shu_cpu_upload (
+    ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data);
 void shu_cpu_download (ShuCtx *c, gpointer data, ShuTensor *x);
 void shu_cpu_fill (ShuCtx *c, ShuTensor *y, float value);
 void shu_cpu_copy (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *copy);
+void shu_cpu_repeat (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, int times, gboolean in_a_row);
 void shu_cpu_permute (ShuCtx *c, ShuTensor *y, ShuTensor *x, const int *axes);
 void shu_cpu_gather (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index);
 

@@ -22,7 +22,7 @@ copy_bytes (char *dst, const char *src, gsize bytes)
 }
 
 void
-shu_cpu_upload (ShuCtx *c, ShuTensor *y, gconstpointer data)
+shu_cpu_upload (ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data)
 {
   copy_bytes (y->data, data, shu_tensor_bytes (y));
 }
@@ -71,6 +71,22 @@ shu_cpu_copy (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *k)
 #pragma omp parallel for if (total > CHUNK)
   for (gint64 i = 0; i < (gint64) k->n_rows; i++)
     memcpy (dst + (gsize) i * k->y_step, src + (gsize) i * k->x_step, k->bytes);
+}
+
+void
+shu_cpu_repeat (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, int times, gboolean in_a_row)
+{
+  gsize all = shu_tensor_bytes (x);
+  gsize item = in_a_row ? all / (gsize) x->dims[0] : all;
+
+  for (gsize i = 0; i < (gsize) times; i++)
+    shu_cpu_copy (c, y, x,
+        &(ShuCopy){.n_rows = all / item,
+            .bytes = item,
+            .y_offset = item * i,
+            .y_step = item * (gsize) times,
+            .x_step = item});
 }
 
 /* A permutation as loops over y: sizes and, for each, the step in x, both in

@@ -118,7 +118,7 @@ shu_cpu_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
     ShuAct act, ShuTensor *residual)
 {
   if (residual)
-    shu_cpu_upload (c, y, residual->data);
+    shu_cpu_upload (c, y, y->dtype, residual->data);
   shu_cpu_linear_rows (c, shu_f32 (y), shu_f32 (x),
       x->n / (gsize) l->w->dims[1], l, act, residual != NULL);
 }

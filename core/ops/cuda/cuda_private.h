@@ -16,19 +16,28 @@
 
 G_BEGIN_DECLS
 
+typedef struct _ShuCudaStaging ShuCudaStaging;
+typedef struct _ShuCudaChecks ShuCudaChecks;
+
 /* Of one context; all its work runs in one stream, and so do both handles. */
 typedef struct {
   int device;
-  int sm; /* 10 * major + minor of the compute capability */
   cudaStream_t stream;
   cublasLtHandle_t lt;
   cudnnHandle_t dnn;
   GHashTable *plans; /* plans.h */
   void *workspace;   /* of products, convolutions and attention */
   gsize workspace_size;
+  ShuCudaStaging *staging; /* transfer.c */
+  ShuCudaChecks *checks;   /* index.c */
+  const char *last;        /* the operation that was started last */
+  gboolean sync;           /* wait after each, so that errors name it */
 } ShuCuda;
 
-/* The state of @c, its device made the thread's current one. */
+/* ---- state.c ---- */
+
+/* The state of @c, its device made the thread's current one; NULL where @c has
+ * failed. */
 ShuCuda *shu_cuda (ShuCtx *c);
 
 /**
@@ -39,15 +48,40 @@ ShuCuda *shu_cuda (ShuCtx *c);
  */
 gboolean shu_cuda_check (ShuCtx *c, cudaError_t e, const char *what);
 
+/* The end of an operation: what its launches or @error (transfer full) say. */
+void shu_cuda_done (ShuCtx *c, const char *op, cudaError_t e);
+void shu_cuda_done_error (ShuCtx *c, const char *op, GError *error);
+
 /* Device memory in the innermost scope, 256 byte aligned, not cleared; NULL
  * where @c has failed. */
 gpointer shu_cuda_scratch (ShuCtx *c, gsize bytes);
 
-/* ---- weights ---- */
+/* ---- transfer.c ---- */
+
+void shu_cuda_staging_free (ShuCudaStaging *staging);
+/* @src may change once this returns; the copy itself happens in the stream. */
+gboolean shu_cuda_to_device (
+    ShuCtx *c, gpointer dst, gconstpointer src, gsize bytes);
+
+void shu_cuda_upload (
+    ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data);
+void shu_cuda_download (ShuCtx *c, gpointer data, ShuTensor *x);
+
+/* ---- index.c: tables of rows that go beyond their end ---- */
+
+/* Fails @c, when it is waited for, unless all of @index lies in lo..hi-1;
+ * @lo G_MININT: any negative ones mean nothing. */
+void shu_cuda_check_index (ShuCtx *c, const char *op, const char *what,
+    ShuTensor *index, int lo, gint64 hi);
+/* The stream is at rest. */
+void shu_cuda_checks_collect (ShuCtx *c);
+void shu_cuda_checks_free (ShuCudaChecks *checks);
+
+/* ---- weights.c ---- */
 
 typedef enum {
-  SHU_CUDA_WEIGHT_F16,        /* as in the checkpoint */
-  SHU_CUDA_WEIGHT_F32,        /* the same */
+  SHU_CUDA_WEIGHT_SAME,       /* as it is */
+  SHU_CUDA_WEIGHT_F16,        /* in the order of the checkpoint */
   SHU_CUDA_WEIGHT_KRSC,       /* [Co,Ci,...] -> f16 [Co,...,Ci] */
   SHU_CUDA_WEIGHT_TAPS,       /* [Co,3,3,3,Ci] -> f16 [27,Co,Ci] */
   SHU_CUDA_WEIGHT_SUBDIVIDED, /* [Co,3,3,3,Ci] -> f16 [64,Co,Ci] */
@@ -55,14 +89,31 @@ typedef enum {
 
 /**
  * shu_cuda_weight:
- * @w: a weight in host memory
- * @Ci: innermost size of KRSC, filled up with zeros; 0: as it is
+ * @w: f32 in host memory
  *
- * @w on the device of @c, made on first use and kept with @w.
+ * @w on the device of @c, made on first use and kept with its storage.
  *
  * Returns: (transfer none): NULL where @c has failed
  */
-gconstpointer shu_cuda_weight (
-    ShuCtx *c, ShuTensor *w, ShuCudaLayout layout, gsize Ci);
+gconstpointer shu_cuda_weight (ShuCtx *c, ShuTensor *w, ShuCudaLayout layout);
+
+ShuTensor *shu_cuda_adopt (ShuCtx *c, ShuTensor *x);
+
+/* ---- layers.c ---- */
+
+void shu_cuda_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
+    ShuAct act, ShuTensor *residual);
+void shu_cuda_linear_geglu (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l);
+void shu_cuda_conv2d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
+    const ShuConvParams *p);
+void shu_cuda_conv3d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
+    const ShuConvParams *p);
+void shu_cuda_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
+    ShuTensor *v, int n_heads);
+void shu_cuda_sparse_conv (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
+void shu_cuda_sparse_conv_subdivided (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
 
 G_END_DECLS

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* The CUDA backend: f16 activations, sums and statistics in f32.  Here is what
+ * goes to kernels of our own: tensors become pointers and sizes. */
+#include "ops/cuda/cuda_private.h"
+#include "base/error.h"
+
+G_STATIC_ASSERT ((int) SHU_CUDA_ACT_SIGMOID == (int) SHU_ACT_SIGMOID);
+G_STATIC_ASSERT ((int) SHU_CUDA_MUL == (int) SHU_BINARY_MUL);
+G_STATIC_ASSERT ((int) SHU_CUDA_ADD_GATED == (int) SHU_TERNARY_ADD_GATED);
+
+/* Runs a launcher in the stream of @c; its last argument is the stream. */
+#define LAUNCH(c, op, launcher, ...)                                           \
+  G_STMT_START                                                                 \
+  {                                                                            \
+    ShuCuda *s_ = shu_cuda (c);                                                \
+                                                                               \
+    if (s_)                                                                    \
+      shu_cuda_done (c, op, launcher (__VA_ARGS__, s_->stream));               \
+  }                                                                            \
+  G_STMT_END
+
+/* Rows of the last dimension. */
+static gsize
+rows (const ShuTensor *x)
+{
+  return x->n / (gsize) x->dims[x->n_dims - 1];
+}
+
+static gsize
+last (const ShuTensor *x)
+{
+  return (gsize) x->dims[x->n_dims - 1];
+}
+
+/* ---- moving data ---- */
+
+static void
+fill (ShuCtx *c, ShuTensor *y, float value)
+{
+  LAUNCH (c, "fill", shu_launch_fill_f16, y->data, value, y->n);
+}
+
+static void
+copy (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *k)
+{
+  LAUNCH (c, "copy", shu_launch_copy, (char *) y->data + k->y_offset,
+      (const char *) x->data + k->x_offset, k->n_rows, k->bytes, k->y_step,
+      k->x_step);
+}
+
+static void
+repeat (ShuCtx *c, ShuTensor *y, ShuTensor *x, int times, gboolean in_a_row)
+{
+  gsize n = (gsize) x->dims[0];
+
+  LAUNCH (c, "repeat", shu_launch_repeat, y->data, x->data, n,
+      shu_tensor_bytes (x) / n, (gsize) times, in_a_row);
+}
+
+static void
+permute (ShuCtx *c, ShuTensor *y, ShuTensor *x, const int *axes)
+{
+  LAUNCH (c, "permute", shu_launch_permute, y->data, x->data, x->n_dims,
+      x->dims, axes, shu_dtype_size (x->dtype));
+}
+
+static void
+gather (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index)
+{
+  shu_cuda_check_index (c, "gather", "rows", index, G_MININT, x->dims[0]);
+  LAUNCH (c, "gather", shu_launch_gather, y->data, x->data, index->data,
+      index->n, (gsize) x->dims[0], last (x) * shu_dtype_size (x->dtype));
+}
+
+/* ---- elementwise ---- */
+
+static ShuCudaOperand
+operand (const ShuTensor *b)
+{
+  return (ShuCudaOperand){
+      .v = {.data = b->data}, .n_dims = b->n_dims, .dims = b->dims};
+}
+
+static void
+binary (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *b, ShuBinary op)
+{
+  ShuCudaOperand ob = operand (b);
+
+  LAUNCH (c, "binary", shu_launch_binary, y->data, x->data, x->n_dims, x->dims,
+      &ob, (int) op);
+}
+
+static void
+ternary (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *b, ShuTensor *d,
+    ShuTernary op)
+{
+  ShuCudaOperand ob = operand (b), od = operand (d);
+
+  LAUNCH (c, "ternary", shu_launch_ternary, y->data, x->data, x->n_dims,
+      x->dims, &ob, &od, (int) op);
+}
+
+static void
+affine (ShuCtx *c, ShuTensor *y, ShuTensor *x, float scale, float shift)
+{
+  LAUNCH (c, "affine", shu_launch_affine, y->data, x->data, x->n, scale, shift);
+}
+
+static void
+act (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuAct kind)
+{
+  LAUNCH (c, "act", shu_launch_act, y->data, x->data, x->n, (int) kind);
+}
+
+static void
+clamp (ShuCtx *c, ShuTensor *y, ShuTensor *x, float lo, float hi)
+{
+  LAUNCH (c, "clamp", shu_launch_clamp, y->data, x->data, x->n, lo, hi);
+}
+
+/* ---- norms ---- */
+
+/* The f32 vectors of @norm, NULL where it has none; FALSE where @c has failed.
+ */
+static gboolean
+norm_vectors (
+    ShuCtx *c, const ShuNorm *norm, const float **ret_w, const float **ret_b)
+{
+  *ret_w = *ret_b = NULL;
+  if (norm && norm->w)
+    *ret_w = shu_cuda_weight (c, norm->w, SHU_CUDA_WEIGHT_SAME);
+  if (norm && norm->b)
+    *ret_b = shu_cuda_weight (c, norm->b, SHU_CUDA_WEIGHT_SAME);
+  return !shu_ctx_failed (c);
+}
+
+static void
+group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
+    int n_groups, float eps, ShuAct kind)
+{
+  SHU_SCOPE (c);
+  gsize B = (gsize) x->dims[0], C = last (x), T = x->n / B / C;
+  gpointer scratch =
+      shu_cuda_scratch (c, shu_launch_group_norm_scratch (B, T, C));
+  const float *w, *b;
+
+  if (!scratch || !norm_vectors (c, norm, &w, &b))
+    return;
+  LAUNCH (c, "group_norm", shu_launch_group_norm, y->data, x->data, w, b, B, T,
+      C, n_groups, eps, (int) kind, scratch);
+}
+
+static void
+layer_norm (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm, float eps)
+{
+  const float *w, *b;
+
+  if (norm_vectors (c, norm, &w, &b))
+    LAUNCH (c, "layer_norm", shu_launch_layer_norm, y->data, x->data, w, b,
+        rows (x), last (x), eps);
+}
+
+static void
+rms_norm_heads (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *gamma)
+{
+  gsize NH = (gsize) gamma->dims[0], HD = (gsize) gamma->dims[1];
+  const float *g = shu_cuda_weight (c, gamma, SHU_CUDA_WEIGHT_SAME);
+
+  if (g)
+    LAUNCH (c, "rms_norm_heads", shu_launch_rms_norm_heads, y->data, x->data, g,
+        x->n / NH / HD, NH, HD);
+}
+
+/* ---- small attention ---- */
+
+static gboolean
+head_fits (ShuCtx *c, const char *op, int HD, int limit)
+{
+  if (HD > limit)
+    shu_ctx_fail (c, SHU_ERROR_UNSUPPORTED,
+        "%s: %s: heads of %d channels, at most %d", c->device, op, HD, limit);
+  return HD <= limit;
+}
+
+static void
+attention_gather (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
+    ShuTensor *v, ShuTensor *index, int n_heads)
+{
+  static const char op[] = "attention_gather";
+  int HD = (int) q->dims[1] / n_heads;
+
+  if (!head_fits (c, op, HD, SHU_CUDA_MAX_HEAD_GATHER))
+    return;
+  shu_cuda_check_index (c, op, "rows", index, 0, k->dims[0]);
+  LAUNCH (c, op, shu_launch_attention_gather, y->data, q->data, k->data,
+      v->data, index->data, (gsize) q->dims[0], (gsize) k->dims[0],
+      (int) index->dims[1], n_heads, HD);
+}
+
+static void
+attention_groups (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
+    ShuTensor *v, ShuTensor *order, ShuTensor *start, int n_heads)
+{
+  static const char op[] = "attention_groups";
+  int HD = (int) q->dims[1] / n_heads;
+
+  if (!head_fits (c, op, HD, SHU_CUDA_MAX_HEAD_GROUPS))
+    return;
+  shu_cuda_check_index (c, op, "rows", order, 0, q->dims[0]);
+  shu_cuda_check_index (c, op, "starts", start, 0, q->dims[0] + 1);
+  LAUNCH (c, op, shu_launch_attention_groups, y->data, q->data, k->data,
+      v->data, order->data, start->data, (gsize) q->dims[0],
+      (gsize) start->dims[0] - 1, n_heads, HD);
+}
+
+/* ---- resampling ---- */
+
+#define RESIZE(name)                                                           \
+  static void name (ShuCtx *c, ShuTensor *y, ShuTensor *x)                     \
+  {                                                                            \
+    LAUNCH (c, #name, shu_launch_##name, y->data, x->data, (gsize) x->dims[0], \
+        (gsize) x->dims[1], (gsize) x->dims[2], (gsize) y->dims[1],            \
+        (gsize) y->dims[2], last (x));                                         \
+  }
+
+RESIZE (resize_bilinear)
+RESIZE (resize_bicubic_aa)
+
+static void
+upsample_nearest (ShuCtx *c, ShuTensor *y, ShuTensor *x, int factor)
+{
+  LAUNCH (c, "upsample_nearest", shu_launch_upsample_nearest, y->data, x->data,
+      (gsize) x->dims[0], (gsize) x->dims[1], (gsize) x->dims[2], last (x),
+      factor);
+}
+
+static void
+max_pool2 (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  LAUNCH (c, "max_pool2", shu_launch_max_pool2, y->data, x->data,
+      (gsize) x->dims[0], (gsize) x->dims[1], (gsize) x->dims[2], last (x));
+}
+
+static void
+adaptive_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  LAUNCH (c, "adaptive_pool", shu_launch_adaptive_pool, y->data, x->data,
+      (gsize) x->dims[0], x->dims + 1, y->dims + 1, last (x));
+}
+
+static void
+pixel_shuffle3d (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  LAUNCH (c, "pixel_shuffle3d", shu_launch_pixel_shuffle3d, y->data, x->data,
+      (gsize) x->dims[0], (gsize) x->dims[1], (gsize) x->dims[2],
+      (gsize) x->dims[3], last (y));
+}
+
+static void
+patchify (ShuCtx *c, ShuTensor *y, ShuTensor *x, int P)
+{
+  LAUNCH (c, "patchify", shu_launch_patchify, y->data, x->data,
+      (gsize) x->dims[0], (gsize) x->dims[1], (gsize) x->dims[2], last (x), P);
+}
+
+/* ---- sparse voxels and embeddings ---- */
+
+static void
+sparse_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index)
+{
+  shu_cuda_check_index (c, "sparse_pool", "rows", index, 0, y->dims[0]);
+  LAUNCH (c, "sparse_pool", shu_launch_sparse_pool, y->data, x->data,
+      index->data, (gsize) x->dims[0], (gsize) y->dims[0], last (x));
+}
+
+static void
+timestep_embedding (ShuCtx *c, ShuTensor *y, const float *values)
+{
+  SHU_SCOPE (c);
+  gsize n = (gsize) y->dims[0];
+  float *t = shu_cuda_scratch (c, n * sizeof *t);
+
+  if (t && shu_cuda_to_device (c, t, values, n * sizeof *t))
+    LAUNCH (c, "timestep_embedding", shu_launch_timestep_embedding, y->data, t,
+        n, last (y));
+}
+
+static void
+position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords)
+{
+  LAUNCH (c, "position_embedding", shu_launch_position_embedding, y->data,
+      coords->data, rows (coords), last (y));
+}
+
+const ShuBackend shu_backend_cuda = {
+    .name = "cuda",
+    .upload = shu_cuda_upload,
+    .download = shu_cuda_download,
+    .adopt = shu_cuda_adopt,
+    .fill = fill,
+    .copy = copy,
+    .repeat = repeat,
+    .permute = permute,
+    .gather = gather,
+    .binary = binary,
+    .ternary = ternary,
+    .affine = affine,
+    .act = act,
+    .clamp = clamp,
+    .linear = shu_cuda_linear,
+    .linear_geglu = shu_cuda_linear_geglu,
+    .conv2d = shu_cuda_conv2d,
+    .conv3d = shu_cuda_conv3d,
+    .group_norm = group_norm,
+    .layer_norm = layer_norm,
+    .rms_norm_heads = rms_norm_heads,
+    .attention = shu_cuda_attention,
+    .attention_gather = attention_gather,
+    .attention_groups = attention_groups,
+    .resize_bilinear = resize_bilinear,
+    .resize_bicubic_aa = resize_bicubic_aa,
+    .upsample_nearest = upsample_nearest,
+    .max_pool2 = max_pool2,
+    .adaptive_pool = adaptive_pool,
+    .pixel_shuffle3d = pixel_shuffle3d,
+    .patchify = patchify,
+    .sparse_conv = shu_cuda_sparse_conv,
+    .sparse_conv_subdivided = shu_cuda_sparse_conv_subdivided,
+    .sparse_pool = sparse_pool,
+    .timestep_embedding = timestep_embedding,
+    .position_embedding = position_embedding,
+};

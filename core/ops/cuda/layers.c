@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* Layers with weights, and attention: tensors for what gemm, conv, sdpa and
+ * the sparse kernels do with pointers.  Biases are f16, which is what they can
+ * add to their f32 sums. */
+#include "ops/cuda/conv.h"
+#include "ops/cuda/cuda_private.h"
+#include "ops/cuda/gemm.h"
+#include "ops/cuda/sdpa.h"
+#include "base/error.h"
+
+/* Of a bias, or nothing; FALSE where @c has failed. */
+static gboolean
+bias_of (ShuCtx *c, ShuTensor *b, ShuCudaVector *ret)
+{
+  *ret = (ShuCudaVector){NULL, 0};
+  if (b)
+    ret->data = shu_cuda_weight (c, b, SHU_CUDA_WEIGHT_F16);
+  return !b || ret->data;
+}
+
+void
+shu_cuda_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
+    ShuAct act, ShuTensor *residual)
+{
+  ShuCuda *s = shu_cuda (c);
+  gconstpointer w = shu_cuda_weight (c, l->w, SHU_CUDA_WEIGHT_F16);
+  gint64 Co = l->w->dims[0], Ci = l->w->dims[1];
+  ShuCudaGemm g = {.M = (gint64) x->n / Ci, .N = Co, .K = Ci, .act = act};
+  ShuCudaVector b;
+  GError *error = NULL;
+
+  if (!w || !bias_of (c, l->b, &b))
+    return;
+  shu_cuda_gemm (
+      s, &g, y->data, x->data, w, b, residual ? residual->data : NULL, &error);
+  shu_cuda_done_error (c, "linear", error);
+}
+
+void
+shu_cuda_linear_geglu (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l)
+{
+  SHU_SCOPE (c);
+  ShuCuda *s = shu_cuda (c);
+  gconstpointer w = shu_cuda_weight (c, l->w, SHU_CUDA_WEIGHT_F16);
+  gint64 C = l->w->dims[0] / 2, Ci = l->w->dims[1], M = (gint64) x->n / Ci;
+  gpointer scratch = shu_cuda_scratch (c, shu_cuda_gemm_geglu_scratch (M, C));
+  ShuCudaVector b;
+  GError *error = NULL;
+
+  if (!w || !scratch || !bias_of (c, l->b, &b))
+    return;
+  shu_cuda_gemm_geglu (s, M, C, Ci, y->data, x->data, w, b, scratch, &error);
+  shu_cuda_done_error (c, "linear_geglu", error);
+}
+
+/* ---- convolutions ---- */
+
+/* x [B,H,W,C] twice as large, in the innermost scope */
+static ShuTensor *
+doubled (ShuCtx *c, ShuCuda *s, ShuTensor *x)
+{
+  const gint64 *d = x->dims;
+  ShuTensor *y =
+      shu_scoped (c, x->dtype, SHU_DIMS (d[0], 2 * d[1], 2 * d[2], d[3]));
+
+  if (!shu_ctx_failed (c))
+    shu_cuda_done (c, "upsample_nearest",
+        shu_launch_upsample_nearest (y->data, x->data, (gsize) d[0],
+            (gsize) d[1], (gsize) d[2], (gsize) d[3], 2, s->stream));
+  return y;
+}
+
+static void
+convolve (ShuCtx *c, const char *op, int n_space, ShuTensor *y, ShuTensor *x,
+    const ShuConv *k, const ShuConvParams *p)
+{
+  SHU_SCOPE (c);
+  ShuCuda *s = shu_cuda (c);
+  gconstpointer w = shu_cuda_weight (c, k->w, SHU_CUDA_WEIGHT_KRSC);
+  ShuCudaConv conv = {.n_space = n_space,
+      .B = x->dims[0],
+      .Ci = k->w->dims[1],
+      .Co = k->w->dims[0],
+      .stride = p->stride,
+      .dilation = p->dilation,
+      .pad_before = p->pad_before,
+      .pad_after = p->pad_after,
+      .act = p->act};
+  ShuCudaVector b;
+  GError *error = NULL;
+
+  if (!w || !bias_of (c, k->b, &b))
+    return;
+  if (p->upsample)
+    x = doubled (c, s, x);
+  if (shu_ctx_failed (c))
+    return;
+  for (int i = 0; i < n_space; i++) {
+    conv.x[i] = x->dims[1 + i];
+    conv.k[i] = k->w->dims[2 + i];
+  }
+  shu_cuda_conv (s, &conv, y->data, x->data, w, b, &error);
+  shu_cuda_done_error (c, op, error);
+}
+
+void
+shu_cuda_conv2d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
+    const ShuConvParams *p)
+{
+  convolve (c, "conv2d", 2, y, x, k, p);
+}
+
+void
+shu_cuda_conv3d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
+    const ShuConvParams *p)
+{
+  convolve (c, "conv3d", 3, y, x, k, p);
+}
+
+/* ---- attention ---- */
+
+void
+shu_cuda_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
+    ShuTensor *v, int n_heads)
+{
+  SHU_SCOPE (c);
+  ShuCuda *s = shu_cuda (c);
+  ShuCudaSdpa a = {.B = q->dims[0],
+      .Tq = q->dims[1],
+      .Tk = k->dims[1],
+      .NH = n_heads,
+      .HD = (int) (q->dims[2] / n_heads),
+      .q = q->data,
+      .k = k->data,
+      .v = v->data,
+      .y = y->data};
+  gpointer scratch;
+  GError *error = NULL;
+
+  if (!s)
+    return;
+  scratch = shu_cuda_scratch (c, shu_cuda_sdpa_scratch (s, &a));
+  if (!scratch)
+    return;
+  shu_cuda_sdpa (s, &a, scratch, &error);
+  shu_cuda_done_error (c, "attention", error);
+}
+
+/* ---- sparse voxels ---- */
+
+typedef cudaError_t (*SparseLaunch) (void *y, const void *x, const int *nbr,
+    const void *w, ShuCudaVector b, size_t N, int Ci, int Co,
+    cudaStream_t stream);
+
+static void
+sparse (ShuCtx *c, const char *op, SparseLaunch launch, ShuCudaLayout layout,
+    ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
+{
+  ShuCuda *s = shu_cuda (c);
+  gconstpointer w = shu_cuda_weight (c, k->w, layout);
+  ShuCudaVector b;
+
+  if (!w || !bias_of (c, k->b, &b))
+    return;
+  shu_cuda_check_index (c, op, "neighbours", nbr, G_MININT, x->dims[0]);
+  shu_cuda_done (c, op,
+      launch (y->data, x->data, nbr->data, w, b, (gsize) x->dims[0],
+          (int) x->dims[1], (int) y->dims[1], s->stream));
+}
+
+void
+shu_cuda_sparse_conv (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
+{
+  sparse (c, "sparse_conv", shu_launch_sparse_conv, SHU_CUDA_WEIGHT_TAPS, y, x,
+      nbr, k);
+}
+
+void
+shu_cuda_sparse_conv_subdivided (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
+{
+  sparse (c, "sparse_conv_subdivided", shu_launch_sparse_conv_subdivided,
+      SHU_CUDA_WEIGHT_SUBDIVIDED, y, x, nbr, k);
+}

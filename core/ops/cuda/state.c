@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* What a context has on its device, and what becomes of CUDA's errors.
+ *
+ * A failure of a kernel shows some time after its launch: then it is blamed on
+ * the operation that was started last.  With SHU_CUDA_SYNC=1 every operation
+ * is waited for, so that the right one is named. */
+#include "ops/cuda/cuda_private.h"
+#include "base/error.h"
+
+/* Enough for split sums of products on all cards; convolutions and attention
+ * choose what fits. */
+static const gsize WORKSPACE = 64 << 20;
+
+static const char *const ADVICE =
+    "; the GPU is lost to this process, start it again";
+
+/* Whether the device answers nothing but errors from now on. */
+static gboolean
+is_lost (const ShuCuda *s)
+{
+  cudaError_t e;
+
+  cudaGetLastError ();
+  e = s ? cudaStreamQuery (s->stream) : cudaSuccess;
+  cudaGetLastError ();
+  return e != cudaSuccess && e != cudaErrorNotReady;
+}
+
+gboolean
+shu_cuda_check (ShuCtx *c, cudaError_t e, const char *what)
+{
+  if (e == cudaSuccess)
+    return TRUE;
+  shu_ctx_fail (c,
+      e == cudaErrorMemoryAllocation ? SHU_ERROR_MEMORY : SHU_ERROR_INTERNAL,
+      "%s: %s: %s (%s)%s", c->device, what, cudaGetErrorString (e),
+      cudaGetErrorName (e), is_lost (c->backend_state) ? ADVICE : "");
+  return FALSE;
+}
+
+void
+shu_cuda_done (ShuCtx *c, const char *op, cudaError_t e)
+{
+  ShuCuda *s = c->backend_state;
+
+  s->last = op;
+  if (shu_cuda_check (c, e, op) && s->sync)
+    shu_cuda_check (c, cudaStreamSynchronize (s->stream), op);
+}
+
+void
+shu_cuda_done_error (ShuCtx *c, const char *op, GError *error)
+{
+  if (!error) {
+    shu_cuda_done (c, op, cudaSuccess);
+    return;
+  }
+  g_prefix_error (&error, "%s: %s: ", c->device, op);
+  shu_ctx_take_error (c, error);
+}
+
+/* ---- beginning and end ---- */
+
+static void
+wait_for_stream (ShuCtx *c)
+{
+  ShuCuda *s = shu_cuda (c);
+  g_autofree char *after = NULL;
+  cudaError_t e;
+
+  if (!s)
+    return;
+  e = cudaStreamSynchronize (s->stream);
+  if (e != cudaSuccess) {
+    after = g_strdup_printf ("after %s", s->last ? s->last : "the start");
+    shu_cuda_check (c, e, after);
+  } else {
+    shu_cuda_checks_collect (c);
+  }
+}
+
+static void
+state_free (gpointer p)
+{
+  ShuCuda *s = p;
+
+  cudaSetDevice (s->device);
+  if (s->stream)
+    cudaStreamSynchronize (s->stream);
+  g_clear_pointer (&s->plans, g_hash_table_unref);
+  shu_cuda_checks_free (s->checks);
+  shu_cuda_staging_free (s->staging);
+  if (s->dnn)
+    cudnnDestroy (s->dnn);
+  if (s->lt)
+    cublasLtDestroy (s->lt);
+  cudaFree (s->workspace);
+  if (s->stream)
+    cudaStreamDestroy (s->stream);
+  cudaGetLastError ();
+  g_free (s);
+}
+
+static gboolean
+check_library (ShuCtx *c, gboolean ok, const char *name, const char *why)
+{
+  if (!ok)
+    shu_ctx_fail (c, SHU_ERROR_INTERNAL, "%s: %s does not start: %s", c->device,
+        name, why);
+  return ok;
+}
+
+static gboolean
+start (ShuCtx *c, ShuCuda *s)
+{
+  cublasStatus_t blas;
+  cudnnStatus_t dnn;
+
+  if (!shu_cuda_check (c, cudaSetDevice (s->device), "start") ||
+      !shu_cuda_check (c,
+          cudaStreamCreateWithFlags (&s->stream, cudaStreamNonBlocking),
+          "start") ||
+      !shu_cuda_check (c, cudaMalloc (&s->workspace, WORKSPACE), "start"))
+    return FALSE;
+  s->workspace_size = WORKSPACE;
+  blas = cublasLtCreate (&s->lt);
+  if (!check_library (c, blas == CUBLAS_STATUS_SUCCESS, "cuBLASLt",
+          cublasLtGetStatusString (blas)))
+    return FALSE;
+  dnn = cudnnCreate (&s->dnn);
+  if (dnn == CUDNN_STATUS_SUCCESS)
+    dnn = cudnnSetStream (s->dnn, s->stream);
+  return check_library (
+      c, dnn == CUDNN_STATUS_SUCCESS, "cuDNN", cudnnGetErrorString (dnn));
+}
+
+ShuCuda *
+shu_cuda (ShuCtx *c)
+{
+  ShuCuda *s = c->backend_state;
+
+  if (s)
+    return shu_cuda_check (c, cudaSetDevice (s->device), "device") ? s : NULL;
+  s = g_new0 (ShuCuda, 1);
+  s->device = c->place;
+  s->plans = shu_cuda_plans_new ();
+  s->sync = g_strcmp0 (g_getenv ("SHU_CUDA_SYNC"), "1") == 0;
+  if (!start (c, s)) {
+    state_free (s);
+    return NULL;
+  }
+  c->backend_state = s;
+  c->backend_state_free = state_free;
+  c->wait = wait_for_stream;
+  return s;
+}
+
+gpointer
+shu_cuda_scratch (ShuCtx *c, gsize bytes)
+{
+  ShuTensor *t =
+      shu_scoped (c, SHU_DTYPE_U8, SHU_DIMS (MAX ((gint64) bytes, 1)));
+
+  return shu_ctx_failed (c) ? NULL : t->data;
+}
