@@ -32,8 +32,6 @@ struct _ShuDinov2 {
   ShuTensor *register_tokens; /* [1,R,C] */
   Block *blocks;
   ShuNorm norm;
-  GMutex lock;
-  GHashTable *positions; /* h << 16 | w -> ShuTensor, under the lock */
 };
 
 /* ---- loading ---- */
@@ -104,9 +102,6 @@ shu_dinov2_new (ShuConfig *config, ShuWeights *w, GError **error)
   gint64 C, k, g;
   ShuTensor *patch;
 
-  g_mutex_init (&m->lock);
-  m->positions = g_hash_table_new_full (
-      NULL, NULL, NULL, (GDestroyNotify) shu_tensor_unref);
   m->weights = shu_weights_ref (w);
   read_config (m, config, w);
   if (!shu_config_finish (config, error))
@@ -137,8 +132,6 @@ shu_dinov2_free (ShuDinov2 *m)
   if (!m)
     return;
   g_clear_pointer (&m->patch_embed.w, shu_tensor_unref);
-  g_hash_table_unref (m->positions);
-  g_mutex_clear (&m->lock);
   g_free (m->blocks);
   shu_weights_unref (m->weights);
   g_free (m);
@@ -164,8 +157,8 @@ shu_dinov2_patch (const ShuDinov2 *m)
 
 /* ---- positions ---- */
 
-static ShuTensor *
-resize_positions (ShuCtx *c, const ShuDinov2 *m, int h, int w)
+ShuTensor *
+shu_dinov2_positions (ShuCtx *c, const ShuDinov2 *m, int h, int w)
 {
   SHU_SCOPE (c);
   gint64 g = m->grid;
@@ -178,30 +171,6 @@ resize_positions (ShuCtx *c, const ShuDinov2 *m, int h, int w)
   map = shu_resize_bicubic_aa (c, map, h, w);
   map = shu_reshape (c, map, SHU_DIMS (-1, m->C));
   return shu_keep (c, shu_concat2 (c, 0, shu_slice (c, all, 0, 0, 1), map));
-}
-
-ShuTensor *
-shu_dinov2_positions (ShuCtx *c, const ShuDinov2 *m, int h, int w)
-{
-  /* The cache is the one thing that changes after loading. */
-  ShuDinov2 *cache = (ShuDinov2 *) m;
-  gpointer key = GINT_TO_POINTER (h << 16 | w);
-  ShuTensor *t;
-
-  g_mutex_lock (&cache->lock);
-  t = g_hash_table_lookup (cache->positions, key);
-  if (t) {
-    shu_scoped_ref (c, t);
-  } else {
-    ShuTensor *owned;
-
-    t = resize_positions (c, m, h, w);
-    owned = shu_own (c, t);
-    if (owned)
-      g_hash_table_insert (cache->positions, key, owned);
-  }
-  g_mutex_unlock (&cache->lock);
-  return t;
 }
 
 /* ---- forward ---- */
