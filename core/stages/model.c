@@ -415,7 +415,7 @@ shu_fetch (ShuCtx *c, ShuTensor *t, gsize n, float *ret_values)
 {
   if (shu_ctx_failed (c))
     return;
-  if (t->dtype == SHU_DTYPE_F32 && t->n == n) {
+  if (t->dtype != SHU_DTYPE_I32 && t->n == n) {
     shu_to_host (c, t, ret_values);
     return;
   }
