@@ -312,13 +312,13 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/ops/linear/sums", test_linear);
-  g_test_add_func ("/ops/linear/activations", test_linear_act);
-  g_test_add_func ("/ops/linear/adds_to_residual", test_linear_add);
-  g_test_add_func ("/ops/linear/geglu_gate_is_second_half", test_linear_geglu);
-  g_test_add_func ("/ops/linear/no_rows", test_empty);
-  g_test_add_func ("/ops/conv/sums", test_conv);
-  g_test_add_func ("/ops/conv/shared_weight", test_conv_again);
-  g_test_add_func ("/ops/layers/wrong_shapes_are_named", test_wrong_shapes);
+  test_add ("/ops/linear/sums", test_linear);
+  test_add ("/ops/linear/activations", test_linear_act);
+  test_add ("/ops/linear/adds_to_residual", test_linear_add);
+  test_add ("/ops/linear/geglu_gate_is_second_half", test_linear_geglu);
+  test_add ("/ops/linear/no_rows", test_empty);
+  test_add ("/ops/conv/sums", test_conv);
+  test_add ("/ops/conv/shared_weight", test_conv_again);
+  test_add ("/ops/layers/wrong_shapes_are_named", test_wrong_shapes);
   return g_test_run ();
 }
