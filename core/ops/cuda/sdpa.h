@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Attention: y = softmax (q k^T / sqrt (HD)) v for each head; f16 in memory,
+ * f32 scores and sums.
+ *
+ * cuDNN's one-kernel attention takes head sizes that are multiples of 8 up to
+ * 256, and compiles it for each shape (a second; libnvrtc must be there).
+ * Others (the VAE's single head of 512), and all where cuDNN refuses, go
+ * through scores in memory, in pieces. */
+#pragma once
+#include "ops/cuda/cuda_private.h"
+
+G_BEGIN_DECLS
+
+/**
+ * ShuCudaSdpa:
+ * q [B,Tq,NH*HD], k, v [B,Tk,NH*HD] -> y [B,Tq,NH*HD]
+ * @ldq, @ldk, @ldv: elements from token to token; 0: no gaps.  A sequence's
+ * first token follows the last one's end: q, k and v may be parts of a packed
+ * [B,T,3*NH*HD]
+ */
+typedef struct {
+  gint64 B, Tq, Tk;
+  int NH, HD;
+  const void *q, *k, *v;
+  gint64 ldq, ldk, ldv;
+  void *y;
+} ShuCudaSdpa;
+
+/* Bytes that shu_cuda_sdpa() needs at its @scratch; 0 is usual.  Asking makes
+ * the plan. */
+gsize shu_cuda_sdpa_scratch (ShuCuda *cuda, const ShuCudaSdpa *s);
+
+gboolean shu_cuda_sdpa (
+    ShuCuda *cuda, const ShuCudaSdpa *s, void *scratch, GError **error);
+
+G_END_DECLS
