@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* What kernels share: moving 8 halves (16 bytes) or 1 at a time, activations,
+ * sums over lanes and blocks, launch sizes. */
+#pragma once
+#include "ops/cuda/kernels.h"
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+enum {
+  SHU_WARP = 32,
+  SHU_THREADS = 256, /* of a block, unless a kernel says otherwise */
+  SHU_VECTOR = 8,
+};
+
+/* ---- launch sizes ---- */
+
+static inline size_t
+shu_div_up (size_t a, size_t b)
+{
+  return a / b + (a % b != 0);
+}
+
+/* Blocks for a loop over n tasks with the whole grid's step. */
+static inline unsigned
+shu_blocks (size_t n, unsigned threads = SHU_THREADS)
+{
+  size_t blocks = shu_div_up (n, threads);
+
+  return blocks < 1u << 20 ? (unsigned) blocks : 1u << 20;
+}
+
+/* Whether one block for each of n tasks is too much for a grid. */
+static inline bool
+shu_too_many (size_t n)
+{
+  return n > 0x7fffffff;
+}
+
+static inline bool
+shu_aligned (const void *p)
+{
+  return (uintptr_t) p % 16 == 0;
+}
+
+/* Where a loop over tasks starts, and its step. */
+static __device__ inline size_t
+shu_task (void)
+{
+  return (size_t) blockIdx.x * blockDim.x + threadIdx.x;
+}
+
+static __device__ inline size_t
+shu_task_step (void)
+{
+  return (size_t) gridDim.x * blockDim.x;
+}
+
+/* ---- 8 or 1 at a time ---- */
+
+static __device__ inline void
+shu_load (float (&ret)[8], const __half *x)
+{
+  uint4 word = *(const uint4 *) x;
+  const __half2 *pair = (const __half2 *) &word;
+
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    float2 f = __half22float2 (pair[i]);
+
+    ret[2 * i] = f.x;
+    ret[2 * i + 1] = f.y;
+  }
+}
+
+static __device__ inline void
+shu_load (float (&ret)[8], const float *x)
+{
+  float4 lo = ((const float4 *) x)[0], hi = ((const float4 *) x)[1];
+
+  ret[0] = lo.x;
+  ret[1] = lo.y;
+  ret[2] = lo.z;
+  ret[3] = lo.w;
+  ret[4] = hi.x;
+  ret[5] = hi.y;
+  ret[6] = hi.z;
+  ret[7] = hi.w;
+}
+
+static __device__ inline void
+shu_load (float (&ret)[1], const __half *x)
+{
+  ret[0] = __half2float (*x);
+}
+
+static __device__ inline void
+shu_load (float (&ret)[1], const float *x)
+{
+  ret[0] = *x;
+}
+
+template <int V>
+static __device__ inline void
+shu_load (float (&ret)[V], ShuCudaVector v, size_t at)
+{
+  if (v.is_f32)
+    shu_load (ret, (const float *) v.data + at);
+  else
+    shu_load (ret, (const __half *) v.data + at);
+}
+
+static __device__ inline uint32_t
+shu_pack (float lo, float hi)
+{
+  __half2 pair = __floats2half2_rn (lo, hi);
+
+  return *(uint32_t *) &pair;
+}
+
+static __device__ inline void
+shu_store (__half *y, const float (&v)[8])
+{
+  /* a plain store, but one that is never taken apart */
+  __stwb ((uint4 *) y, make_uint4 (shu_pack (v[0], v[1]), shu_pack (v[2], v[3]),
+                           shu_pack (v[4], v[5]), shu_pack (v[6], v[7])));
+}
+
+static __device__ inline void
+shu_store (float *y, const float (&v)[8])
+{
+  ((float4 *) y)[0] = make_float4 (v[0], v[1], v[2], v[3]);
+  ((float4 *) y)[1] = make_float4 (v[4], v[5], v[6], v[7]);
+}
+
+static __device__ inline void
+shu_store (__half *y, const float (&v)[1])
+{
+  *y = __float2half_rn (v[0]);
+}
+
+static __device__ inline void
+shu_store (float *y, const float (&v)[1])
+{
+  *y = v[0];
+}
+
+/* ---- activations ---- */
+
+/* Approximate exponential and quotient: their error is far below f16's. */
+static __device__ inline float
+shu_sigmoid (float x)
+{
+  return __fdividef (1.f, 1.f + __expf (-x));
+}
+
+static __device__ inline float
+shu_gelu (float x)
+{
+  return 0.5f * x * (1.f + erff (x * 0.70710678f));
+}
+
+static __device__ inline float
+shu_act_of (float x, int act)
+{
+  switch (act) {
+  case SHU_CUDA_ACT_SILU:
+    return x * shu_sigmoid (x);
+  case SHU_CUDA_ACT_GELU:
+    return shu_gelu (x);
+  case SHU_CUDA_ACT_GELU_TANH:
+    /* 0.5 x (1 + tanh (u)) = x sigmoid (2 u) */
+    return x * shu_sigmoid (1.59576912f * (x + 0.044715f * x * x * x));
+  case SHU_CUDA_ACT_RELU:
+    return x > 0 ? x : 0;
+  case SHU_CUDA_ACT_SIGMOID:
+    return shu_sigmoid (x);
+  default:
+    return x;
+  }
+}
+
+/* ---- sums ---- */
+
+/* Over groups of @lanes neighbours, a power of two; all of the warp calls. */
+template <class T>
+static __device__ inline T
+shu_lanes_sum (T v, int lanes)
+{
+  for (int i = lanes / 2; i > 0; i /= 2)
+    v += __shfl_xor_sync (0xffffffff, v, i);
+  return v;
+}
+
+static __device__ inline float
+shu_lanes_max (float v, int lanes)
+{
+  for (int i = lanes / 2; i > 0; i /= 2)
+    v = fmaxf (v, __shfl_xor_sync (0xffffffff, v, i));
+  return v;
+}
+
+/* Over a block of whole warps, one dimension; @room: SHU_WARP values. */
+template <class T>
+static __device__ inline T
+shu_block_sum (T v, T *room)
+{
+  int lane = threadIdx.x % SHU_WARP, warp = threadIdx.x / SHU_WARP;
+
+  v = shu_lanes_sum (v, SHU_WARP);
+  __syncthreads (); /* the last call's values have been read */
+  if (lane == 0)
+    room[warp] = v;
+  __syncthreads ();
+  v = lane < (int) blockDim.x / SHU_WARP ? room[lane] : (T) 0;
+  return shu_lanes_sum (v, SHU_WARP);
+}
+
+static __device__ inline float
+shu_block_max (float v, float *room)
+{
+  int lane = threadIdx.x % SHU_WARP, warp = threadIdx.x / SHU_WARP;
+
+  v = shu_lanes_max (v, SHU_WARP);
+  __syncthreads ();
+  if (lane == 0)
+    room[warp] = v;
+  __syncthreads ();
+  v = room[lane < (int) blockDim.x / SHU_WARP ? lane : 0];
+  return shu_lanes_max (v, SHU_WARP);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* Launchers of the backend's own kernels: raw device pointers, sizes and a
+ * stream.  "f16" arrays are passed as void *, statistics and vectors of a norm
+ * are f32, indices i32.  Shapes are those of ops.h; all arrays are contiguous
+ * unless steps are given, and begin at a multiple of their element's size (of
+ * 16 bytes where they are to be fast).  y may be x in elementwise operations
+ * and norms, nowhere else.
+ *
+ * Nothing to do is a success.  cudaErrorInvalidValue: arguments outside of
+ * the limits that stand here.  All results are the same from run to run; no
+ * launcher allocates, waits or touches host memory after it returns, so all of
+ * them can be captured.  Compile without --use_fast_math. */
+#pragma once
+#include <cuda_runtime_api.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The values of ShuAct, ShuBinary and ShuTernary: .cu files see no GLib. */
+enum {
+  SHU_CUDA_ACT_NONE,
+  SHU_CUDA_ACT_SILU,
+  SHU_CUDA_ACT_GELU,
+  SHU_CUDA_ACT_GELU_TANH,
+  SHU_CUDA_ACT_RELU,
+  SHU_CUDA_ACT_SIGMOID,
+};
+
+enum {
+  SHU_CUDA_ADD,
+  SHU_CUDA_SUB,
+  SHU_CUDA_MUL,
+};
+
+enum {
+  SHU_CUDA_MODULATE,
+  SHU_CUDA_ADD_GATED,
+};
+
+enum {
+  SHU_CUDA_MAX_DIMS = 5,
+  SHU_CUDA_MAX_HEAD_GATHER = 256, /* head sizes of attention_gather, _groups */
+  SHU_CUDA_MAX_HEAD_GROUPS = 128,
+  SHU_CUDA_TAPS = 27,
+};
+
+/* A vector or another operand beside x: f16, or f32 where @is_f32. */
+typedef struct {
+  const void *data; /* NULL: none, where that is allowed */
+  int is_f32;
+} ShuCudaVector;
+
+/* An operand that broadcasts to x as in ops.h. */
+typedef struct {
+  ShuCudaVector v;
+  int n_dims;
+  const int64_t *dims;
+} ShuCudaOperand;
+
+/* ---- data.cu ---- */
+
+cudaError_t shu_launch_f32_to_f16 (
+    void *y, const float *x, size_t n, cudaStream_t stream);
+cudaError_t shu_launch_f16_to_f32 (
+    float *y, const void *x, size_t n, cudaStream_t stream);
+cudaError_t shu_launch_fill_f16 (
+    void *y, float value, size_t n, cudaStream_t stream);
+/* ShuCopy with its offsets added: n_rows runs of bytes; a step may be 0 */
+cudaError_t shu_launch_copy (void *y, const void *x, size_t n_rows,
+    size_t bytes, size_t y_step, size_t x_step, cudaStream_t stream);
+/* x, n_rows of bytes, to times as many rows: each repeated in a row
+ * (shu_repeat), or all again and again (shu_tile) */
+cudaError_t shu_launch_repeat (void *y, const void *x, size_t n_rows,
+    size_t bytes, size_t times, int in_a_row, cudaStream_t stream);
+/* y.dims[i] = x.dims[axes[i]]; elements of 1, 2 or 4 bytes; @dims are x's */
+cudaError_t shu_launch_permute (void *y, const void *x, int n_dims,
+    const int64_t *dims, const int *axes, size_t elem, cudaStream_t stream);
+/* x [N rows of bytes] -> y [M rows]; indices outside of 0..N-1 give zeros */
+cudaError_t shu_launch_gather (void *y, const void *x, const int *index,
+    size_t M, size_t N, size_t bytes, cudaStream_t stream);
+/* f16 x [M,C] -> y [M,C2]: zeros where C2 > C, cut off where C2 < C */
+cudaError_t shu_launch_pad_channels (
+    void *y, const void *x, size_t M, size_t C, size_t C2, cudaStream_t stream);
+/* *first = min (*first, position of the first index outside of lo..hi-1);
+ * n up to 2^31-1.  Start with INT_MAX. */
+cudaError_t shu_launch_check_index (int *first, const int *index, size_t n,
+    int lo, int hi, cudaStream_t stream);
+
+/* ---- elementwise.cu; f16 x and y of 1..5 dimensions ---- */
+
+cudaError_t shu_launch_binary (void *y, const void *x, int n_dims,
+    const int64_t *dims, const ShuCudaOperand *b, int op, cudaStream_t stream);
+/* modulate: (1 + b) x + d; add_gated: x + b d */
+cudaError_t shu_launch_ternary (void *y, const void *x, int n_dims,
+    const int64_t *dims, const ShuCudaOperand *b, const ShuCudaOperand *d,
+    int op, cudaStream_t stream);
+cudaError_t shu_launch_affine (void *y, const void *x, size_t n, float scale,
+    float shift, cudaStream_t stream);
+cudaError_t shu_launch_act (
+    void *y, const void *x, size_t n, int act, cudaStream_t stream);
+cudaError_t shu_launch_clamp (
+    void *y, const void *x, size_t n, float lo, float hi, cudaStream_t stream);
+/* y [M,N] = act (x [M,N] + b [N]) + residual [M,N]; b, residual may be NULL */
+cudaError_t shu_launch_bias_act (void *y, const void *x, ShuCudaVector b,
+    const void *residual, size_t M, size_t N, int act, cudaStream_t stream);
+/* x [M,2C] + b [2C] = [a, g] -> y [M,C] = a gelu (g); b may be NULL */
+cudaError_t shu_launch_geglu (void *y, const void *x, ShuCudaVector b, size_t M,
+    size_t C, cudaStream_t stream);
+
+/* ---- norm.cu ---- */
+
+/* Bytes of scratch that group_norm needs for x [B,T,C]. */
+size_t shu_launch_group_norm_scratch (size_t B, size_t T, size_t C);
+/* x [B,T,C], T: everything between; w, b [C] or NULL */
+cudaError_t shu_launch_group_norm (void *y, const void *x, const float *w,
+    const float *b, size_t B, size_t T, size_t C, int n_groups, float eps,
+    int act, void *scratch, cudaStream_t stream);
+/* x [M,C]; w, b [C] or NULL */
+cudaError_t shu_launch_layer_norm (void *y, const void *x, const float *w,
+    const float *b, size_t M, size_t C, float eps, cudaStream_t stream);
+/* x [M,NH,HD], gamma [NH,HD] */
+cudaError_t shu_launch_rms_norm_heads (void *y, const void *x,
+    const float *gamma, size_t M, size_t NH, size_t HD, cudaStream_t stream);
+/* y f16 [M,N] = softmax (scale x) of each row of x f32 [M,N]; scale > 0; rows
+ * ldy and ldx elements apart */
+cudaError_t shu_launch_softmax (void *y, size_t ldy, const float *x, size_t ldx,
+    size_t M, size_t N, float scale, cudaStream_t stream);
+
+/* ---- attention_small.cu; scores are scaled by 1 / sqrt (HD) ---- */
+
+/* q [N,NH*HD], k, v [M,NH*HD], index [N,K]; HD up to
+ * SHU_CUDA_MAX_HEAD_GATHER.  Rows outside of 0..M-1 are left out; zeros where
+ * none remains. */
+cudaError_t shu_launch_attention_gather (void *y, const void *q, const void *k,
+    const void *v, const int *index, size_t N, size_t M, int K, int NH, int HD,
+    cudaStream_t stream);
+/* q, k, v [N,NH*HD], order [N], start [G+1]; HD up to
+ * SHU_CUDA_MAX_HEAD_GROUPS.  Groups that do not lie within 0..N are left out;
+ * rows in no group become zero; an order outside of 0..N-1 reads as zeros. */
+cudaError_t shu_launch_attention_groups (void *y, const void *q, const void *k,
+    const void *v, const int *order, const int *start, size_t N, size_t G,
+    int NH, int HD, cudaStream_t stream);
+
+/* ---- resample.cu; f16 maps [B,H,W,C] -> [B,h,w,C] ---- */
+
+cudaError_t shu_launch_resize_bilinear (void *y, const void *x, size_t B,
+    size_t H, size_t W, size_t h, size_t w, size_t C, cudaStream_t stream);
+/* Shrinks by up to 1500 times in both directions. */
+cudaError_t shu_launch_resize_bicubic_aa (void *y, const void *x, size_t B,
+    size_t H, size_t W, size_t h, size_t w, size_t C, cudaStream_t stream);
+/* y [B,factor*H,factor*W,C] */
+cudaError_t shu_launch_upsample_nearest (void *y, const void *x, size_t B,
+    size_t H, size_t W, size_t C, int factor, cudaStream_t stream);
+/* y [B,ceil(H/2),ceil(W/2),C] */
+cudaError_t shu_launch_max_pool2 (void *y, const void *x, size_t B, size_t H,
+    size_t W, size_t C, cudaStream_t stream);
+/* x [B,from[0],from[1],from[2],C] -> y [B,to[0],to[1],to[2],C] */
+cudaError_t shu_launch_adaptive_pool (void *y, const void *x, size_t B,
+    const int64_t from[3], const int64_t to[3], size_t C, cudaStream_t stream);
+/* x [B,D,H,W,8C] -> y [B,2D,2H,2W,C] */
+cudaError_t shu_launch_pixel_shuffle3d (void *y, const void *x, size_t B,
+    size_t D, size_t H, size_t W, size_t C, cudaStream_t stream);
+/* x [B,H,W,C] -> y [B,H/P,W/P,C*P*P] */
+cudaError_t shu_launch_patchify (void *y, const void *x, size_t B, size_t H,
+    size_t W, size_t C, int P, cudaStream_t stream);
+
+/* ---- sparse.cu; neighbours outside of 0..N-1 are absent ---- */
+
+/* x [N,Ci], nbr [N,27], w f16 [27,Co,Ci] (the checkpoint's [Co,27,Ci],
+ * permuted), b [Co] or NULL -> y [N,Co]; Ci a multiple of 8 to be fast */
+cudaError_t shu_launch_sparse_conv (void *y, const void *x, const int *nbr,
+    const void *w, ShuCudaVector b, size_t N, int Ci, int Co,
+    cudaStream_t stream);
+/* w f16 [27,Co,Ci] -> y f16 [64,Co,Ci]: for each parity and parent the sum of
+ * the taps that fall on it */
+cudaError_t shu_launch_sparse_subdivided_weights (
+    void *y, const void *w, int Ci, int Co, cudaStream_t stream);
+/* as sparse_conv, nbr of the parents and @w of the launcher above -> [8N,Co] */
+cudaError_t shu_launch_sparse_conv_subdivided (void *y, const void *x,
+    const int *nbr, const void *w, ShuCudaVector b, size_t N, int Ci, int Co,
+    cudaStream_t stream);
+/* x [N,C], index [N] -> y [M,C]: sum over members / (count + 1), members in
+ * order of their rows */
+cudaError_t shu_launch_sparse_pool (void *y, const void *x, const int *index,
+    size_t N, size_t M, size_t C, cudaStream_t stream);
+
+/* ---- embed.cu ---- */
+
+/* values f32 [n] on the device; y f16 [n,dim], dim even */
+cudaError_t shu_launch_timestep_embedding (
+    void *y, const float *values, size_t n, size_t dim, cudaStream_t stream);
+/* coords [N,3] -> y f16 [N,C] */
+cudaError_t shu_launch_position_embedding (
+    void *y, const int *coords, size_t N, size_t C, cudaStream_t stream);
+
+/* ---- formula.cu ---- */
+
+/* y[i] = offset + scale * v[i], rounded to f16 (and kept as f32 in the second):
+ * bit for bit shu_formula_weight(), whose host part gives @key (the FNV-1a hash
+ * of "SEED/w.NAME"), @offset and @scale. */
+cudaError_t shu_launch_formula_f16 (void *y, uint64_t key, float offset,
+    float scale, size_t n, cudaStream_t stream);
+cudaError_t shu_launch_formula_f32 (float *y, uint64_t key, float offset,
+    float scale, size_t n, cudaStream_t stream);
+
+#ifdef __cplusplus
+}
+#endif

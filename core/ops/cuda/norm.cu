@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/* Norms and softmax.  Statistics in f32: the mean first, or distances from a
+ * nearby value, so that a large mean does not eat a small spread.  Sums are
+ * trees of a fixed shape. */
+#include "ops/cuda/kernel_private.h"
+
+/* ---- group norm ---- */
+
+/* How x [B,T,C] is cut: a block has one chunk of rows and one tile of columns;
+ * its thread (tx,ty) has V channels of every TY-th row. */
+typedef struct {
+  size_t T, C;
+  size_t chunks; /* of an item */
+  size_t rows;   /* of a chunk; the last may have fewer */
+  int tiles;
+  int TX, TY;
+} Cut;
+
+/* Enough blocks for the largest cards, few enough to add up quickly. */
+enum { MANY_BLOCKS = 1024, ROWS_OF_THREAD = 8, AT_ONCE = 2 };
+
+static Cut
+cut_of (size_t B, size_t T, size_t C, int V)
+{
+  size_t columns = C / V, most;
+  Cut cut;
+
+  cut.T = T;
+  cut.C = C;
+  cut.tiles = (int) shu_div_up (columns, SHU_THREADS);
+  cut.TX = (int) shu_div_up (columns, cut.tiles);
+  cut.TY = SHU_THREADS / cut.TX;
+  most = MANY_BLOCKS / (B * cut.tiles);
+  cut.chunks = shu_div_up (T, (size_t) cut.TY * ROWS_OF_THREAD);
+  if (cut.chunks > most)
+    cut.chunks = most > 1 ? most : 1;
+  cut.rows = shu_div_up (T, cut.chunks);
+  cut.chunks = shu_div_up (T, cut.rows);
+  return cut;
+}
+
+/* What a block has of x. */
+typedef struct {
+  size_t item, chunk;
+  size_t first; /* row of the item */
+  size_t rows;
+  size_t ch0; /* first channel of the tile */
+} Part;
+
+static __device__ Part
+part_of (const Cut &cut, int V)
+{
+  size_t rest = blockIdx.x / cut.tiles;
+  Part p;
+
+  p.item = rest / cut.chunks;
+  p.chunk = rest % cut.chunks;
+  p.first = p.chunk * cut.rows;
+  p.rows = min (cut.rows, cut.T - p.first);
+  p.ch0 = (size_t) (blockIdx.x % cut.tiles) * cut.TX * V;
+  return p;
+}
+
+/* How many of @rows rows thread row @ty has. */
+static __device__ size_t
+rows_of (size_t rows, int ty, int TY)
+{
+  return (size_t) ty < rows ? (rows - ty - 1) / TY + 1 : 0;
+}
+
+/* Of each channel of a chunk the mean, and the squared distances from it:
+ * x [B,T,C] -> parts [B,chunks,2,C].  A thread measures from the first value
+ * that it sees. */
+template <int V>
+static __global__ void
+group_parts (float *parts, const __half *x, Cut cut)
+{
+  extern __shared__ float room[]; /* means [TY,TX*V], squares likewise */
+  int width = blockDim.x * V, plane = blockDim.y * width;
+  int tx = threadIdx.x, ty = threadIdx.y;
+  Part p = part_of (cut, V);
+  size_t n = rows_of (p.rows, ty, blockDim.y), ch = p.ch0 + tx * V;
+
+  if (n > 0 && ch < cut.C) {
+    const __half *at = x + (p.item * cut.T + p.first + ty) * cut.C + ch;
+    float from[V], sum[V] = {0}, squares[V] = {0}, v[V];
+
+    shu_load (from, at);
+#pragma unroll 4
+    for (size_t r = 0; r < n; r++) {
+      shu_load (v, at + r * blockDim.y * cut.C);
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        float d = v[k] - from[k];
+
+        sum[k] += d;
+        squares[k] += d * d;
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      float *cell = room + ty * width + tx * V + k;
+
+      cell[0] = from[k] + sum[k] / (float) n;
+      cell[plane] = fmaxf (squares[k] - sum[k] * (sum[k] / (float) n), 0);
+    }
+  }
+  __syncthreads ();
+  for (int i = ty * blockDim.x + tx; i < width; i += blockDim.x * blockDim.y) {
+    float mean = 0, squares = 0;
+    float *to = parts + (p.item * cut.chunks + p.chunk) * 2 * cut.C;
+
+    if (p.ch0 + i >= cut.C)
+      break;
+    for (int k = 0; k < (int) blockDim.y; k++)
+      if ((size_t) k < p.rows)
+        mean += (float) rows_of (p.rows, k, blockDim.y) * room[k * width + i];
+    mean /= (float) p.rows;
+    for (int k = 0; k < (int) blockDim.y; k++)
+      if ((size_t) k < p.rows) {
+        float d = room[k * width + i] - mean;
+
+        squares += room[plane + k * width + i] +
+                   (float) rows_of (p.rows, k, blockDim.y) * d * d;
+      }
+    to[p.ch0 + i] = mean;
+    to[cut.C + p.ch0 + i] = squares;
+  }
+}
+
+/* The parts of a group added up: scale [3,B,C] = m, a, b of y = (x - m) a + b.
+ * m is the mean in f32, b corrects what that lost.  A block a group. */
+static __global__ void
+group_scale (float *scale, const float *parts, const float *w, const float *b,
+    Cut cut, size_t B, int n_groups, float eps)
+{
+  __shared__ double room[SHU_WARP];
+  size_t item = blockIdx.x / n_groups, size = cut.C / n_groups;
+  size_t ch0 = blockIdx.x % n_groups * size, plane = B * cut.C;
+  double count = (double) cut.T * (double) size, sum = 0, mean;
+
+  parts += item * cut.chunks * 2 * cut.C + ch0;
+  for (size_t i = threadIdx.x; i < cut.chunks * size; i += blockDim.x) {
+    size_t chunk = i / size;
+    size_t n = min (cut.rows, cut.T - chunk * cut.rows);
+
+    sum += (double) n * parts[chunk * 2 * cut.C + i % size];
+  }
+  mean = shu_block_sum (sum, room) / count;
+  sum = 0;
+  for (size_t i = threadIdx.x; i < cut.chunks * size; i += blockDim.x) {
+    size_t chunk = i / size;
+    size_t n = min (cut.rows, cut.T - chunk * cut.rows);
+    const float *at = parts + chunk * 2 * cut.C + i % size;
+    double d = at[0] - mean;
+
+    sum += at[cut.C] + (double) n * d * d;
+  }
+  sum = shu_block_sum (sum, room);
+  scale += item * cut.C;
+  for (size_t ch = ch0 + threadIdx.x; ch < ch0 + size; ch += blockDim.x) {
+    double a = (w ? w[ch] : 1.) / sqrt (sum / count + eps);
+    float m = (float) mean;
+
+    scale[ch] = m;
+    scale[plane + ch] = (float) a;
+    scale[2 * plane + ch] = (float) ((b ? b[ch] : 0.) - (mean - m) * a);
+  }
+}
+
+/* y = act ((x - m) a + b), cut up as for the parts */
+template <int V>
+static __global__ void
+group_apply (
+    __half *y, const __half *x, const float *scale, Cut cut, size_t B, int act)
+{
+  Part p = part_of (cut, V);
+  size_t n = rows_of (p.rows, threadIdx.y, blockDim.y);
+  size_t ch = p.ch0 + threadIdx.x * V;
+  size_t at = (p.item * cut.T + p.first + threadIdx.y) * cut.C + ch;
+  size_t step = blockDim.y * cut.C;
+  float m[V], a[V], b[V], v[AT_ONCE][V];
+
+  if (n == 0 || ch >= cut.C)
+    return;
+  scale += p.item * cut.C + ch;
+  shu_load (m, scale);
+  shu_load (a, scale + B * cut.C);
+  shu_load (b, scale + 2 * B * cut.C);
+  for (size_t r = 0; r < n; r += AT_ONCE) {
+#pragma unroll
+    for (int i = 0; i < AT_ONCE; i++)
+      if (r + i < n)
+        shu_load (v[i], x + at + (r + i) * step);
+#pragma unroll
+    for (int i = 0; i < AT_ONCE; i++) {
+#pragma unroll
+      for (int k = 0; k < V; k++)
+        v[i][k] = shu_act_of ((v[i][k] - m[k]) * a[k] + b[k], act);
+      if (r + i < n)
+        shu_store (y + at + (r + i) * step, v[i]);
+    }
+  }
+}
+
+/* Room for the most chunks that there can be, whatever the width of a thread:
+ * scale [3,B,C], parts [B,chunks,2,C]. */
+extern "C" size_t
+shu_launch_group_norm_scratch (size_t B, size_t T, size_t C)
+{
+  size_t most = MANY_BLOCKS / (B > 0 ? B : 1);
+  size_t chunks = shu_div_up (T, ROWS_OF_THREAD);
+
+  if (chunks > most)
+    chunks = most > 1 ? most : 1;
+  return (3 + 2 * chunks) * B * C * sizeof (float);
+}
+
+template <int V>
+static cudaError_t
+launch_group_norm (void *y, const void *x, const float *w, const float *b,
+    size_t B, size_t T, size_t C, int n_groups, float eps, int act,
+    float *scratch, cudaStream_t stream)
+{
+  Cut cut = cut_of (B, T, C, V);
+  float *parts = scratch + 3 * B * C;
+  dim3 block (cut.TX, cut.TY);
+  size_t room = 2 * sizeof (float) * V * cut.TX * cut.TY;
+  size_t blocks = B * cut.chunks * cut.tiles;
+
+  if (shu_too_many (blocks) || shu_too_many (B * n_groups))
+    return cudaErrorInvalidValue;
+  group_parts<V><<<(unsigned) blocks, block, room, stream>>> (
+      parts, (const __half *) x, cut);
+  group_scale<<<(unsigned) (B * n_groups), SHU_THREADS, 0, stream>>> (
+      scratch, parts, w, b, cut, B, n_groups, eps);
+  group_apply<V><<<(unsigned) blocks, block, 0, stream>>> (
+      (__half *) y, (const __half *) x, scratch, cut, B, act);
+  return cudaGetLastError ();
+}
+
+extern "C" cudaError_t
+shu_launch_group_norm (void *y, const void *x, const float *w, const float *b,
+    size_t B, size_t T, size_t C, int n_groups, float eps, int act,
+    void *scratch, cudaStream_t stream)
+{
+  if (n_groups < 1 || C % n_groups != 0)
+    return cudaErrorInvalidValue;
+  if (B == 0 || T == 0 || C == 0)
+    return cudaSuccess;
+  if (C % SHU_VECTOR == 0 && shu_aligned (y) && shu_aligned (x) &&
+      shu_aligned (scratch))
+    return launch_group_norm<SHU_VECTOR> (
+        y, x, w, b, B, T, C, n_groups, eps, act, (float *) scratch, stream);
+  return launch_group_norm<1> (
+      y, x, w, b, B, T, C, n_groups, eps, act, (float *) scratch, stream);
+}
+
+/* ---- norms of rows ---- */
+
+/* The fewest lanes, a power of two, that hold C channels V at a time; at most
+ * a warp. */
+static int
+lanes_for (size_t C, int V)
+{
+  int lanes = SHU_WARP;
+
+  while (lanes > 1 && (size_t) lanes / 2 * V >= C)
+    lanes /= 2;
+  return lanes;
+}
+
+/* x, y [M,C]; @lanes neighbouring threads a row, each V channels at a time */
+template <int V>
+static __global__ void
+layer_norm (__half *y, const __half *x, const float *w, const float *b,
+    size_t M, size_t C, int lanes, float eps)
+{
+  size_t row = shu_task () / lanes, first = threadIdx.x % lanes * V;
+  size_t end = row < M ? C : 0, step = lanes * V;
+  float v[V], gain[V], bias[V];
+  float mean = 0, squares = 0, s;
+
+  x += row * C;
+  y += row * C;
+  for (size_t i = first; i < end; i += step) {
+    shu_load (v, x + i);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      mean += v[k];
+  }
+  mean = shu_lanes_sum (mean, lanes) / (float) C;
+  for (size_t i = first; i < end; i += step) {
+    shu_load (v, x + i);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      squares += (v[k] - mean) * (v[k] - mean);
+  }
+  s = 1 / sqrtf (shu_lanes_sum (squares, lanes) / (float) C + eps);
+  for (size_t i = first; i < end; i += step) {
+    shu_load (v, x + i);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      v[k] = (v[k] - mean) * s;
+    if (w) {
+      shu_load (gain, w + i);
+#pragma unroll
+      for (int k = 0; k < V; k++)
+        v[k] *= gain[k];
+    }
+    if (b) {
+      shu_load (bias, b + i);
+#pragma unroll
+      for (int k = 0; k < V; k++)
+        v[k] += bias[k];
+    }
+    shu_store (y + i, v);
+  }
+}
+
+extern "C" cudaError_t
+shu_launch_layer_norm (void *y, const void *x, const float *w, const float *b,
+    size_t M, size_t C, float eps, cudaStream_t stream)
+{
+  bool vector = C % SHU_VECTOR == 0 && shu_aligned (y) && shu_aligned (x) &&
+                shu_aligned (w) && shu_aligned (b);
+  int lanes = lanes_for (C, vector ? SHU_VECTOR : 1);
+  size_t blocks = shu_div_up (M * lanes, SHU_THREADS);
+
+  if (M == 0 || C == 0)
+    return cudaSuccess;
+  if (shu_too_many (blocks))
+    return cudaErrorInvalidValue;
+  if (vector)
+    layer_norm<SHU_VECTOR><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
+        (__half *) y, (const __half *) x, w, b, M, C, lanes, eps);
+  else
+    layer_norm<1><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
+        (__half *) y, (const __half *) x, w, b, M, C, lanes, eps);
+  return cudaGetLastError ();
+}
+
+/* x, y [M,NH,HD], gamma [NH,HD]; @lanes neighbouring threads a head */
+template <int V>
+static __global__ void
+rms_norm_heads (__half *y, const __half *x, const float *gamma, size_t M,
+    size_t NH, size_t HD, int lanes)
+{
+  size_t row = shu_task () / lanes, first = threadIdx.x % lanes * V;
+  size_t end = row < M * NH ? HD : 0, step = lanes * V;
+  float v[V], gain[V], squares = 0, s;
+
+  x += row * HD;
+  y += row * HD;
+  gamma += row % NH * HD;
+  for (size_t i = first; i < end; i += step) {
+    shu_load (v, x + i);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      squares += v[k] * v[k];
+  }
+  squares = shu_lanes_sum (squares, lanes);
+  s = sqrtf ((float) HD) / fmaxf (sqrtf (squares), 1e-12f);
+  for (size_t i = first; i < end; i += step) {
+    shu_load (v, x + i);
+    shu_load (gain, gamma + i);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      v[k] *= s * gain[k];
+    shu_store (y + i, v);
+  }
+}
+
+extern "C" cudaError_t
+shu_launch_rms_norm_heads (void *y, const void *x, const float *gamma, size_t M,
+    size_t NH, size_t HD, cudaStream_t stream)
+{
+  bool vector = HD % SHU_VECTOR == 0 && shu_aligned (y) && shu_aligned (x) &&
+                shu_aligned (gamma);
+  int lanes = lanes_for (HD, vector ? SHU_VECTOR : 1);
+  size_t blocks = shu_div_up (M * NH * lanes, SHU_THREADS);
+
+  if (M == 0 || NH == 0 || HD == 0)
+    return cudaSuccess;
+  if (shu_too_many (blocks))
+    return cudaErrorInvalidValue;
+  if (vector)
+    rms_norm_heads<SHU_VECTOR><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
+        (__half *) y, (const __half *) x, gamma, M, NH, HD, lanes);
+  else
+    rms_norm_heads<1><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
+        (__half *) y, (const __half *) x, gamma, M, NH, HD, lanes);
+  return cudaGetLastError ();
+}
+
+/* ---- softmax ---- */
+
+/* A block a row of N; reads it three times, the last two from the cache. */
+static __global__ void
+softmax (
+    __half *y, size_t ldy, const float *x, size_t ldx, size_t N, float scale)
+{
+  __shared__ float room[SHU_WARP];
+  float top = -INFINITY, sum = 0;
+
+  x += blockIdx.x * ldx;
+  y += blockIdx.x * ldy;
+  for (size_t i = threadIdx.x; i < N; i += blockDim.x)
+    top = fmaxf (top, x[i]);
+  top = shu_block_max (top, room);
+  for (size_t i = threadIdx.x; i < N; i += blockDim.x)
+    sum += __expf ((x[i] - top) * scale);
+  sum = shu_block_sum (sum, room);
+  for (size_t i = threadIdx.x; i < N; i += blockDim.x)
+    y[i] = __float2half_rn (__expf ((x[i] - top) * scale) / sum);
+}
+
+extern "C" cudaError_t
+shu_launch_softmax (void *y, size_t ldy, const float *x, size_t ldx, size_t M,
+    size_t N, float scale, cudaStream_t stream)
+{
+  unsigned threads = SHU_WARP;
+
+  if (M == 0 || N == 0)
+    return cudaSuccess;
+  if (shu_too_many (M))
+    return cudaErrorInvalidValue;
+  while (threads < SHU_THREADS && threads * 4 < N)
+    threads *= 2;
+  softmax<<<(unsigned) M, threads, 0, stream>>> (
+      (__half *) y, ldy, x, ldx, N, scale);
+  return cudaGetLastError ();
+}
