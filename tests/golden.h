@@ -22,9 +22,11 @@ typedef void (*GoldenRun) (GoldenCase *t);
 typedef gboolean (*GoldenTap) (
     GoldenCase *t, const char *name, ShuTensor *value);
 
+/* Limits in f32; on a GPU they are those for half precision. */
 typedef enum {
   GOLDEN_MODULE, /* one module: err_max <= 1e-4 */
   GOLDEN_WHOLE,  /* a whole network: err_max <= 4e-4 */
+  GOLDEN_HOST,   /* as GOLDEN_MODULE, and on the CPU whatever the device */
 } GoldenKind;
 
 /**
@@ -118,6 +120,9 @@ void golden_expect_within (GoldenCase *t, const char *name, const double *value,
  * stored tensor @name (or anything else that names what was compared). */
 void golden_expect_error (
     GoldenCase *t, const char *name, double error, double limit);
+
+/* Whether activations are f16. */
+gboolean golden_is_half (GoldenCase *t);
 
 /* The case fails, with a reason. */
 void golden_fail (GoldenCase *t, const char *format, ...) G_GNUC_PRINTF (2, 3);

@@ -52,6 +52,12 @@ golden_expect_error (
   }
 }
 
+gboolean
+golden_is_half (GoldenCase *t)
+{
+  return t->priv->device;
+}
+
 /* ---- what the file has ---- */
 
 const char *
@@ -159,6 +165,7 @@ golden_values (GoldenCase *t, const char *name, gsize *ret_n)
     g_autofree float *made = g_new (float, shape.n);
 
     golden_make (g_hash_table_lookup (t->priv->made, name), name, made);
+#pragma omp parallel for
     for (gsize i = 0; i < shape.n; i++)
       values[i] = made[i];
   }
@@ -195,6 +202,7 @@ get_input (GoldenCase *t, const char *name, gboolean last)
     memmove (dims + 1, dims + 2, (shape.n_dims - 2) * sizeof *dims);
     dims[shape.n_dims - 1] = C;
   }
+#pragma omp parallel for
   for (gsize i = 0; i < n; i++) {
     gsize k = last ? channels_last (i, C, n / shape.dims[0] / C) : i;
     gint32 v = (gint32) values[i];
@@ -293,11 +301,13 @@ statistics (const double *value, gsize n, double *ret)
 {
   double sum = 0, square = 0, max = 0;
 
+#pragma omp parallel for reduction(+ : sum) reduction(max : max)
   for (gsize i = 0; i < n; i++) {
     sum += value[i];
     max = MAX (max, fabs (value[i]));
   }
   ret[0] = sum / n;
+#pragma omp parallel for reduction(+ : square)
   for (gsize i = 0; i < n; i++)
     square += (value[i] - ret[0]) * (value[i] - ret[0]);
   ret[1] = sqrt (square / n);
@@ -396,6 +406,7 @@ download (GoldenCase *t, ShuTensor *value, gboolean last)
   if (!shu_to_host (t->ctx, value, data))
     return NULL;
   ret = g_new (double, value->n);
+#pragma omp parallel for
   for (gsize i = 0; i < value->n; i++) {
     gsize k = last ? channels_last (i, C, value->n / value->dims[0] / C) : i;
     gint32 v;

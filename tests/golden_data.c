@@ -51,10 +51,14 @@ make_keyed (const GoldenMade *m, const char *name, float *ret)
         g_strdup_printf ("%" G_GUINT64_FORMAT "/%s", m->seed, name);
 
     shu_formula_values (key, m->n, ret);
+#pragma omp parallel for
     for (gsize i = 0; i < m->n; i++)
       ret[i] *= scale;
   }
-  for (gsize i = 0; m->halved && i < m->n; i++)
+  if (!m->halved)
+    return;
+#pragma omp parallel for
+  for (gsize i = 0; i < m->n; i++)
     ret[i] = shu_f16_round (ret[i]);
 }
 

@@ -437,17 +437,17 @@ run_matting (GoldenCase *t)
 
 const GoldenRunner golden_image_runners[] = {
     {"torch.manual_seed + torch.randn(1,8,16,16,16) on the CPU generator",
-        golden_run_cpu_noise, GOLDEN_MODULE},
-    {"torch.randn (CUDA, Philox)", golden_run_cuda_noise, GOLDEN_MODULE},
+        golden_run_cpu_noise, GOLDEN_HOST},
+    {"torch.randn (CUDA, Philox)", golden_run_cuda_noise, GOLDEN_HOST},
     {"SyncHumanOneStagePipeline.run_model loop with the toy network",
-        golden_run_sampler, GOLDEN_MODULE},
+        golden_run_sampler, GOLDEN_HOST},
     {"load_img_face, preprocess_image, CLIP image preprocessing",
-        run_preprocess, GOLDEN_MODULE},
+        run_preprocess, GOLDEN_HOST},
     {"VaeImageProcessor.postprocess(pt) + face normal paste + save_image "
      "rounding",
-        run_postprocess, GOLDEN_MODULE},
+        run_postprocess, GOLDEN_HOST},
     {"rembg.remove with U2netSession and a made-up network; SyncHuman "
      "preprocess_image around it",
-        run_matting, GOLDEN_MODULE},
+        run_matting, GOLDEN_HOST},
     {NULL, NULL, GOLDEN_MODULE},
 };

@@ -95,6 +95,7 @@ shu_formula_weight (guint64 seed, const char *name, int n_dims,
 
   shu_formula_values (key, n, ret_values);
   rule (name, n_dims, dims, n, &offset, &scale);
+#pragma omp parallel for if (n > 100000)
   for (gsize i = 0; i < n; i++) {
     float v = scale * ret_values[i];
 
@@ -122,6 +123,7 @@ synthetic_fill (const char *name, int n_dims, const gint64 *dims, gsize n,
   Synthetic *s = data;
 
   shu_formula_weight (s->seed, name, n_dims, dims, n, ret_values);
+#pragma omp parallel for if (n > 100000)
   for (gsize i = 0; i < n; i++)
     ret_values[i] = shu_f16_to_f32 (shu_f32_to_f16 (ret_values[i]));
 }
