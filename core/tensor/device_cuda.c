@@ -2,6 +2,7 @@
 /* CUDA devices.  cudart is linked statically and opens the driver itself, so
  * all this works, and says no, where there is none. */
 #include "tensor/device.h"
+#include "tensor/libs_cuda.h"
 #include "base/error.h"
 #include <cuda_runtime_api.h>
 
@@ -66,7 +67,7 @@ shu_device_usable (int device, GError **error)
     return refuse (error,
         "the GPU has compute capability %d.%d, at least %d.0 is needed", major,
         minor, MIN_MAJOR);
-  return TRUE;
+  return shu_cuda_libs_load (error);
 }
 
 gpointer
