@@ -214,7 +214,8 @@ static const ShuProp model_props[] = {
         "that of another element of the pipeline, else the environment's "
         "SHU_MODEL, else the first folder found)"),
     SHU_PROP_STRING (ShuTransform, user.device, "device",
-        "Where to compute: auto or cpu (unset: that of another element of the "
+        "Where to compute: auto, cpu or cuda:N (unset: that of another element "
+        "of the "
         "pipeline, else the environment's SHU_DEVICE, else auto)"),
 };
 

@@ -59,7 +59,7 @@ parse (int argc, char **argv, Options *o, GError **error)
           "Guidance of Stage 1 (the model's; official 3.0)", "X"},
       {"model", 0, 0, G_OPTION_ARG_FILENAME, &o->model,
           "Model folder, or synthetic:SEED", "FOLDER"},
-      {"device", 0, 0, G_OPTION_ARG_STRING, &o->device, "auto or cpu",
+      {"device", 0, 0, G_OPTION_ARG_STRING, &o->device, "auto, cpu or cuda:N",
           "DEVICE"},
       {"fast", 0, 0, G_OPTION_ARG_NONE, &o->fast,
           "Fewer steps, smaller texture, more simplification", NULL},
