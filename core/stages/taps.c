@@ -93,8 +93,8 @@ tap (const char *name, ShuTensor *t, gpointer data)
 
   if (!matches (full))
     return;
-  host = shu_tensor_new (t->dtype == SHU_DTYPE_I32 ? t->dtype : SHU_DTYPE_F32,
-      t->n_dims, t->dims);
+  host = shu_tensor_new (
+      t->dtype == SHU_DTYPE_I32 ? t->dtype : SHU_DTYPE_F32, t->n_dims, t->dims);
   if (!shu_to_host (c, t, host->data))
     return;
   number = g_atomic_int_add (&count, 1) + 1;
