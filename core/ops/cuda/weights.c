@@ -163,8 +163,9 @@ shu_cuda_weight (ShuCtx *c, ShuTensor *w, ShuCudaLayout layout)
   form.data = find (p, &form);
   if (!form.data) {
     form.data = weight_alloc (c, MAX (form_bytes (w, layout), 1));
-    if (form.data && make (c, s, form.data, w, layout) &&
-        shu_cuda_check (c, cudaStreamSynchronize (s->stream), "weight")) {
+    if (form.data && make (c, s, form.data, w, layout))
+      c->wait (c);
+    if (form.data && !shu_ctx_failed (c)) {
       g_array_append_val (p->list, form);
     } else if (form.data) {
       shu_device_free (form.device, form.data);
