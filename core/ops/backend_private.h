@@ -100,10 +100,21 @@ struct _ShuBackend {
 
   void (*timestep_embedding) (ShuCtx *c, ShuTensor *y, const float *values);
   void (*position_embedding) (ShuCtx *c, ShuTensor *y, ShuTensor *coords);
+
+  /* A moment of the device's own time, when all that was asked for so far is
+   * done; NULL, with the failure recorded.  Freed by unmark(). */
+  gpointer (*mark) (ShuCtx *c);
+  /* Seconds between two moments that have passed. */
+  double (*between) (gpointer from, gpointer to);
+  void (*unmark) (gpointer mark);
 };
 
 extern const ShuBackend shu_backend_cpu;
 extern const ShuBackend shu_backend_cuda;
+extern const ShuBackend shu_backend_record; /* record.c */
+
+/* The backend of @c, picked where it has none yet. */
+const ShuBackend *shu_backend_of (ShuCtx *c);
 
 /* The backend of @c where it has an entry for the operation and @c is in
  * order; NULL, with the error recorded, where not. */

@@ -14,13 +14,19 @@ pick (const ShuCtx *c)
 }
 
 const ShuBackend *
+shu_backend_of (ShuCtx *c)
+{
+  if (!c->backend)
+    c->backend = pick (c);
+  return c->backend;
+}
+
+const ShuBackend *
 shu_backend_get (ShuCtx *c, const char *op, gsize slot)
 {
   if (!shu_ctx_ready (c))
     return NULL;
-  if (!c->backend)
-    c->backend = pick (c);
-  if (!((const gpointer *) c->backend)[slot]) {
+  if (!((const gpointer *) shu_backend_of (c))[slot]) {
     shu_ctx_fail (c, SHU_ERROR_UNSUPPORTED, "%s: no %s", c->backend->name, op);
     return NULL;
   }

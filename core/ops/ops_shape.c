@@ -28,7 +28,7 @@ shu_to_host (ShuCtx *c, ShuTensor *t, gpointer ret_data)
 
   if (!be)
     return FALSE;
-  if (t->storage->place == SHU_HOST)
+  if (t->storage->place == SHU_HOST && c->place != SHU_HOST)
     be = &shu_backend_cpu;
   if (t->n > 0)
     be->download (c, ret_data, t);

@@ -175,6 +175,12 @@ shu_ctx_peak_bytes (ShuCtx *c)
   return shu_pool_peak (c->pool);
 }
 
+gsize
+shu_ctx_device_bytes (ShuCtx *c)
+{
+  return c->place == SHU_HOST ? 0 : shu_device_used (c->place);
+}
+
 /* ---- scopes ---- */
 
 ShuScope

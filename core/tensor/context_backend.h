@@ -21,6 +21,7 @@ struct _ShuCtx {
 
   /* set and used by ops/ alone */
   const struct _ShuBackend *backend;
+  struct _ShuRecord *record; /* (nullable): who listens to the operations */
   gpointer backend_state;
   GDestroyNotify backend_state_free;
   void (*wait) (ShuCtx *c); /* until all work is done; records its failures */

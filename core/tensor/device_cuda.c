@@ -89,3 +89,15 @@ shu_device_free (int device, gpointer p)
   if (cudaSetDevice (device) == cudaSuccess)
     cudaFree (p);
 }
+
+gsize
+shu_device_used (int device)
+{
+  size_t n_free = 0, total = 0;
+
+  if (cudaSetDevice (device) == cudaSuccess &&
+      cudaMemGetInfo (&n_free, &total) == cudaSuccess)
+    return total - n_free;
+  cudaGetLastError ();
+  return 0;
+}

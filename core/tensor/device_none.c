@@ -21,3 +21,9 @@ void
 shu_device_free (int device, gpointer p)
 {
 }
+
+gsize
+shu_device_used (int device)
+{
+  return 0;
+}

@@ -39,4 +39,7 @@ const ShuBackend shu_backend_cpu = {
     .sparse_pool = shu_cpu_sparse_pool,
     .timestep_embedding = shu_cpu_timestep_embedding,
     .position_embedding = shu_cpu_position_embedding,
+    .mark = shu_cpu_mark,
+    .between = shu_cpu_between,
+    .unmark = g_free,
 };

@@ -123,6 +123,10 @@ void shu_cpu_sparse_conv_subdivided (
 void shu_cpu_sparse_pool (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index);
 
+/* mark.c */
+gpointer shu_cpu_mark (ShuCtx *c);
+double shu_cpu_between (gpointer from, gpointer to);
+
 /* embed.c */
 void shu_cpu_timestep_embedding (ShuCtx *c, ShuTensor *y, const float *values);
 void shu_cpu_position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords);

@@ -330,4 +330,7 @@ const ShuBackend shu_backend_cuda = {
     .sparse_pool = sparse_pool,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
+    .mark = shu_cuda_mark,
+    .between = shu_cuda_between,
+    .unmark = shu_cuda_unmark,
 };

@@ -67,6 +67,12 @@ void shu_cuda_upload (
     ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data);
 void shu_cuda_download (ShuCtx *c, gpointer data, ShuTensor *x);
 
+/* ---- mark.c ---- */
+
+gpointer shu_cuda_mark (ShuCtx *c);
+double shu_cuda_between (gpointer from, gpointer to);
+void shu_cuda_unmark (gpointer mark);
+
 /* ---- index.c: tables of rows that go beyond their end ---- */
 
 /* Fails @c, when it is waited for, unless all of @index lies in lo..hi-1;

@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: MIT */
+/* A record is a backend between ops.c and the context's own: every entry notes
+ * the call and hands it on. */
+#include "ops/record.h"
+#include "base/error.h"
+#include "ops/backend_private.h"
+#include <string.h>
+
+typedef struct {
+  ShuRecordRow *row;
+  gpointer start, end; /* marks */
+} Span;
+
+struct _ShuRecord {
+  ShuCtx *c;
+  ShuRecordFlags flags;
+  const ShuBackend *real;
+  GHashTable *by_key; /* "op shapes" -> ShuRecordRow, of rows */
+  GPtrArray *rows;    /* of ShuRecordRow */
+  GArray *spans;      /* of Span: times not yet looked at */
+};
+
+/* ---- rows ---- */
+
+static void
+row_free (gpointer data)
+{
+  ShuRecordRow *row = data;
+
+  g_free (row->shapes);
+  g_free (row);
+}
+
+static ShuRecordRow *
+row_of (ShuRecord *r, const char *op, int n, ShuTensor *const *operands)
+{
+  g_autoptr (GString) key = g_string_new (op);
+  ShuRecordRow *row;
+
+  for (int i = 0; i < n; i++) {
+    const ShuTensor *t = operands[i];
+
+    if (!t)
+      continue;
+    for (int d = 0; d < t->n_dims; d++)
+      g_string_append_printf (
+          key, "%s%" G_GINT64_FORMAT, d ? "," : " [", t->dims[d]);
+    g_string_append_c (key, ']');
+  }
+  row = g_hash_table_lookup (r->by_key, key->str);
+  if (row)
+    return row;
+  row = g_new0 (ShuRecordRow, 1);
+  row->op = op;
+  row->shapes = g_strdup (key->str + MIN (strlen (op) + 1, key->len));
+  g_ptr_array_add (r->rows, row);
+  g_hash_table_insert (r->by_key, g_strdup (key->str), row);
+  return row;
+}
+
+/* Of all @operands, as the device has them. */
+static double
+bytes_of (const ShuRecord *r, int n, ShuTensor *const *operands)
+{
+  double bytes = 0;
+
+  for (int i = 0; i < n; i++) {
+    const ShuTensor *t = operands[i];
+
+    if (t)
+      bytes +=
+          (double) t->n *
+          shu_dtype_size (t->dtype == SHU_DTYPE_F32 ? r->c->real : t->dtype);
+  }
+  return bytes;
+}
+
+static gpointer
+mark (ShuRecord *r)
+{
+  gboolean on = r->flags & SHU_RECORD_TIME && r->real->mark;
+
+  return on && !shu_ctx_failed (r->c) ? r->real->mark (r->c) : NULL;
+}
+
+/* ---- the call in between ---- */
+
+typedef struct {
+  ShuRecordRow *row;
+  gpointer start;
+} Call;
+
+static Call
+begin (ShuRecord *r, const char *op, double flop, int n,
+    ShuTensor *const *operands)
+{
+  Call call = {.row = row_of (r, op, n, operands)};
+
+  call.row->calls++;
+  if (r->flags & SHU_RECORD_WORK) {
+    call.row->flop += flop;
+    call.row->bytes += bytes_of (r, n, operands);
+  }
+  call.start = mark (r);
+  return call;
+}
+
+static void
+end (ShuRecord *r, Call *call)
+{
+  Span span = {call->row, call->start, call->start ? mark (r) : NULL};
+
+  if (span.end)
+    g_array_append_val (r->spans, span);
+  else if (span.start)
+    r->real->unmark (span.start);
+}
+
+#define OPERANDS(...)                                                          \
+  ((ShuTensor *const[]){__VA_ARGS__}),                                         \
+      sizeof ((ShuTensor *const[]){__VA_ARGS__}) / sizeof (ShuTensor *)
+
+/* Notes the call of @op with the OPERANDS that follow, result first, and makes
+ * it with the arguments that are left. */
+#define RECORD(op, flop, operands, n_operands, ...)                            \
+  G_STMT_START                                                                 \
+  {                                                                            \
+    ShuRecord *r_ = c->record;                                                 \
+    Call call_ = begin (r_, #op, flop, n_operands, operands);                  \
+                                                                               \
+    if (r_->flags & SHU_RECORD_DRY)                                            \
+      ;                                                                        \
+    else if (r_->real->op)                                                     \
+      r_->real->op (c, __VA_ARGS__);                                           \
+    else                                                                       \
+      shu_ctx_fail (                                                           \
+          c, SHU_ERROR_UNSUPPORTED, "%s: no %s", r_->real->name, #op);         \
+    end (r_, &call_);                                                          \
+  }                                                                            \
+  G_STMT_END
+#define RECORD_(...) RECORD (__VA_ARGS__)
+
+static double
+last (const ShuTensor *t)
+{
+  return (double) t->dims[t->n_dims - 1];
+}
+
+/* A table of indices in host memory, to be freed; NULL where nothing is
+ * counted. */
+static gint32 *
+indices (ShuCtx *c, ShuTensor *t)
+{
+  ShuRecord *r = c->record;
+  gint32 *values;
+
+  if (!(r->flags & SHU_RECORD_WORK))
+    return NULL;
+  values = g_new0 (gint32, t->n);
+  if (r->flags & SHU_RECORD_DRY)
+    memcpy (values, t->data, t->n * sizeof *values);
+  else
+    r->real->download (c, values, t);
+  return values;
+}
+
+/* ---- moving data ---- */
+
+static void
+upload (ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data)
+{
+  ShuRecord *r = c->record;
+
+  if (r->flags & SHU_RECORD_DRY && dtype == SHU_DTYPE_I32)
+    memcpy (y->data, data, shu_tensor_bytes (y));
+  RECORD_ (upload, 0, OPERANDS (y), y, dtype, data);
+}
+
+static void
+download (ShuCtx *c, gpointer data, ShuTensor *x)
+{
+  ShuRecord *r = c->record;
+
+  if (r->flags & SHU_RECORD_DRY)
+    memset (data, 0, x->n * sizeof (float));
+  RECORD_ (download, 0, OPERANDS (x), data, x);
+}
+
+static ShuTensor *
+adopt (ShuCtx *c, ShuTensor *x)
+{
+  ShuRecord *r = c->record;
+
+  return r->real->adopt (c, x);
+}
+
+static void
+fill (ShuCtx *c, ShuTensor *y, float value)
+{
+  RECORD_ (fill, 0, OPERANDS (y), y, value);
+}
+
+static void
+copy (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *k)
+{
+  ShuRecord *r = c->record;
+  Call call = begin (r, "copy", 0, 2, (ShuTensor *const[]){y, x});
+
+  if (r->flags & SHU_RECORD_WORK) /* a part of both */
+    call.row->bytes += 2.0 * (double) (k->n_rows * k->bytes) -
+                       bytes_of (r, 2, (ShuTensor *const[]){y, x});
+  if (!(r->flags & SHU_RECORD_DRY))
+    r->real->copy (c, y, x, k);
+  end (r, &call);
+}
+
+static void
+repeat (ShuCtx *c, ShuTensor *y, ShuTensor *x, int times, gboolean in_a_row)
+{
+  RECORD_ (repeat, 0, OPERANDS (y, x), y, x, times, in_a_row);
+}
+
+static void
+permute (ShuCtx *c, ShuTensor *y, ShuTensor *x, const int *axes)
+{
+  RECORD_ (permute, 0, OPERANDS (y, x), y, x, axes);
+}
+
+static void
+gather (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index)
+{
+  RECORD_ (gather, 0, OPERANDS (y, x, index), y, x, index);
+}
+
+/* ---- elementwise ---- */
+
+static void
+binary (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *b, ShuBinary op)
+{
+  RECORD_ (binary, 0, OPERANDS (y, x, b), y, x, b, op);
+}
+
+static void
+ternary (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *b, ShuTensor *d,
+    ShuTernary op)
+{
+  RECORD_ (ternary, 0, OPERANDS (y, x, b, d), y, x, b, d, op);
+}
+
+static void
+affine (ShuCtx *c, ShuTensor *y, ShuTensor *x, float scale, float shift)
+{
+  RECORD_ (affine, 0, OPERANDS (y, x), y, x, scale, shift);
+}
+
+static void
+act (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuAct kind)
+{
+  RECORD_ (act, 0, OPERANDS (y, x), y, x, kind);
+}
+
+static void
+clamp (ShuCtx *c, ShuTensor *y, ShuTensor *x, float lo, float hi)
+{
+  RECORD_ (clamp, 0, OPERANDS (y, x), y, x, lo, hi);
+}
+
+/* ---- layers ---- */
+
+static void
+linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l, ShuAct kind,
+    ShuTensor *residual)
+{
+  RECORD_ (linear, 2 * (double) y->n * last (l->w),
+      OPERANDS (y, x, l->w, l->b, residual), y, x, l, kind, residual);
+}
+
+static void
+linear_geglu (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l)
+{
+  RECORD_ (linear_geglu, 4 * (double) y->n * last (l->w),
+      OPERANDS (y, x, l->w, l->b), y, x, l);
+}
+
+/* Multiply-adds for one element of y: all of one output channel's weights */
+static double
+taps (const ShuConv *k)
+{
+  return (double) k->w->n / (double) k->w->dims[0];
+}
+
+static void
+conv2d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
+    const ShuConvParams *p)
+{
+  RECORD_ (conv2d, 2 * (double) y->n * taps (k), OPERANDS (y, x, k->w, k->b), y,
+      x, k, p);
+}
+
+static void
+conv3d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
+    const ShuConvParams *p)
+{
+  RECORD_ (conv3d, 2 * (double) y->n * taps (k), OPERANDS (y, x, k->w, k->b), y,
+      x, k, p);
+}
+
+/* ---- norms ---- */
+
+static void
+group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
+    int n_groups, float eps, ShuAct kind)
+{
+  RECORD_ (group_norm, 0, OPERANDS (y, x), y, x, norm, n_groups, eps, kind);
+}
+
+static void
+layer_norm (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm, float eps)
+{
+  RECORD_ (layer_norm, 0, OPERANDS (y, x), y, x, norm, eps);
+}
+
+static void
+rms_norm_heads (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *gamma)
+{
+  RECORD_ (rms_norm_heads, 0, OPERANDS (y, x, gamma), y, x, gamma);
+}
+
+/* ---- attention: 2 for q k^T, 2 for what follows ---- */
+
+static void
+attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k, ShuTensor *v,
+    int n_heads)
+{
+  RECORD_ (attention, 4 * (double) q->n * (double) k->dims[1],
+      OPERANDS (y, q, k, v), y, q, k, v, n_heads);
+}
+
+static void
+attention_gather (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
+    ShuTensor *v, ShuTensor *index, int n_heads)
+{
+  RECORD_ (attention_gather, 4 * (double) q->n * last (index),
+      OPERANDS (y, q, k, v, index), y, q, k, v, index, n_heads);
+}
+
+static void
+attention_groups (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
+    ShuTensor *v, ShuTensor *order, ShuTensor *start, int n_heads)
+{
+  g_autofree gint32 *at = indices (c, start);
+  double pairs = 0;
+
+  for (gsize i = 1; at && i < start->n; i++)
+    pairs += (double) (at[i] - at[i - 1]) * (at[i] - at[i - 1]);
+  RECORD_ (attention_groups, 4 * pairs * last (q),
+      OPERANDS (y, q, k, v, order, start), y, q, k, v, order, start, n_heads);
+}
+
+/* ---- resampling ---- */
+
+static void
+resize_bilinear (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  RECORD_ (resize_bilinear, 0, OPERANDS (y, x), y, x);
+}
+
+static void
+resize_bicubic_aa (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  RECORD_ (resize_bicubic_aa, 0, OPERANDS (y, x), y, x);
+}
+
+static void
+upsample_nearest (ShuCtx *c, ShuTensor *y, ShuTensor *x, int factor)
+{
+  RECORD_ (upsample_nearest, 0, OPERANDS (y, x), y, x, factor);
+}
+
+static void
+max_pool2 (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  RECORD_ (max_pool2, 0, OPERANDS (y, x), y, x);
+}
+
+static void
+adaptive_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  RECORD_ (adaptive_pool, 0, OPERANDS (y, x), y, x);
+}
+
+static void
+pixel_shuffle3d (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  RECORD_ (pixel_shuffle3d, 0, OPERANDS (y, x), y, x);
+}
+
+static void
+patchify (ShuCtx *c, ShuTensor *y, ShuTensor *x, int P)
+{
+  RECORD_ (patchify, 0, OPERANDS (y, x), y, x, P);
+}
+
+/* ---- sparse voxels ---- */
+
+static void
+sparse_conv (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
+{
+  g_autofree gint32 *at = indices (c, nbr);
+  double there = 0;
+
+  for (gsize i = 0; at && i < nbr->n; i++)
+    there += at[i] >= 0;
+  RECORD_ (sparse_conv, 2 * there * last (x) * last (y),
+      OPERANDS (y, x, nbr, k->w, k->b), y, x, nbr, k);
+}
+
+/* Along an axis a child reaches its own parent and the one on its side, so of
+ * the parents around each of the eight children counts a corner of 2x2x2. */
+static void
+sparse_conv_subdivided (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k)
+{
+  g_autofree gint32 *at = indices (c, nbr);
+  double there = 0;
+
+  for (gsize i = 0; at && i < nbr->n; i++) {
+    int tap = (int) (i % 27), n = 1;
+
+    for (int axis = 0; axis < 3; axis++, tap /= 3)
+      n *= tap % 3 == 1 ? 2 : 1; /* so many children reach it */
+    there += at[i] >= 0 ? n : 0;
+  }
+  RECORD_ (sparse_conv_subdivided, 2 * there * last (x) * last (y),
+      OPERANDS (y, x, nbr, k->w, k->b), y, x, nbr, k);
+}
+
+static void
+sparse_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index)
+{
+  RECORD_ (sparse_pool, 0, OPERANDS (y, x, index), y, x, index);
+}
+
+/* ---- embeddings ---- */
+
+static void
+timestep_embedding (ShuCtx *c, ShuTensor *y, const float *values)
+{
+  RECORD_ (timestep_embedding, 0, OPERANDS (y), y, values);
+}
+
+static void
+position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords)
+{
+  RECORD_ (position_embedding, 0, OPERANDS (y, coords), y, coords);
+}
+
+const ShuBackend shu_backend_record = {
+    .name = "record",
+    .upload = upload,
+    .download = download,
+    .adopt = adopt,
+    .fill = fill,
+    .copy = copy,
+    .repeat = repeat,
+    .permute = permute,
+    .gather = gather,
+    .binary = binary,
+    .ternary = ternary,
+    .affine = affine,
+    .act = act,
+    .clamp = clamp,
+    .linear = linear,
+    .linear_geglu = linear_geglu,
+    .conv2d = conv2d,
+    .conv3d = conv3d,
+    .group_norm = group_norm,
+    .layer_norm = layer_norm,
+    .rms_norm_heads = rms_norm_heads,
+    .attention = attention,
+    .attention_gather = attention_gather,
+    .attention_groups = attention_groups,
+    .resize_bilinear = resize_bilinear,
+    .resize_bicubic_aa = resize_bicubic_aa,
+    .upsample_nearest = upsample_nearest,
+    .max_pool2 = max_pool2,
+    .adaptive_pool = adaptive_pool,
+    .pixel_shuffle3d = pixel_shuffle3d,
+    .patchify = patchify,
+    .sparse_conv = sparse_conv,
+    .sparse_conv_subdivided = sparse_conv_subdivided,
+    .sparse_pool = sparse_pool,
+    .timestep_embedding = timestep_embedding,
+    .position_embedding = position_embedding,
+};
+
+/* ---- beginning and end ---- */
+
+ShuRecord *
+shu_record_new (ShuCtx *c, ShuRecordFlags flags)
+{
+  ShuRecord *r;
+
+  g_return_val_if_fail (!c->record, NULL);
+  g_return_val_if_fail (
+      !(flags & SHU_RECORD_DRY) || c->place == SHU_HOST, NULL);
+  r = g_new0 (ShuRecord, 1);
+  r->c = c;
+  r->flags = flags;
+  r->real = shu_backend_of (c);
+  r->by_key = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  r->rows = g_ptr_array_new_with_free_func (row_free);
+  r->spans = g_array_new (FALSE, FALSE, sizeof (Span));
+  c->record = r;
+  c->backend = &shu_backend_record;
+  return r;
+}
+
+/* Adds what the marks say to the rows. */
+static void
+collect (ShuRecord *r)
+{
+  if (r->c->wait)
+    r->c->wait (r->c);
+  for (guint i = 0; i < r->spans->len; i++) {
+    Span *s = &g_array_index (r->spans, Span, i);
+
+    s->row->seconds += r->real->between (s->start, s->end);
+    r->real->unmark (s->start);
+    r->real->unmark (s->end);
+  }
+  g_array_set_size (r->spans, 0);
+}
+
+void
+shu_record_free (ShuRecord *r)
+{
+  if (!r)
+    return;
+  collect (r);
+  r->c->record = NULL;
+  r->c->backend = r->real;
+  g_array_unref (r->spans);
+  g_hash_table_unref (r->by_key);
+  g_ptr_array_unref (r->rows);
+  g_free (r);
+}
+
+static int
+compare (gconstpointer pa, gconstpointer pb)
+{
+  const ShuRecordRow *a = *(ShuRecordRow *const *) pa;
+  const ShuRecordRow *b = *(ShuRecordRow *const *) pb;
+
+  if (a->seconds != b->seconds)
+    return a->seconds < b->seconds ? 1 : -1;
+  if (a->flop != b->flop)
+    return a->flop < b->flop ? 1 : -1;
+  if (a->bytes != b->bytes)
+    return a->bytes < b->bytes ? 1 : -1;
+  return strcmp (a->shapes, b->shapes);
+}
+
+GPtrArray *
+shu_record_rows (ShuRecord *r)
+{
+  collect (r);
+  g_ptr_array_sort (r->rows, compare);
+  return r->rows;
+}
+
+ShuRecordRow
+shu_record_total (ShuRecord *r)
+{
+  ShuRecordRow sum = {0};
+
+  collect (r);
+  for (guint i = 0; i < r->rows->len; i++) {
+    const ShuRecordRow *row = g_ptr_array_index (r->rows, i);
+
+    sum.calls += row->calls;
+    sum.flop += row->flop;
+    sum.bytes += row->bytes;
+    sum.seconds += row->seconds;
+  }
+  return sum;
+}

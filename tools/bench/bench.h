@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of synchuman-bench share. */
+#pragma once
+#include "tensor/context.h"
+
+typedef struct {
+  gboolean json;
+  double seconds; /* for each row; 0: as is usual there */
+  char *only;
+  char *model, *device;
+  char **parts; /* names, or "all" */
+  gboolean ops;
+  gboolean processor_time;
+} BenchOptions;
+
+/* rows.c: operations on the CPU, and loading */
+gboolean bench_rows (const BenchOptions *o, GError **error);
+/* parts.c: the networks of a model folder on a device */
+gboolean bench_parts (const BenchOptions *o, GError **error);
+
+/**
+ * BenchCeiling:
+ * @matrix: multiplications and additions in a second of one large product
+ *   through our own linear layer
+ * @copy: bytes read and written in a second by a large copy
+ */
+typedef struct {
+  double matrix;
+  double copy;
+} BenchCeiling;
+
+/* ceiling.c: what the device can do at most, measured now. */
+gboolean bench_ceiling (
+    const char *device, BenchCeiling *ret_ceiling, GError **error);
