@@ -20,7 +20,7 @@ set_body (int side, float *p)
     for (int x = 0; x < side; x++) {
       float point[] = {(x + 0.5f) / side - 0.5f, 0, 0.5f - (y + 0.5f) / side};
 
-      p[y * side + x] = shu_body_distance (point) < 0;
+      p[y * side + x] = shu_body_distance (1, point) < 0;
     }
 }
 

@@ -12,6 +12,7 @@
 #include "models/ss_decoder.h"
 #include "models/u2net.h"
 #include "models/vae.h"
+#include "stages/body_private.h"
 #include "stages/model_folder_private.h"
 #include "stages/taps_private.h"
 #include "weights/formula.h"
@@ -53,13 +54,14 @@ struct _ShuModel {
   char *key; /* in the registry */
   char *folder;
   char *device;
-  gboolean synthetic, tiny;
-  guint64 seed;
+  gboolean synthetic;
+  ShuSynthetic made; /* of a synthetic one */
   ShuModelDefaults defaults;
   char *stage2_paths[SHU_N_NETS];
   GMutex lock;
   gpointer loaded[SHU_N_NETS];
   ShuTensor *prompts;
+  float body_size; /* 0: not known yet */
 };
 
 static GMutex registry_lock;
@@ -79,13 +81,33 @@ shu_model_is_synthetic (const ShuModel *m)
   return m->synthetic;
 }
 
+float
+shu_model_body_size (ShuModel *m)
+{
+  float size;
+
+  g_mutex_lock (&m->lock);
+  if (m->body_size <= 0)
+    m->body_size = shu_body_size (m->defaults.voxel_res, m->made.n_voxels);
+  size = m->body_size;
+  g_mutex_unlock (&m->lock);
+  return size;
+}
+
+GArray *
+shu_model_body_voxels (ShuModel *m)
+{
+  return shu_body_voxels (
+      shu_model_body_size (m), m->defaults.voxel_res, m->made.n_voxels);
+}
+
 ShuConfig *
 shu_model_config (const ShuModel *m, const char *path, GError **error)
 {
   g_autofree char *file = NULL;
 
   if (m->synthetic) {
-    const char *text = shu_synthetic_config (m->tiny, path);
+    const char *text = shu_synthetic_config (m->made.tiny, path);
 
     g_assert (text);
     return shu_config_parse (text, -1, path, error);
@@ -111,7 +133,7 @@ shu_model_weights (const ShuModel *m, const char *path, int set, GError **error)
   g_autofree char *file = NULL;
 
   if (m->synthetic)
-    return shu_weights_new_synthetic (m->seed + set, synthetic_exists);
+    return shu_weights_new_synthetic (m->made.seed + set, synthetic_exists);
   file = shu_model_path (m, path);
   return shu_weights_open (file, error);
 }
@@ -242,50 +264,29 @@ model_free (ShuModel *m)
   g_free (m);
 }
 
-/* "synthetic:SEED" and "synthetic-tiny:SEED"; FALSE: a folder. */
-static gboolean
-parse_synthetic (const char *text, gboolean *ret_tiny, guint64 *ret_seed,
-    gboolean *ret_valid)
-{
-  const char *digits = NULL;
-
-  *ret_tiny = text && g_str_has_prefix (text, "synthetic-tiny:");
-  if (*ret_tiny)
-    digits = text + strlen ("synthetic-tiny:");
-  else if (text && g_str_has_prefix (text, "synthetic:"))
-    digits = text + strlen ("synthetic:");
-  if (!digits)
-    return FALSE;
-  *ret_valid =
-      g_ascii_string_to_unsigned (digits, 10, 0, G_MAXINT32, ret_seed, NULL);
-  return TRUE;
-}
-
 static ShuModel *
 model_open (const char *folder, const char *device, GError **error)
 {
   ShuModel *m = g_new0 (ShuModel, 1);
   const char *env = g_getenv ("SHU_MODEL");
   g_autoptr (GError) cause = NULL;
-  gboolean valid = TRUE;
 
   m->refs = 1;
   g_mutex_init (&m->lock);
   m->device = g_strdup (device);
   if (!folder || !*folder)
     folder = env && *env ? env : NULL;
-  m->synthetic = parse_synthetic (folder, &m->tiny, &m->seed, &valid);
-  if (!valid)
-    g_set_error (&cause, SHU_ERROR, SHU_ERROR_INVALID,
-        "%s: expected a whole number behind the colon", folder);
-  else if (m->synthetic)
+  m->synthetic = shu_synthetic_parse (folder, &m->made, &cause);
+  if (m->synthetic)
     m->folder = g_strdup (folder);
-  else
+  else if (!cause)
     m->folder = shu_find_model_folder (folder, &cause);
   if (!cause)
     read_stage1 (m, &cause);
   if (!cause)
     read_stage2 (m, &cause);
+  if (!cause && m->synthetic)
+    shu_synthetic_check (&m->made, folder, m->defaults.voxel_res, &cause);
   if (!cause)
     return m;
   g_propagate_error (error, g_steal_pointer (&cause));
@@ -482,7 +483,7 @@ load_prompts (const ShuModel *m, GError **error)
 
   if (!w)
     return NULL;
-  if (m->synthetic && !m->tiny) {
+  if (m->synthetic && !m->made.tiny) {
     dims[1] = 77;
     dims[2] = 1024;
   }

@@ -12,7 +12,10 @@ typedef struct _ShuModel ShuModel;
  * shu_model_get:
  * @folder: (nullable): a model folder, "synthetic:SEED" (official sizes),
  *   "synthetic-tiny:SEED" (the smallest that the rules allow), or NULL: the
- *   environment's SHU_MODEL, then the search path (docs/architecture.md)
+ *   environment's SHU_MODEL, then the search path (docs/architecture.md).
+ *   Synthetic weights make no person, so a built-in body takes its place, by
+ *   default of 6,000 voxels at the official sizes; "synthetic:SEED?voxels=N"
+ *   makes it of as many as that
  * @device: (nullable): "auto", "cpu" or "cuda:N"; NULL: the environment's
  *   SHU_DEVICE, then "auto"
  *

@@ -30,6 +30,10 @@ char *shu_model_path (const ShuModel *m, const char *path);
 
 /* Made from a formula: no person comes of it, so a body is put in its place. */
 gboolean shu_model_is_synthetic (const ShuModel *m);
+/* That body, of a synthetic model: its size, and its voxels as of
+ * shu_body_voxels(), (transfer full) */
+float shu_model_body_size (ShuModel *m);
+GArray *shu_model_body_voxels (ShuModel *m);
 
 /* A context for the model's device that stops on @progress's cancellable;
  * (transfer full) */
@@ -44,6 +48,27 @@ ShuCtx *shu_model_context (
 void shu_fetch (ShuCtx *c, ShuTensor *t, gsize n, float *ret_values);
 
 /* ---- synthetic.c ---- */
+
+/* @n_voxels: 0: as many as the body has by nature */
+typedef struct {
+  gboolean tiny;
+  guint64 seed;
+  int n_voxels;
+} ShuSynthetic;
+
+/**
+ * shu_synthetic_parse:
+ * @text: (nullable): "synthetic:SEED" or "synthetic-tiny:SEED", with
+ *   "?voxels=N" behind it or not
+ *
+ * Returns: FALSE where it is the name of a folder, or, with @error set, of
+ *   neither
+ */
+gboolean shu_synthetic_parse (
+    const char *text, ShuSynthetic *ret, GError **error);
+/* FALSE with @error where so many voxels do not fit a grid of @R^3. */
+gboolean shu_synthetic_check (
+    const ShuSynthetic *s, const char *text, int R, GError **error);
 
 /* The JSON text that stands for @path in a synthetic folder, or NULL. */
 const char *shu_synthetic_config (gboolean tiny, const char *path);

@@ -21,7 +21,6 @@
 #include "models/vae.h"
 #include "sampling/flow_euler.h"
 #include "sampling/noise.h"
-#include "stages/body_private.h"
 #include "stages/fields_private.h"
 #include "stages/model_private.h"
 #include "stages/preview_private.h"
@@ -445,7 +444,7 @@ decode_voxels (Job *job, GError **error)
   if (!shu_ctx_finish (c, error))
     return NULL;
   if (shu_model_is_synthetic (job->model))
-    return shu_body_voxels (R);
+    return shu_model_body_voxels (job->model);
   rows = shu_ss_occupied (logits, 1, R, R, R);
   if (rows->len == 0) {
     g_set_error_literal (error, SHU_ERROR, SHU_ERROR_NO_PERSON,

@@ -336,7 +336,8 @@ decode_mesh (Job *job, ShuTensor *slat, const ShuSlatViews *features,
     memcpy ((gint32 *) coords->data + 3 * i, with_batch + 4 * i + 1,
         3 * sizeof (gint32));
   if (shu_model_is_synthetic (job->model))
-    shu_body_set_distances (R, rows, coords->data, K, feats->data);
+    shu_body_set_distances (shu_model_body_size (job->model), R, rows,
+        coords->data, K, feats->data);
   shu_bundle_set (asset, "mesh_coords", coords);
   shu_bundle_set (asset, "mesh_feats", feats);
   shu_bundle_set_int (asset, "mesh-resolution", R);

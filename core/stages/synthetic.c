@@ -1,9 +1,64 @@
 /* SPDX-License-Identifier: MIT */
-/* The configurations behind "synthetic:SEED" (the official sizes) and
+/* Names of models that are no folders, and the configurations behind them:
+ * "synthetic:SEED" (the official sizes) and
  * "synthetic-tiny:SEED" (the smallest that the rules allow: three levels of the
  * UNet on a latent side of 12, voxels at 16^3). */
 #include "stages/model_private.h"
+#include "base/error.h"
 #include <string.h>
+
+/* ---- names ---- */
+
+/* As many as a clothed person has at the official resolution. */
+enum { USUAL_VOXELS = 6000 };
+
+gboolean
+shu_synthetic_parse (const char *text, ShuSynthetic *ret, GError **error)
+{
+  ShuSynthetic s = {.tiny = text && g_str_has_prefix (text, "synthetic-tiny:")};
+  g_auto (GStrv) parts = NULL;
+  guint64 voxels;
+
+  if (!s.tiny && !(text && g_str_has_prefix (text, "synthetic:")))
+    return FALSE;
+  s.n_voxels = s.tiny ? 0 : USUAL_VOXELS;
+  parts = g_strsplit (strchr (text, ':') + 1, "?", 2);
+  if (!parts[0] || !g_ascii_string_to_unsigned (
+                       parts[0], 10, 0, G_MAXINT32, &s.seed, NULL)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "%s: expected a whole number behind the colon", text);
+    return FALSE;
+  }
+  if (parts[1]) {
+    if (!g_str_has_prefix (parts[1], "voxels=") ||
+        !g_ascii_string_to_unsigned (
+            parts[1] + strlen ("voxels="), 10, 1, G_MAXINT32, &voxels, NULL)) {
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "%s: expected voxels= and a whole number behind the question mark",
+          text);
+      return FALSE;
+    }
+    s.n_voxels = (int) voxels;
+  }
+  *ret = s;
+  return TRUE;
+}
+
+gboolean
+shu_synthetic_check (
+    const ShuSynthetic *s, const char *text, int R, GError **error)
+{
+  int most = R * R * 8, least = R * R / 8;
+
+  if (s->n_voxels == 0 || (s->n_voxels >= least && s->n_voxels <= most))
+    return TRUE;
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      "%s: expected %d to %d voxels, for a body in a grid of %d^3", text, least,
+      most, R);
+  return FALSE;
+}
+
+/* ---- configurations ---- */
 
 typedef struct {
   const char *path;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "fixtures.h"
 #include "stages/model_private.h"
+#include "weights/formula.h"
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -64,6 +65,87 @@ test_bad_names (void)
     refuse (seeds[i], "cpu", SHU_ERROR_INVALID, "whole number");
   refuse ("/nonexistent/models", "cpu", SHU_ERROR_MISSING,
       "/nonexistent/models: no model folder");
+}
+
+static void
+test_voxels (void)
+{
+  static const struct {
+    const char *model;
+    guint n_voxels;
+  } rows[] = {{"synthetic-tiny:7", 236}, {"synthetic-tiny:7?voxels=500", 500},
+      {"synthetic:7", 6000}, {"synthetic:7?voxels=1000", 1000}};
+
+  static const char *const malformed[] = {"synthetic:7?", "synthetic:7?voxels",
+      "synthetic:7?voxels=", "synthetic:7?voxels=0", "synthetic:7?voxels=-5",
+      "synthetic:7?voxels=9999999999", "synthetic:7?voxels=600&voxels=700",
+      "synthetic:7?voxel=600"};
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (ShuModel) m = shu_model_get (rows[i].model, "cpu", NULL);
+    g_autoptr (GArray) voxels = shu_model_body_voxels (m);
+
+    g_assert_cmpuint (voxels->len, ==, 4 * rows[i].n_voxels);
+    g_assert_cmpstr (shu_model_folder (m), ==, rows[i].model);
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS (malformed); i++)
+    refuse (malformed[i], "cpu", SHU_ERROR_INVALID,
+        "voxels= and a whole number behind the question mark");
+  refuse ("synthetic:?voxels=600", "cpu", SHU_ERROR_INVALID,
+      "whole number behind the colon");
+  refuse ("synthetic:7?voxels=511", "cpu", SHU_ERROR_INVALID,
+      "512 to 32768 voxels, for a body in a grid of 64^3");
+  refuse ("synthetic:7?voxels=32769", "cpu", SHU_ERROR_INVALID, "512 to 32768");
+  refuse ("synthetic-tiny:7?voxels=6000", "cpu", SHU_ERROR_INVALID,
+      "32 to 2048 voxels");
+}
+
+/* The sets that the reference data of the official sizes were made with: seed
+ * 701 and what follows, in the order of the networks. */
+static void
+test_sets (void)
+{
+  static const struct {
+    ShuNet net;
+    const char *name;
+    int n_dims;
+    gint64 dims[5];
+    float first[2];
+  } rows[] = {
+      {SHU_NET_JOINT, "conv_in.weight", 4, {320, 8, 3, 3},
+          {0.103820801f, 0.177124023f}},
+      {SHU_NET_JOINT, "blocks.0.self_attn.q_rms_norm.gamma", 2, {16, 64},
+          {0.770996094f, 1.23144531f}},
+      {SHU_NET_CLIP, "vision_model.embeddings.position_embedding.weight", 2,
+          {257, 1280}, {-0.117614746f, -0.329345703f}},
+      {SHU_NET_SLAT_FLOW, "input_blocks.0.conv1.conv.weight", 5,
+          {128, 3, 3, 3, 128}, {0.0135650635f, 0.0177001953f}},
+  };
+
+  static const ShuNet order[] = {SHU_NET_JOINT, SHU_NET_VAE, SHU_NET_CLIP,
+      SHU_NET_DINO, SHU_NET_SS_DECODER, SHU_NET_SLAT_FLOW, SHU_NET_MESH_DECODER,
+      SHU_NET_GS_DECODER};
+  g_autoptr (ShuModel) m = shu_model_get ("synthetic:701", "cpu", NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (ShuWeights) w = shu_model_weights (m, "any", rows[i].net, NULL);
+    ShuTensor *t =
+        shu_weights_get (w, rows[i].name, rows[i].n_dims, rows[i].dims);
+
+    for (int k = 0; k < 2; k++)
+      g_assert_cmpfloat (((float *) t->data)[k], ==, rows[i].first[k]);
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS (order); i++) {
+    g_autoptr (ShuWeights) w = shu_model_weights (m, "any", order[i], NULL);
+    ShuTensor *t = shu_weights_get (w, "a.weight", 2, (gint64[]){3, 2});
+    float values[6];
+
+    shu_formula_weight (701 + i, "a.weight", 2, (gint64[]){3, 2}, 6, values);
+    g_assert_cmpfloat_with_epsilon (*(float *) t->data, values[0], 1e-3);
+    /* computed, not drawn */
+    g_assert_false (shu_weights_has (w, "pos_emb"));
+    g_assert_false (shu_weights_has (w, "offset_perturbation"));
+  }
 }
 
 static void
@@ -203,6 +285,8 @@ main (int argc, char **argv)
   g_test_add_func (
       "/stages/models/official_size_wants_explicit_cpu", test_official_size);
   g_test_add_func ("/stages/models/refuses_bad_names", test_bad_names);
+  g_test_add_func ("/stages/models/synthetic_voxels", test_voxels);
+  g_test_add_func ("/stages/models/synthetic_sets", test_sets);
   g_test_add_func ("/stages/models/environment_counts", test_environment);
   g_test_add_func ("/stages/models/names_missing_files", test_missing_files);
   g_test_add_func (
