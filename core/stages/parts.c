@@ -1,42 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* Inputs are values of weights/formula.h, scaled as in the reference data of
- * the official sizes: uniform in [-1.75,1.75). */
-#include "stages/parts.h"
+#include "stages/parts_private.h"
 #include "base/error.h"
-#include "models/clip.h"
-#include "models/dinov2.h"
-#include "models/joint.h"
-#include "models/ss_decoder.h"
-#include "models/vae.h"
-#include "ops/ops.h"
-#include "stages/model_private.h"
 #include "weights/formula.h"
 #include <string.h>
 
-enum { BODY_VIEWS = 4, VIEWS = 5, REGISTERS = 4 };
+static const ShuPartKind *const lists[] = {
+    shu_parts_stage1, shu_parts_stage2, shu_parts_whole};
 
-typedef struct {
-  const char *name;
-  ShuNet net;
-  gboolean (*prepare) (ShuPart *p, GError **error);
-  void (*run) (ShuPart *p); /* in a scope of its own */
-} Kind;
+static const ShuPartKind *
+find (const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (lists); i++)
+    for (const ShuPartKind *k = lists[i]; k->name; k++)
+      if (strcmp (k->name, name) == 0)
+        return k;
+  return NULL;
+}
 
-struct _ShuPart {
-  const Kind *kind;
-  ShuModel *model;
-  ShuCtx *c;
-  gconstpointer net;
-  int runs;
-  char *size;
-  GPtrArray *owned; /* tensors that outlive a run */
-  ShuTensor *x, *x2;
-  ShuJointPrepared *prepared;
-};
+const char *const *
+shu_part_names (void)
+{
+  static gsize ready;
 
-/* On the device, kept as long as @p */
-static ShuTensor *
-input (ShuPart *p, const char *name, int n_dims, const gint64 *dims)
+  if (g_once_init_enter (&ready)) {
+    GPtrArray *names = g_ptr_array_new ();
+
+    for (gsize i = 0; i < G_N_ELEMENTS (lists); i++)
+      for (const ShuPartKind *k = lists[i]; k->name; k++)
+        g_ptr_array_add (names, (gpointer) k->name);
+    g_ptr_array_add (names, NULL);
+    g_once_init_leave (&ready, (gsize) g_ptr_array_free (names, FALSE));
+  }
+  return (const char *const *) ready;
+}
+
+ShuTensor *
+shu_part_input (ShuPart *p, const char *name, int n_dims, const gint64 *dims)
 {
   SHU_SCOPE (p->c);
   g_autofree char *key = g_strdup_printf ("%s/in.%s", p->kind->name, name);
@@ -45,193 +44,25 @@ input (ShuPart *p, const char *name, int n_dims, const gint64 *dims)
   ShuTensor *t;
 
   shu_formula_values (key, host->n, values);
+#pragma omp parallel for if (host->n > 100000)
   for (gsize i = 0; i < host->n; i++)
     values[i] *= 1.75f;
   t = shu_own (p->c, shu_from_host (p->c, SHU_DTYPE_F32, n_dims, dims, values));
-  if (!t)
-    return NULL;
-  g_ptr_array_add (p->owned, t);
+  if (t)
+    g_ptr_array_add (p->owned, t);
   return t;
 }
 
-/* ---- joint ---- */
-
-static gboolean
-prepare_joint (ShuPart *p, GError **error)
+static void
+look_at_memory (ShuPart *p)
 {
-  const ShuModelDefaults *d = shu_model_defaults (p->model);
-  const ShuUnetSizes *u = shu_joint_unet_sizes (p->net);
-  const ShuSsSizes *s = shu_joint_ss_sizes (p->net);
-  gint64 R = 2 * u->V, side = d->condition_size / 14;
-  ShuJointCondition in = {
-      .text = shu_model_prompts (p->model, error), .guided = TRUE};
-
-  if (!in.text)
-    return FALSE;
-  p->runs = d->steps;
-  p->size = g_strdup_printf ("%d views of %d x %d and %d^3, guided", 2 * u->V,
-      u->side, u->side, s->res);
-  in.labels = input (p, "class_labels", SHU_DIMS (R, u->P));
-  in.images =
-      input (p, "image_latents", SHU_DIMS (R, u->side, u->side, u->Ci - u->Co));
-  in.context = input (
-      p, "trellis_cond", SHU_DIMS (1, 1 + REGISTERS + side * side, s->K));
-  p->x = input (p, "latents", SHU_DIMS (R, u->side, u->side, u->Co));
-  p->x2 = input (p, "trellis", SHU_DIMS (1, s->res, s->res, s->res, s->Ci));
-  if (p->x2) {
-    SHU_SCOPE (p->c);
-
-    p->prepared = shu_joint_prepare (p->c, p->net, &in);
-  }
-  return shu_ctx_finish (p->c, error);
+  p->memory = MAX (p->memory, shu_ctx_device_bytes (p->c));
 }
 
 static void
-run_joint (ShuPart *p)
+on_progress (const char *stage, int step, int total, gpointer data)
 {
-  /* step 37 of 50 */
-  shu_joint_step (p->c, p->net, p->prepared, p->x, p->x2, 513.15789f, 513);
-}
-
-/* ---- VAE ---- */
-
-static gboolean
-prepare_vae_encode (ShuPart *p, GError **error)
-{
-  int S = shu_model_defaults (p->model)->view_size;
-
-  p->runs = 2;
-  p->size = g_strdup_printf ("%d x %d", S, S);
-  p->x = input (p, "image", SHU_DIMS (1, S, S, 3));
-  return shu_ctx_finish (p->c, error);
-}
-
-static void
-run_vae_encode (ShuPart *p)
-{
-  shu_vae_encode_mode (p->c, p->net, p->x);
-}
-
-static gboolean
-prepare_vae_decode (ShuPart *p, GError **error)
-{
-  int S = shu_model_defaults (p->model)->view_size;
-  int L = S / shu_vae_factor (p->net);
-
-  p->runs = 2 * VIEWS - 1;
-  p->size = g_strdup_printf ("%d x %d", S, S);
-  p->x =
-      input (p, "latent", SHU_DIMS (1, L, L, shu_vae_latent_channels (p->net)));
-  return shu_ctx_finish (p->c, error);
-}
-
-static void
-run_vae_decode (ShuPart *p)
-{
-  shu_vae_decode (p->c, p->net, p->x);
-}
-
-/* ---- image encoders ---- */
-
-static gboolean
-prepare_clip (ShuPart *p, GError **error)
-{
-  int S = shu_clip_image_size (p->net);
-
-  p->runs = 2;
-  p->size = g_strdup_printf ("%d x %d", S, S);
-  p->x = input (p, "pixel_values", SHU_DIMS (1, S, S, 3));
-  return shu_ctx_finish (p->c, error);
-}
-
-static void
-run_clip (ShuPart *p)
-{
-  shu_clip_embed (p->c, p->net, p->x);
-}
-
-static gboolean
-prepare_dino (ShuPart *p, GError **error)
-{
-  int S = shu_model_defaults (p->model)->condition_size;
-
-  p->runs = 2;
-  p->size = g_strdup_printf ("%d x %d", S, S);
-  p->x = input (p, "image", SHU_DIMS (1, S, S, 3));
-  return shu_ctx_finish (p->c, error);
-}
-
-static void
-run_dino (ShuPart *p)
-{
-  shu_dinov2_condition (p->c, p->net, p->x);
-}
-
-static gboolean
-prepare_dino_views (ShuPart *p, GError **error)
-{
-  int S = shu_model_defaults (p->model)->up_size;
-
-  p->runs = 2 * BODY_VIEWS;
-  p->size = g_strdup_printf ("%d x %d", S, S);
-  p->x = input (p, "image", SHU_DIMS (1, S, S, 3));
-  return shu_ctx_finish (p->c, error);
-}
-
-static void
-run_dino_views (ShuPart *p)
-{
-  const ShuModelDefaults *d = shu_model_defaults (p->model);
-  ShuTensor *taps[G_N_ELEMENTS (d->dino_taps)];
-
-  shu_dinov2_taps (p->c, p->net, p->x, d->n_dino_taps, d->dino_taps, taps);
-}
-
-/* ---- structure ---- */
-
-static gboolean
-prepare_ss_decoder (ShuPart *p, GError **error)
-{
-  int R = shu_model_defaults (p->model)->voxel_res;
-  int r = R / shu_ss_decoder_factor (p->net);
-  int Z = shu_ss_decoder_latent_channels (p->net);
-
-  p->runs = 1;
-  p->size = g_strdup_printf ("%d^3 to %d^3", r, R);
-  p->x = input (p, "latent", SHU_DIMS (1, r, r, r, Z));
-  return shu_ctx_finish (p->c, error);
-}
-
-static void
-run_ss_decoder (ShuPart *p)
-{
-  shu_ss_decoder (p->c, p->net, p->x);
-}
-
-/* ---- all of them ---- */
-
-static const Kind kinds[] = {
-    {"clip", SHU_NET_CLIP, prepare_clip, run_clip},
-    {"vae-encode", SHU_NET_VAE, prepare_vae_encode, run_vae_encode},
-    {"dino", SHU_NET_DINO, prepare_dino, run_dino},
-    {"joint", SHU_NET_JOINT, prepare_joint, run_joint},
-    {"ss-decoder", SHU_NET_SS_DECODER, prepare_ss_decoder, run_ss_decoder},
-    {"vae-decode", SHU_NET_VAE, prepare_vae_decode, run_vae_decode},
-    {"dino-views", SHU_NET_DINO, prepare_dino_views, run_dino_views},
-};
-
-const char *const *
-shu_part_names (void)
-{
-  static const char *names[G_N_ELEMENTS (kinds) + 1];
-  static gsize ready;
-
-  if (g_once_init_enter (&ready)) {
-    for (gsize i = 0; i < G_N_ELEMENTS (kinds); i++)
-      names[i] = kinds[i].name;
-    g_once_init_leave (&ready, 1);
-  }
-  return names;
+  look_at_memory (data);
 }
 
 ShuPart *
@@ -241,9 +72,8 @@ shu_part_new (ShuModel *model, const char *name, GError **error)
 
   p->model = shu_model_ref (model);
   p->owned = g_ptr_array_new_with_free_func ((GDestroyNotify) shu_tensor_unref);
-  for (gsize i = 0; i < G_N_ELEMENTS (kinds); i++)
-    if (strcmp (kinds[i].name, name) == 0)
-      p->kind = &kinds[i];
+  p->progress = (ShuProgress){.func = on_progress, .data = p};
+  p->kind = find (name);
   if (!p->kind) {
     g_autofree char *list = g_strjoinv (", ", (char **) shu_part_names ());
 
@@ -251,11 +81,16 @@ shu_part_new (ShuModel *model, const char *name, GError **error)
         "there is no part \"%s\"; the parts are %s", name, list);
     return NULL;
   }
-  p->net = shu_model_net (model, p->kind->net, error);
-  if (!p->net || !(p->c = shu_model_context (model, NULL, error)))
+  if (p->kind->net != SHU_N_NETS &&
+      !(p->net = shu_model_net (model, p->kind->net, error)))
+    return NULL;
+  p->c = shu_model_context (model, NULL, error);
+  if (!p->c)
     return NULL;
   shu_ctx_set_part (p->c, p->kind->name);
-  return p->kind->prepare (p, error) ? g_steal_pointer (&p) : NULL;
+  if (!p->kind->prepare (p, error) || !shu_ctx_finish (p->c, error))
+    return NULL;
+  return g_steal_pointer (&p);
 }
 
 void
@@ -263,7 +98,8 @@ shu_part_free (ShuPart *p)
 {
   if (!p)
     return;
-  shu_joint_prepared_free (p->prepared);
+  if (p->data)
+    p->data_free (p->data);
   g_ptr_array_unref (p->owned);
   shu_ctx_free (p->c);
   shu_model_unref (p->model);
@@ -274,13 +110,19 @@ shu_part_free (ShuPart *p)
 ShuCtx *
 shu_part_context (ShuPart *p)
 {
-  return p->c;
+  return p->kind->net == SHU_N_NETS ? NULL : p->c;
 }
 
 int
-shu_part_runs (const ShuPart *p)
+shu_part_runs (const ShuPart *p, ShuPartStage stage)
 {
-  return p->runs;
+  return p->runs[stage];
+}
+
+gboolean
+shu_part_covers (const ShuPart *p, ShuPartStage stage)
+{
+  return (p->kind->covers & 1u << stage) != 0;
 }
 
 const char *
@@ -292,10 +134,27 @@ shu_part_size (const ShuPart *p)
 gboolean
 shu_part_run (ShuPart *p, GError **error)
 {
+  gboolean ok;
+
   {
     SHU_SCOPE (p->c);
 
-    p->kind->run (p);
+    ok = p->kind->run (p, error);
   }
-  return shu_ctx_finish (p->c, error);
+  if (!ok || !shu_ctx_finish (p->c, error))
+    return FALSE;
+  look_at_memory (p);
+  return TRUE;
+}
+
+gsize
+shu_part_results (ShuPart *p)
+{
+  return shu_ctx_peak_bytes (p->c);
+}
+
+gsize
+shu_part_memory (ShuPart *p)
+{
+  return p->memory;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The networks of a job, one by one, over inputs made by a formula: for
- * benchmarks, and for whatever wants to see a network work without a photo. */
+/* The parts of a job, one by one: networks over inputs made by a formula, the
+ * extraction of the surface, and whole stages.  For benchmarks, and for
+ * whatever wants to see a part work without a photo. */
 #pragma once
 #include "stages/model.h"
 #include "tensor/context.h"
@@ -9,9 +10,19 @@ G_BEGIN_DECLS
 
 typedef struct _ShuPart ShuPart;
 
+/* When a part runs. */
+typedef enum {
+  SHU_PART_CUT_OUT, /* before stage 1 */
+  SHU_PART_STAGE1,
+  SHU_PART_STAGE2,
+  SHU_PART_MESH, /* after stage 2 */
+  SHU_N_PART_STAGES,
+} ShuPartStage;
+
 /**
  * shu_part_names:
- * Returns: (transfer none) (array zero-terminated=1): in the order of a job
+ * Returns: (transfer none) (array zero-terminated=1): single parts in the order
+ *   of a job, then whole stages
  */
 const char *const *shu_part_names (void);
 
@@ -19,7 +30,7 @@ const char *const *shu_part_names (void);
  * shu_part_new:
  * @name: one of shu_part_names()
  *
- * Loads the network and prepares its inputs, as far as a job prepares them
+ * Loads what is needed and prepares its inputs, as far as a job prepares them
  * once.
  *
  * Returns: (transfer full): NULL with an error
@@ -27,15 +38,24 @@ const char *const *shu_part_names (void);
 ShuPart *shu_part_new (ShuModel *model, const char *name, GError **error);
 void shu_part_free (ShuPart *p);
 
-/* (transfer none): where it runs; for shu_record_new() */
+/* (transfer none) (nullable): where it runs, for shu_record_new(); NULL for
+ * what is no single network */
 ShuCtx *shu_part_context (ShuPart *p);
-/* Runs of it in a job with the model's own settings. */
-int shu_part_runs (const ShuPart *p);
+/* Runs of it in a stage of a job with the model's own settings. */
+int shu_part_runs (const ShuPart *p, ShuPartStage stage);
+/* Whether it is all of that stage, and maybe of others. */
+gboolean shu_part_covers (const ShuPart *p, ShuPartStage stage);
 /* What one run is, e.g. "10 views of 96 x 96, guided"; (transfer none) */
 const char *shu_part_size (const ShuPart *p);
 
 /* One run, and the wait for its end. */
 gboolean shu_part_run (ShuPart *p, GError **error);
+
+/* The most bytes of results of a network that lived at once; 0 for others. */
+gsize shu_part_results (ShuPart *p);
+/* The most bytes of the device's memory seen in use in the runs so far,
+ * whoever used them; 0 on the CPU. */
+gsize shu_part_memory (ShuPart *p);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuPart, shu_part_free)
 

@@ -175,6 +175,13 @@ shu_ctx_peak_bytes (ShuCtx *c)
   return shu_pool_peak (c->pool);
 }
 
+char *
+shu_ctx_device_name (ShuCtx *c)
+{
+  return c->place == SHU_HOST ? g_strdup (c->device)
+                              : shu_device_name (c->place);
+}
+
 gsize
 shu_ctx_device_bytes (ShuCtx *c)
 {

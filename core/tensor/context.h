@@ -46,6 +46,8 @@ gboolean shu_ctx_finish (ShuCtx *c, GError **error);
 gsize shu_ctx_live_bytes (ShuCtx *c);
 gsize shu_ctx_peak_bytes (ShuCtx *c);
 
+/* "NVIDIA H200", "cpu"; (transfer full) */
+char *shu_ctx_device_name (ShuCtx *c);
 /* Bytes of the device's memory in use, by whomever; 0 for the CPU */
 gsize shu_ctx_device_bytes (ShuCtx *c);
 

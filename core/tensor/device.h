@@ -18,6 +18,8 @@ gboolean shu_device_usable (int device, GError **error);
 /* NULL where there is no memory. */
 gpointer shu_device_alloc (int device, gsize size);
 void shu_device_free (int device, gpointer p);
+/* As its maker calls it; (transfer full) */
+char *shu_device_name (int device);
 /* Bytes in use, by this process and others; 0 where that cannot be told. */
 gsize shu_device_used (int device);
 

@@ -101,3 +101,14 @@ shu_device_used (int device)
   cudaGetLastError ();
   return 0;
 }
+
+char *
+shu_device_name (int device)
+{
+  struct cudaDeviceProp prop;
+
+  if (cudaGetDeviceProperties (&prop, device) == cudaSuccess)
+    return g_strdup (prop.name);
+  cudaGetLastError ();
+  return g_strdup_printf ("cuda:%d", device);
+}

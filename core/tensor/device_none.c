@@ -27,3 +27,9 @@ shu_device_used (int device)
 {
   return 0;
 }
+
+char *
+shu_device_name (int device)
+{
+  return g_strdup_printf ("cuda:%d", device);
+}

@@ -12,14 +12,21 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WARM_UP = 2, MIN_RUNS = 5, MAX_RUNS = 100 };
+enum { MIN_RUNS = 5, MAX_RUNS = 100 };
 
 typedef struct {
   double median, min; /* seconds */
   int runs;
-  ShuRecordRow work;
+  double flop, bytes;
+  double least; /* seconds */
+  guint64 operations;
   gsize results, memory; /* bytes */
 } Measured;
+
+/* What the networks of a stage take together. */
+typedef struct {
+  double flop, bytes, least;
+} Sum;
 
 static int
 compare (gconstpointer a, gconstpointer b)
@@ -29,17 +36,26 @@ compare (gconstpointer a, gconstpointer b)
   return d < 0 ? -1 : d > 0;
 }
 
-/* The times of some runs, at least MIN_RUNS, after the first. */
+static gboolean
+is_whole (const ShuPart *p)
+{
+  for (int i = 0; i < SHU_N_PART_STAGES; i++)
+    if (shu_part_covers (p, i))
+      return TRUE;
+  return FALSE;
+}
+
+/* The times of some runs, after the first: at least MIN_RUNS, of whole stages
+ * one. */
 static gboolean
 time_part (ShuPart *p, double budget, Measured *m, GError **error)
 {
+  int enough = is_whole (p) ? 1 : MIN_RUNS, n = 0;
   double times[MAX_RUNS], sum = 0;
-  int n = 0;
 
-  for (int i = 0; i < WARM_UP; i++)
-    if (!shu_part_run (p, error))
-      return FALSE;
-  while (n < MAX_RUNS && (n < MIN_RUNS || sum < budget)) {
+  if (!shu_part_run (p, error))
+    return FALSE;
+  while (n < MAX_RUNS && (n < enough || sum < budget)) {
     gint64 start = g_get_monotonic_time ();
 
     if (!shu_part_run (p, error))
@@ -54,29 +70,28 @@ time_part (ShuPart *p, double budget, Measured *m, GError **error)
   return TRUE;
 }
 
+static double
+least (double flop, double bytes, const BenchCeiling *ceiling)
+{
+  return MAX (flop / ceiling->matrix, bytes / ceiling->copy);
+}
+
 static gboolean
-count_work (ShuPart *p, Measured *m, GError **error)
+count_work (
+    ShuPart *p, const BenchCeiling *ceiling, Measured *m, GError **error)
 {
   g_autoptr (ShuRecord) r =
       shu_record_new (shu_part_context (p), SHU_RECORD_WORK);
+  ShuRecordRow total;
 
   if (!shu_part_run (p, error))
     return FALSE;
-  m->work = shu_record_total (r);
+  total = shu_record_total (r);
+  m->flop = total.flop;
+  m->bytes = total.bytes;
+  m->operations = total.calls;
+  m->least = least (m->flop, m->bytes, ceiling);
   return TRUE;
-}
-
-static double
-least (const ShuRecordRow *w, const BenchCeiling *ceiling)
-{
-  return MAX (w->flop / ceiling->matrix, w->bytes / ceiling->copy);
-}
-
-static const char *
-bound (const ShuRecordRow *w, const BenchCeiling *ceiling)
-{
-  return w->flop / ceiling->matrix > w->bytes / ceiling->copy ? "matrix"
-                                                              : "memory";
 }
 
 /* ---- by operation ---- */
@@ -132,7 +147,7 @@ print_ops (ShuPart *p, const BenchCeiling *ceiling, GError **error)
     else
       printf ("%8s ", "");
     printf ("%8.0f %5.0f%%  %s\n", 1e-9 * w->bytes / s,
-        100 * least (w, ceiling) / s, key);
+        100 * least (w->flop, w->bytes, ceiling) / s, key);
   }
   printf ("%9.3f ms in operations, %.3f ms with all that lies between\n",
       1e3 * sum, 1e3 * total);
@@ -144,60 +159,125 @@ print_ops (ShuPart *p, const BenchCeiling *ceiling, GError **error)
 static void
 print_head (const BenchOptions *o, ShuCtx *c, const BenchCeiling *ceiling)
 {
+  g_autofree char *device = shu_ctx_device_name (c);
+
   if (o->json) {
-    printf ("{\n  \"device\": \"%s\",\n  \"matrix_tflops\": %.1f,\n"
-            "  \"copy_gbs\": %.0f,\n  \"parts\": [",
-        shu_ctx_device (c), ceiling->matrix * 1e-12, ceiling->copy * 1e-9);
+    printf ("{\n  \"device\": \"%s\",\n  \"matrix_tflops\": %.2f,\n"
+            "  \"copy_gbs\": %.1f,\n  \"parts\": [",
+        device, ceiling->matrix * 1e-12, ceiling->copy * 1e-9);
     return;
   }
   printf ("%s: %.1f TFLOP/s in a large product, %.0f GB/s in a copy\n\n"
-          "%-12s %-34s %9s %9s %8s %8s %8s %8s %6s %-6s %5s %9s %9s\n",
-      shu_ctx_device (c), ceiling->matrix * 1e-12, ceiling->copy * 1e-9, "part",
-      "size", "median ms", "min ms", "TFLOP", "GB", "TFLOP/s", "GB/s", "of top",
-      "bound", "runs", "results", "memory MB");
+          "%-12s %-34s %10s %10s %9s %9s %8s %7s %6s %-6s %5s %6s %9s %9s\n",
+      device, ceiling->matrix * 1e-12, ceiling->copy * 1e-9, "part", "size",
+      "median ms", "min ms", "TFLOP", "GB", "TFLOP/s", "GB/s", "of top",
+      "bound", "in job", "ops", "results", "memory MB");
+}
+
+static const char *
+bound (const ShuPart *p, const Measured *m, const BenchCeiling *ceiling)
+{
+  if (m->least <= 0)
+    return "";
+  if (is_whole (p))
+    return "parts";
+  return m->flop / ceiling->matrix >= m->least ? "matrix" : "memory";
+}
+
+static int
+runs_in_job (const ShuPart *p)
+{
+  int n = 0;
+
+  for (int i = 0; i < SHU_N_PART_STAGES; i++)
+    n += shu_part_runs (p, i);
+  return MAX (n, 1);
 }
 
 static void
-print_row (const BenchOptions *o, ShuPart *p, const char *name,
-    const Measured *m, const BenchCeiling *ceiling, gboolean first)
+print_json (ShuPart *p, const char *name, const Measured *m,
+    const BenchCeiling *ceiling, gboolean first)
 {
-  const ShuRecordRow *w = &m->work;
-
-  if (o->json) {
-    printf ("%s\n    {\"part\": \"%s\", \"size\": \"%s\", \"median_ms\": %.4f, "
-            "\"min_ms\": %.4f, \"runs\": %d, \"tflop\": %.5f, \"gb\": %.5f, "
-            "\"operations\": %" G_GUINT64_FORMAT ", \"share\": %.4f, "
-            "\"bound\": \"%s\", \"runs_in_job\": %d, \"results_mb\": %zu, "
-            "\"memory_mb\": %zu}",
-        first ? "" : ",", name, shu_part_size (p), 1e3 * m->median,
-        1e3 * m->min, m->runs, 1e-12 * w->flop, 1e-9 * w->bytes, w->calls,
-        least (w, ceiling) / m->median, bound (w, ceiling), shu_part_runs (p),
-        m->results >> 20, m->memory >> 20);
-    return;
-  }
-  printf ("%-12s %-34s %9.3f %9.3f %8.3f %8.2f %8.1f %8.0f %5.0f%% %-6s %5d "
-          "%9zu %9zu\n",
-      name, shu_part_size (p), 1e3 * m->median, 1e3 * m->min, 1e-12 * w->flop,
-      1e-9 * w->bytes, 1e-12 * w->flop / m->median, 1e-9 * w->bytes / m->median,
-      100 * least (w, ceiling) / m->median, bound (w, ceiling),
-      shu_part_runs (p), m->results >> 20, m->memory >> 20);
+  printf ("%s\n    {\"part\": \"%s\", \"size\": \"%s\", "
+          "\"median_ms\": %.4f, \"min_ms\": %.4f, \"runs\": %d",
+      first ? "" : ",", name, shu_part_size (p), 1e3 * m->median, 1e3 * m->min,
+      m->runs);
+  if (m->least > 0)
+    printf (", \"tflop\": %.6f, \"gb\": %.6f, \"least_ms\": %.4f, "
+            "\"share\": %.4f, \"bound\": \"%s\"",
+        1e-12 * m->flop, 1e-9 * m->bytes, 1e3 * m->least, m->least / m->median,
+        bound (p, m, ceiling));
+  if (m->operations > 0)
+    printf (", \"operations\": %" G_GUINT64_FORMAT ", \"results_mb\": %zu",
+        m->operations, m->results >> 20);
+  printf (", \"runs_in_job\": %d, \"memory_mb\": %zu}", runs_in_job (p),
+      m->memory >> 20);
 }
 
+static void
+print_row (ShuPart *p, const char *name, const Measured *m,
+    const BenchCeiling *ceiling)
+{
+  printf ("%-12s %-34s %10.3f %10.3f ", name, shu_part_size (p),
+      1e3 * m->median, 1e3 * m->min);
+  if (m->least > 0)
+    printf ("%9.3f %9.2f %8.1f %7.0f %5.0f%% %-6s ", 1e-12 * m->flop,
+        1e-9 * m->bytes, 1e-12 * m->flop / m->median,
+        1e-9 * m->bytes / m->median, 100 * m->least / m->median,
+        bound (p, m, ceiling));
+  else
+    printf ("%9s %9s %8s %7s %6s %-6s ", "", "", "", "", "", "");
+  if (m->operations > 0)
+    printf ("%5d %6" G_GUINT64_FORMAT " %9zu %9zu\n", runs_in_job (p),
+        m->operations, m->results >> 20, m->memory >> 20);
+  else
+    printf ("%5d %6s %9s %9zu\n", runs_in_job (p), "", "", m->memory >> 20);
+}
+
+/* ---- parts ---- */
+
+/* A network adds to @sums of the stages it runs in; a whole stage is made of
+ * them. */
+static void
+sum_up (const ShuPart *p, Measured *m, Sum *sums)
+{
+  for (int i = 0; i < SHU_N_PART_STAGES; i++) {
+    int n = shu_part_runs (p, i);
+
+    if (shu_part_covers (p, i)) {
+      m->flop += sums[i].flop;
+      m->bytes += sums[i].bytes;
+      m->least += sums[i].least;
+    }
+    sums[i].flop += n * m->flop;
+    sums[i].bytes += n * m->bytes;
+    sums[i].least += n * m->least;
+  }
+}
+
+/* @sums: NULL where not all networks are measured */
 static gboolean
 run_part (const BenchOptions *o, ShuModel *model, const char *name,
-    const BenchCeiling *ceiling, gboolean first, GError **error)
+    const BenchCeiling *ceiling, Sum *sums, gboolean first, GError **error)
 {
   g_autoptr (ShuPart) p = shu_part_new (model, name, error);
-  Measured m;
+  Measured m = {0};
 
-  if (!p || !time_part (p, o->seconds > 0 ? o->seconds : 1, &m, error) ||
-      !count_work (p, &m, error))
+  if (!p || !time_part (p, o->seconds > 0 ? o->seconds : 1, &m, error))
     return FALSE;
-  m.results = shu_ctx_peak_bytes (shu_part_context (p));
-  m.memory = shu_ctx_device_bytes (shu_part_context (p));
-  print_row (o, p, name, &m, ceiling, first);
+  if (shu_part_context (p) && !count_work (p, ceiling, &m, error))
+    return FALSE;
+  m.results = shu_part_results (p);
+  m.memory = shu_part_memory (p);
+  if (sums)
+    sum_up (p, &m, sums);
+  if (o->json)
+    print_json (p, name, &m, ceiling, first);
+  else
+    print_row (p, name, &m, ceiling);
   fflush (stdout);
-  return !o->ops || o->json || print_ops (p, ceiling, error);
+  return !o->ops || o->json || !shu_part_context (p) ||
+         print_ops (p, ceiling, error);
 }
 
 gboolean
@@ -205,9 +285,11 @@ bench_parts (const BenchOptions *o, GError **error)
 {
   g_autoptr (ShuModel) model = shu_model_get (o->model, o->device, error);
   g_autoptr (ShuCtx) c = NULL;
-  gboolean all = o->parts && g_strv_contains ((const char **) o->parts, "all");
+  gboolean all =
+      !o->parts || g_strv_contains ((const char *const *) o->parts, "all");
   const char *const *names =
-      o->parts && !all ? (const char *const *) o->parts : shu_part_names ();
+      all ? shu_part_names () : (const char *const *) o->parts;
+  Sum sums[SHU_N_PART_STAGES] = {0};
   BenchCeiling ceiling;
 
   if (!model)
@@ -217,7 +299,8 @@ bench_parts (const BenchOptions *o, GError **error)
     return FALSE;
   print_head (o, c, &ceiling);
   for (int i = 0; names[i]; i++)
-    if (!run_part (o, model, names[i], &ceiling, i == 0, error))
+    if (!run_part (
+            o, model, names[i], &ceiling, all ? sums : NULL, i == 0, error))
       return FALSE;
   if (o->json)
     printf ("\n  ]\n}\n");

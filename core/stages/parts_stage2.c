@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* The networks of Stage 2 over the voxels of the built-in body, and the
+ * extraction of that body's surface. */
+#include "geometry/flexicubes.h"
+#include "models/dinov2.h"
+#include "models/gs_decoder.h"
+#include "models/mesh_decoder.h"
+#include "models/slat_flow.h"
+#include "sampling/flow_euler.h"
+#include "stages/body_private.h"
+#include "stages/parts_private.h"
+
+enum { BODY_VIEWS = 4, DISTANCES = 53 };
+
+/* ---- DINOv2 on the views ---- */
+
+static gboolean
+prepare_dino_views (ShuPart *p, GError **error)
+{
+  int S = shu_model_defaults (p->model)->up_size;
+
+  p->runs[SHU_PART_STAGE2] = 2 * BODY_VIEWS;
+  p->size = g_strdup_printf ("%d x %d", S, S);
+  p->x = shu_part_input (p, "image", SHU_DIMS (1, S, S, 3));
+  return TRUE;
+}
+
+static gboolean
+run_dino_views (ShuPart *p, GError **error)
+{
+  const ShuModelDefaults *d = shu_model_defaults (p->model);
+  ShuTensor *taps[G_N_ELEMENTS (d->dino_taps)];
+
+  shu_dinov2_taps (p->c, p->net, p->x, d->n_dino_taps, d->dino_taps, taps);
+  return TRUE;
+}
+
+/* ---- voxels ---- */
+
+static void
+take_voxels (ShuPart *p)
+{
+  p->data = shu_model_body_voxels (p->model);
+  p->data_free = (GDestroyNotify) g_array_unref;
+}
+
+static ShuVoxels
+voxels_of (const ShuPart *p)
+{
+  const GArray *rows = p->data;
+
+  return (ShuVoxels){(int) rows->len / 4, 4, (const gint32 *) rows->data};
+}
+
+/* ---- structured latents ---- */
+
+static gboolean
+prepare_slat_flow (ShuPart *p, GError **error)
+{
+  enum { BEFORE_PATCHES = 1 + 4 }; /* class token, registers */
+
+  const ShuModelDefaults *d = shu_model_defaults (p->model);
+  gint64 n = d->condition_size / 14;
+
+  take_voxels (p);
+  p->runs[SHU_PART_STAGE2] = 1;
+  p->size =
+      g_strdup_printf ("%d voxels, %d steps", voxels_of (p).n, d->slat_steps);
+  p->x = shu_part_input (p, "feats",
+      SHU_DIMS (voxels_of (p).n, shu_slat_flow_in_channels (p->net)));
+  p->x2 = shu_part_input (p, "cond",
+      SHU_DIMS (
+          1, BEFORE_PATCHES + n * n, shu_slat_flow_cond_channels (p->net)));
+  return TRUE;
+}
+
+/* All evaluations of a job, each of the same latents. */
+static gboolean
+run_slat_flow (ShuPart *p, GError **error)
+{
+  const ShuModelDefaults *d = shu_model_defaults (p->model);
+  ShuVoxels voxels = voxels_of (p);
+  g_autofree double *t = g_new (double, d->slat_steps + 1);
+  g_autofree float *times = g_new (float, d->slat_steps);
+  g_autoptr (ShuSlatFlowRun) run = NULL;
+
+  shu_flow_times (d->slat_steps, d->slat_rescale_t, t);
+  for (int i = 0; i < d->slat_steps; i++)
+    times[i] = 1000 * t[i];
+  run = shu_slat_flow_run_new (
+      p->net, p->c, &voxels, p->x2, d->slat_steps, times, error);
+  if (!run)
+    return FALSE;
+  for (int i = 0; i < d->slat_steps; i++) {
+    SHU_SCOPE (p->c);
+    gboolean guided =
+        d->cfg_strength > 0 &&
+        shu_flow_is_guided (t[i], d->cfg_interval[0], d->cfg_interval[1]);
+
+    shu_slat_flow_forward (
+        p->c, run, p->x, i, guided ? SHU_SLAT_BOTH : SHU_SLAT_COND);
+  }
+  return shu_ctx_finish (p->c, error); /* before the run goes */
+}
+
+/* ---- decoders ---- */
+
+static gboolean
+prepare_decoder (ShuPart *p, const ShuSlatTrunk *trunk)
+{
+  gint64 R = shu_slat_trunk_resolution (trunk);
+  gint64 F = shu_slat_trunk_view_channels (trunk);
+
+  take_voxels (p);
+  p->runs[SHU_PART_STAGE2] = 1;
+  p->size = g_strdup_printf ("%d voxels", voxels_of (p).n);
+  p->x = shu_part_input (p, "feats",
+      SHU_DIMS (voxels_of (p).n, shu_slat_trunk_latent_channels (trunk)));
+  p->x2 = shu_part_input (p, "mv_color", SHU_DIMS (BODY_VIEWS, R, R, F));
+  p->x3 = shu_part_input (p, "mv_normal", SHU_DIMS (BODY_VIEWS, R, R, F));
+  return TRUE;
+}
+
+static gboolean
+prepare_gs_decoder (ShuPart *p, GError **error)
+{
+  return prepare_decoder (p, shu_gs_decoder_trunk (p->net));
+}
+
+static gboolean
+run_gs_decoder (ShuPart *p, GError **error)
+{
+  ShuVoxels voxels = voxels_of (p);
+
+  shu_gs_decoder_forward (
+      p->c, p->net, &voxels, p->x, &(ShuSlatViews){p->x2, p->x3});
+  return TRUE;
+}
+
+static gboolean
+prepare_mesh_decoder (ShuPart *p, GError **error)
+{
+  return prepare_decoder (p, shu_mesh_decoder_trunk (p->net));
+}
+
+static gboolean
+run_mesh_decoder (ShuPart *p, GError **error)
+{
+  ShuVoxels voxels = voxels_of (p);
+
+  shu_mesh_decoder_forward (
+      p->c, p->net, &voxels, p->x, &(ShuSlatViews){p->x2, p->x3});
+  return TRUE;
+}
+
+/* ---- surface ---- */
+
+typedef struct {
+  int n;         /* cells */
+  gint32 *cells; /* [n,4] */
+  float *feats;  /* [n,DISTANCES] */
+} Surface;
+
+static void
+surface_free (gpointer data)
+{
+  Surface *s = data;
+
+  g_free (s->cells);
+  g_free (s->feats);
+  g_free (s);
+}
+
+static gboolean
+prepare_flexicubes (ShuPart *p, GError **error)
+{
+  int R = shu_model_defaults (p->model)->mesh_res;
+  g_autoptr (GArray) rows = shu_model_body_voxels (p->model);
+  ShuVoxels voxels = {(int) rows->len / 4, 4, (const gint32 *) rows->data};
+  Surface *s = g_new0 (Surface, 1);
+  g_autofree gint32 *xyz = NULL;
+
+  p->data = s;
+  p->data_free = surface_free;
+  s->n = SHU_MESH_DECODER_GRANDCHILDREN * voxels.n;
+  s->cells = g_new (gint32, (gsize) 4 * s->n);
+  s->feats = g_new (float, (gsize) DISTANCES * s->n);
+  xyz = g_new (gint32, (gsize) 3 * s->n);
+  shu_mesh_decoder_coords (&voxels, s->cells);
+  for (int i = 0; i < s->n; i++)
+    for (int k = 0; k < 3; k++)
+      xyz[3 * i + k] = s->cells[4 * i + 1 + k];
+  shu_body_set_distances (
+      shu_model_body_size (p->model), R, s->n, xyz, DISTANCES, s->feats);
+  p->runs[SHU_PART_MESH] = 1;
+  p->size = g_strdup_printf ("%d cells of %d^3", s->n, R);
+  return TRUE;
+}
+
+static gboolean
+run_flexicubes (ShuPart *p, GError **error)
+{
+  const Surface *s = p->data;
+  g_autoptr (ShuMesh) mesh = shu_flexicubes (
+      &(ShuFlexiCubesInput){
+          .resolution = shu_model_defaults (p->model)->mesh_res,
+          .n_cells = s->n,
+          .coords = s->cells,
+          .coord_stride = 4,
+          .n_channels = DISTANCES,
+          .feats = s->feats},
+      error);
+
+  return mesh != NULL;
+}
+
+const ShuPartKind shu_parts_stage2[] = {
+    {"slat-flow", SHU_NET_SLAT_FLOW, 0, prepare_slat_flow, run_slat_flow},
+    {"dino-views", SHU_NET_DINO, 0, prepare_dino_views, run_dino_views},
+    {"gs-decoder", SHU_NET_GS_DECODER, 0, prepare_gs_decoder, run_gs_decoder},
+    {"mesh-decoder", SHU_NET_MESH_DECODER, 0, prepare_mesh_decoder,
+        run_mesh_decoder},
+    {"flexicubes", SHU_N_NETS, 0, prepare_flexicubes, run_flexicubes},
+    {NULL},
+};
