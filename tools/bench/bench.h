@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of synchuman-bench share. */
 #pragma once
-#include "tensor/context.h"
+#include "stages/parts.h"
 
 typedef struct {
   gboolean json;
@@ -32,3 +32,11 @@ typedef struct {
 /* ceiling.c: what the device can do at most, measured now. */
 gboolean bench_ceiling (
     const char *device, BenchCeiling *ret_ceiling, GError **error);
+
+/* The shortest time for so many operations and bytes: of products at the speed
+ * of one large product, or of the bytes at that of a copy, whichever is
+ * longer. */
+double bench_least (double flop, double bytes, const BenchCeiling *ceiling);
+
+/* ops.c: what the operations of one run of a network take */
+gboolean bench_ops (ShuPart *p, const BenchCeiling *ceiling, GError **error);

@@ -84,3 +84,9 @@ bench_ceiling (const char *device, BenchCeiling *ret_ceiling, GError **error)
       .copy = 2.0 * (double) bytes / MIN (plain, scaled)};
   return TRUE;
 }
+
+double
+bench_least (double flop, double bytes, const BenchCeiling *ceiling)
+{
+  return MAX (flop / ceiling->matrix, bytes / ceiling->copy);
+}

@@ -70,12 +70,6 @@ time_part (ShuPart *p, double budget, Measured *m, GError **error)
   return TRUE;
 }
 
-static double
-least (double flop, double bytes, const BenchCeiling *ceiling)
-{
-  return MAX (flop / ceiling->matrix, bytes / ceiling->copy);
-}
-
 static gboolean
 count_work (
     ShuPart *p, const BenchCeiling *ceiling, Measured *m, GError **error)
@@ -90,67 +84,7 @@ count_work (
   m->flop = total.flop;
   m->bytes = total.bytes;
   m->operations = total.calls;
-  m->least = least (m->flop, m->bytes, ceiling);
-  return TRUE;
-}
-
-/* ---- by operation ---- */
-
-/* What a run does, operation by operation, with the times of another: counting
- * waits for the device here and there. */
-static gboolean
-print_ops (ShuPart *p, const BenchCeiling *ceiling, GError **error)
-{
-  ShuCtx *c = shu_part_context (p);
-  g_autoptr (GHashTable) work =
-      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  g_autoptr (ShuRecord) timed = NULL;
-  GPtrArray *rows;
-  double total, sum = 0;
-  gint64 start;
-
-  {
-    g_autoptr (ShuRecord) counted = shu_record_new (c, SHU_RECORD_WORK);
-
-    if (!shu_part_run (p, error))
-      return FALSE;
-    rows = shu_record_rows (counted);
-    for (guint i = 0; i < rows->len; i++) {
-      const ShuRecordRow *r = g_ptr_array_index (rows, i);
-
-      g_hash_table_insert (work, g_strconcat (r->op, " ", r->shapes, NULL),
-          g_memdup2 (r, sizeof *r));
-    }
-  }
-  timed = shu_record_new (c, SHU_RECORD_TIME);
-  start = g_get_monotonic_time ();
-  if (!shu_part_run (p, error))
-    return FALSE;
-  total = (double) (g_get_monotonic_time () - start) * 1e-6;
-  rows = shu_record_rows (timed);
-  for (guint i = 0; i < rows->len; i++)
-    sum += ((ShuRecordRow *) g_ptr_array_index (rows, i))->seconds;
-  printf ("\n%9s %6s %6s %9s %8s %8s %6s  operation\n", "ms", "share", "calls",
-      "us each", "TFLOP/s", "GB/s", "of top");
-  for (guint i = 0; i < rows->len; i++) {
-    const ShuRecordRow *r = g_ptr_array_index (rows, i);
-    g_autofree char *key = g_strconcat (r->op, " ", r->shapes, NULL);
-    const ShuRecordRow *w = g_hash_table_lookup (work, key);
-    double s = MAX (r->seconds, 1e-9);
-
-    if (!w)
-      continue;
-    printf ("%9.3f %5.1f%% %6" G_GUINT64_FORMAT " %9.1f ", 1e3 * r->seconds,
-        100 * r->seconds / sum, r->calls, 1e6 * r->seconds / (double) r->calls);
-    if (w->flop > 0)
-      printf ("%8.1f ", 1e-12 * w->flop / s);
-    else
-      printf ("%8s ", "");
-    printf ("%8.0f %5.0f%%  %s\n", 1e-9 * w->bytes / s,
-        100 * least (w->flop, w->bytes, ceiling) / s, key);
-  }
-  printf ("%9.3f ms in operations, %.3f ms with all that lies between\n",
-      1e3 * sum, 1e3 * total);
+  m->least = bench_least (m->flop, m->bytes, ceiling);
   return TRUE;
 }
 
@@ -277,7 +211,7 @@ run_part (const BenchOptions *o, ShuModel *model, const char *name,
     print_row (p, name, &m, ceiling);
   fflush (stdout);
   return !o->ops || o->json || !shu_part_context (p) ||
-         print_ops (p, ceiling, error);
+         bench_ops (p, ceiling, error);
 }
 
 gboolean
