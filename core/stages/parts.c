@@ -62,7 +62,11 @@ look_at_memory (ShuPart *p)
 static void
 on_progress (const char *stage, int step, int total, gpointer data)
 {
-  look_at_memory (data);
+  ShuPart *p = data;
+
+  look_at_memory (p);
+  if (p->listener)
+    p->listener->func (stage, step, total, p->listener->data);
 }
 
 ShuPart *
@@ -129,6 +133,12 @@ const char *
 shu_part_size (const ShuPart *p)
 {
   return p->size;
+}
+
+void
+shu_part_set_progress (ShuPart *p, const ShuProgress *progress)
+{
+  p->listener = progress;
 }
 
 gboolean

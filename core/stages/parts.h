@@ -3,6 +3,7 @@
  * extraction of the surface, and whole stages.  For benchmarks, and for
  * whatever wants to see a part work without a photo. */
 #pragma once
+#include "base/progress.h"
 #include "stages/model.h"
 #include "tensor/context.h"
 
@@ -47,6 +48,10 @@ int shu_part_runs (const ShuPart *p, ShuPartStage stage);
 gboolean shu_part_covers (const ShuPart *p, ShuPartStage stage);
 /* What one run is, e.g. "10 views of 96 x 96, guided"; (transfer none) */
 const char *shu_part_size (const ShuPart *p);
+
+/* Who hears of the progress of whole stages; nobody where NULL.  @progress must
+ * live as long as that is so. */
+void shu_part_set_progress (ShuPart *p, const ShuProgress *progress);
 
 /* One run, and the wait for its end. */
 gboolean shu_part_run (ShuPart *p, GError **error);

@@ -30,6 +30,7 @@ struct _ShuPart {
   gpointer data; /* whatever else */
   GDestroyNotify data_free;
   ShuProgress progress; /* for stages: looks at the memory */
+  const ShuProgress *listener;
   gsize memory;
 };
 

@@ -40,3 +40,6 @@ double bench_least (double flop, double bytes, const BenchCeiling *ceiling);
 
 /* ops.c: what the operations of one run of a network take */
 gboolean bench_ops (ShuPart *p, const BenchCeiling *ceiling, GError **error);
+/* A run of whole stages: what lies between two reports of progress, as text;
+ * (transfer full): NULL with an error */
+char *bench_steps (ShuPart *p, GError **error);

@@ -135,3 +135,36 @@ bench_ops (ShuPart *p, const BenchCeiling *ceiling, GError **error)
       1e3 * sum, 1e3 * total);
   return TRUE;
 }
+
+/* ---- whole stages ---- */
+
+typedef struct {
+  GString *text;
+  gint64 last; /* microseconds */
+} Clock;
+
+static void
+on_progress (const char *stage, int step, int total, gpointer data)
+{
+  Clock *clock = data;
+  gint64 now = g_get_monotonic_time ();
+
+  g_string_append_printf (clock->text, "%9.3f ms to %s %d/%d\n",
+      (double) (now - clock->last) * 1e-3, stage, step, total);
+  clock->last = now;
+}
+
+char *
+bench_steps (ShuPart *p, GError **error)
+{
+  Clock clock = {g_string_new ("\n"), g_get_monotonic_time ()};
+  const ShuProgress progress = {.func = on_progress, .data = &clock};
+  gboolean ok;
+
+  shu_part_set_progress (p, &progress);
+  ok = shu_part_run (p, error);
+  shu_part_set_progress (p, NULL);
+  g_string_append_printf (clock.text, "%9.3f ms to the end\n\n",
+      (double) (g_get_monotonic_time () - clock.last) * 1e-3);
+  return g_string_free (clock.text, !ok);
+}

@@ -21,7 +21,16 @@ typedef struct {
   double least; /* seconds */
   guint64 operations;
   gsize results, memory; /* bytes */
+  char *steps;           /* (nullable): of a whole stage, for people */
 } Measured;
+
+static void
+measured_clear (Measured *m)
+{
+  g_free (m->steps);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Measured, measured_clear)
 
 /* What the networks of a stage take together. */
 typedef struct {
@@ -58,7 +67,11 @@ time_part (ShuPart *p, double budget, Measured *m, GError **error)
   while (n < MAX_RUNS && (n < enough || sum < budget)) {
     gint64 start = g_get_monotonic_time ();
 
-    if (!shu_part_run (p, error))
+    if (is_whole (p)) {
+      g_free (m->steps);
+      m->steps = bench_steps (p, error);
+    }
+    if (is_whole (p) ? !m->steps : !shu_part_run (p, error))
       return FALSE;
     times[n] = (double) (g_get_monotonic_time () - start) * 1e-6;
     sum += times[n++];
@@ -195,7 +208,7 @@ run_part (const BenchOptions *o, ShuModel *model, const char *name,
     const BenchCeiling *ceiling, Sum *sums, gboolean first, GError **error)
 {
   g_autoptr (ShuPart) p = shu_part_new (model, name, error);
-  Measured m = {0};
+  g_auto (Measured) m = {0};
 
   if (!p || !time_part (p, o->seconds > 0 ? o->seconds : 1, &m, error))
     return FALSE;
@@ -210,8 +223,11 @@ run_part (const BenchOptions *o, ShuModel *model, const char *name,
   else
     print_row (p, name, &m, ceiling);
   fflush (stdout);
-  return !o->ops || o->json || !shu_part_context (p) ||
-         bench_ops (p, ceiling, error);
+  if (!o->ops || o->json)
+    return TRUE;
+  if (m.steps)
+    printf ("%s", m.steps);
+  return !shu_part_context (p) || bench_ops (p, ceiling, error);
 }
 
 gboolean
