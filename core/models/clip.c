@@ -80,11 +80,11 @@ shu_clip_new (ShuConfig *config, ShuWeights *w, GError **error)
     return NULL;
   k = m->patch;
   side = m->S / k;
-  patch = shu_weights_get (
+  patch = shu_weights_get_linear (
       v, "embeddings.patch_embedding.weight", SHU_DIMS (m->C, 3, k, k));
   m->class_embedding =
-      shu_weights_get (v, "embeddings.class_embedding", SHU_DIMS (m->C));
-  m->position_embedding = shu_weights_get (v,
+      shu_weights_get_linear (v, "embeddings.class_embedding", SHU_DIMS (m->C));
+  m->position_embedding = shu_weights_get_linear (v,
       "embeddings.position_embedding.weight", SHU_DIMS (side * side + 1, m->C));
   m->pre_layrnorm = shu_weights_norm (v, "pre_layrnorm", m->C);
   m->layers = g_new0 (Layer, m->n_layers);

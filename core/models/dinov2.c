@@ -87,11 +87,11 @@ load_block (Block *b, ShuWeights *w, gint64 C, gint64 I)
       .norm1 = shu_weights_norm (w, "norm1", C),
       .qkv = shu_weights_linear (w, "attn.qkv", 3 * C, C, TRUE),
       .proj = shu_weights_linear (w, "attn.proj", C, C, TRUE),
-      .ls1 = shu_weights_get (w, "ls1.gamma", SHU_DIMS (C)),
+      .ls1 = shu_weights_get_linear (w, "ls1.gamma", SHU_DIMS (C)),
       .norm2 = shu_weights_norm (w, "norm2", C),
       .fc1 = shu_weights_linear (w, "mlp.fc1", I, C, TRUE),
       .fc2 = shu_weights_linear (w, "mlp.fc2", C, I, TRUE),
-      .ls2 = shu_weights_get (w, "ls2.gamma", SHU_DIMS (C)),
+      .ls2 = shu_weights_get_linear (w, "ls2.gamma", SHU_DIMS (C)),
   };
 }
 
@@ -109,13 +109,16 @@ shu_dinov2_new (ShuConfig *config, ShuWeights *w, GError **error)
   C = m->C;
   k = m->patch;
   g = m->grid;
-  patch = shu_weights_get (w, "patch_embed.proj.weight", SHU_DIMS (C, 3, k, k));
-  m->patch_embed.b = shu_weights_get (w, "patch_embed.proj.bias", SHU_DIMS (C));
-  m->cls_token = shu_weights_get (w, "cls_token", SHU_DIMS (1, 1, C));
-  m->pos_embed = shu_weights_get (w, "pos_embed", SHU_DIMS (1, 1 + g * g, C));
+  patch = shu_weights_get_linear (
+      w, "patch_embed.proj.weight", SHU_DIMS (C, 3, k, k));
+  m->patch_embed.b =
+      shu_weights_get_linear (w, "patch_embed.proj.bias", SHU_DIMS (C));
+  m->cls_token = shu_weights_get_linear (w, "cls_token", SHU_DIMS (1, 1, C));
+  m->pos_embed =
+      shu_weights_get_linear (w, "pos_embed", SHU_DIMS (1, 1 + g * g, C));
   if (m->n_registers > 0)
-    m->register_tokens =
-        shu_weights_get (w, "register_tokens", SHU_DIMS (1, m->n_registers, C));
+    m->register_tokens = shu_weights_get_linear (
+        w, "register_tokens", SHU_DIMS (1, m->n_registers, C));
   m->blocks = g_new0 (Block, m->depth);
   for (int i = 0; i < m->depth; i++)
     load_block (&m->blocks[i], shu_weights_at (w, "blocks.%d", i), C, m->I);

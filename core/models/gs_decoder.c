@@ -69,7 +69,7 @@ load_offsets (ShuGsDecoder *d, ShuWeights *w)
   }
   t = shu_weights_get (
       w, "offset_perturbation", SHU_DIMS (d->num_gaussians, 3));
-  if (t->n == (gsize) d->num_gaussians * 3)
+  if (t->n == (gsize) d->num_gaussians * 3 && shu_weights_values (w, t))
     memcpy (d->offset, t->data, t->n * sizeof (float));
 }
 

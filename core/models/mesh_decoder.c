@@ -55,7 +55,12 @@ load_upsample (ShuMeshDecoder *d, int k, ShuWeights *w, int Ci, int Co)
   skip = shu_weights_sparse_conv (w, "skip_connection", Co, Ci, 1);
   if (skip.w->n != (gsize) Co * Ci)
     return; /* a mismatch, to be reported at the end */
+  shu_weights_use (w, b->out_layers0.w, SHU_USE_SPARSE_CONV_SUBDIVIDED);
+  shu_weights_use (w, skip.w, SHU_USE_NONE);
+  if (!shu_weights_values (w, skip.w))
+    return;
   d->skip[k] = shu_sparse_conv1_matrix (skip.w);
+  shu_weights_use (w, d->skip[k], SHU_USE_LINEAR);
   b->skip_connection = (ShuLinear){.w = d->skip[k], .b = skip.b};
 }
 

@@ -20,6 +20,7 @@
 #include "models/slat_decoder.h"
 #include "base/error.h"
 #include "nn/sparse_attention.h"
+#include "tensor/source.h"
 #include <string.h>
 
 enum {
@@ -164,26 +165,14 @@ read_config (Config *cfg, ShuConfig *config, const char *class_name,
 
 /* ---- weights ---- */
 
-/* Columns @from..@from+@size of w [H,K] into @to [H,*] at column @at. */
-static void
-copy_columns (
-    const ShuTensor *w, gint64 from, gint64 size, ShuTensor *to, gint64 at)
-{
-  const float *src = w->data;
-  float *dst = to->data;
-
-  for (gint64 h = 0; h < w->dims[0]; h++)
-    memcpy (dst + h * to->dims[1] + at, src + h * w->dims[1] + from,
-        size * sizeof *dst);
-}
-
+/* Columns @pieces of @w as a layer of its own */
 static ShuTensor *
-own_weight (ShuSlatTrunk *t, gint64 H, gint64 K)
+own_columns (ShuSlatTrunk *t, ShuTensor *w, int n, const ShuColumns *pieces)
 {
-  ShuTensor *w = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (H, K));
+  ShuTensor *part = shu_tensor_new_columns (w, n, pieces);
 
-  g_ptr_array_add (t->own, w);
-  return w;
+  g_ptr_array_add (t->own, part);
+  return shu_weights_use (t->w, part, SHU_USE_LINEAR);
 }
 
 static void
@@ -192,7 +181,8 @@ load_mv_condition (ShuSlatTrunk *t, Block *b, ShuWeights *w)
   const Config *cfg = &t->cfg;
   int C = cfg->model_channels, V = cfg->n_views;
   gint64 D = cfg->mv_dim, H = 4 * (gint64) C, dims[SHU_MAX_DIMS];
-  int n_dims, n_side[SIDES] = {0}, at[SIDES] = {0};
+  ShuColumns pieces[SIDES][2 * MAX_VIEWS];
+  int n_dims, n[SIDES] = {0};
   ShuLinear l;
 
   /* Four times the width, whatever mlp_ratio; but the file has the word. */
@@ -203,18 +193,17 @@ load_mv_condition (ShuSlatTrunk *t, Block *b, ShuWeights *w)
   b->mv_condition2 = shu_weights_linear (w, "mv_condition.2", C, H, TRUE);
   if (l.w->n_dims != 2)
     return; /* a mismatch, to be reported at the end */
-  b->mv_condition0 = (ShuLinear){.w = own_weight (t, H, C), .b = l.b};
-  copy_columns (l.w, 0, C, b->mv_condition0.w, 0);
-  for (int v = 0; v < V; v++)
-    n_side[side_of (cfg->views[v])]++;
-  for (int s = 0; s < SIDES; s++)
-    if (n_side[s] > 0)
-      b->mv_views[s].w = own_weight (t, H, 2 * n_side[s] * D);
+  shu_weights_use (w, l.w, SHU_USE_NONE);
+  b->mv_condition0 =
+      (ShuLinear){.w = own_columns (t, l.w, 1, &(ShuColumns){0, C}), .b = l.b};
   for (int v = 0; v < 2 * V; v++) { /* normals of all views, then colours */
     int s = side_of (cfg->views[v % V]);
 
-    copy_columns (l.w, C + v * D, D, b->mv_views[s].w, D * at[s]++);
+    pieces[s][n[s]++] = (ShuColumns){C + v * D, D};
   }
+  for (int s = 0; s < SIDES; s++)
+    if (n[s] > 0)
+      b->mv_views[s].w = own_columns (t, l.w, n[s], pieces[s]);
 }
 
 static void

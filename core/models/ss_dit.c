@@ -63,7 +63,7 @@ shu_ss_dit_load (ShuSsDit *ret, ShuConfig *config, ShuWeights *w)
   ret->input_layer =
       shu_weights_linear (w, "input_layer", s->D, s->Ci * P3, TRUE);
   if (shu_weights_has (w, "pos_emb"))
-    ret->pos_emb = shu_weights_get (w, "pos_emb", SHU_DIMS (T, s->D));
+    ret->pos_emb = shu_weights_get_linear (w, "pos_emb", SHU_DIMS (T, s->D));
   ret->t_embedder = shu_embed_mlp_load (
       w, "t_embedder.mlp.0", "t_embedder.mlp.2", s->D, FREQUENCIES);
   ret->blocks = g_new0 (ShuDitBlock, s->n_blocks);

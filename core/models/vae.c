@@ -109,6 +109,7 @@ load_linear (
   k = shu_weights_conv (w, name, C, C, 1);
   if (k.w->n_dims != 4)
     return (ShuLinear){k.w, k.b}; /* nil after a failure */
+  shu_weights_use (w, k.w, SHU_USE_LINEAR);
   g_assert (m->n_owned < MAX_OWNED);
   return (ShuLinear){
       m->owned[m->n_owned++] = shu_tensor_view (k.w, SHU_DIMS (C, C)), k.b};

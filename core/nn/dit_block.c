@@ -17,8 +17,8 @@ load_gammas (ShuWeights *w, gboolean present, gint64 NH, gint64 HD,
 {
   if (!present)
     return;
-  *ret_q = shu_weights_get (w, "q_rms_norm.gamma", SHU_DIMS (NH, HD));
-  *ret_k = shu_weights_get (w, "k_rms_norm.gamma", SHU_DIMS (NH, HD));
+  *ret_q = shu_weights_get_norm (w, "q_rms_norm.gamma", SHU_DIMS (NH, HD));
+  *ret_k = shu_weights_get_norm (w, "k_rms_norm.gamma", SHU_DIMS (NH, HD));
 }
 
 ShuDitBlock

@@ -173,6 +173,7 @@ load_projection (ShuWeights *w, const char *name, gint64 C, gboolean linear,
   k = shu_weights_conv (w, name, C, C, 1);
   if (k.w->n_dims != 4) /* nil after a failure */
     return (ShuLinear){k.w, k.b};
+  shu_weights_use (w, k.w, SHU_USE_LINEAR);
   *ret_owned = shu_tensor_view (k.w, SHU_DIMS (C, C));
   return (ShuLinear){*ret_owned, k.b};
 }

@@ -45,9 +45,19 @@ load_unit (ShuWeights *w, const char *rsu, const char *name, gint64 Ci,
     ShuTensor *mean = shu_weights_get (p, "bn_s1.running_mean", SHU_DIMS (Co));
     ShuTensor *var = shu_weights_get (p, "bn_s1.running_var", SHU_DIMS (Co));
 
-    if (k.w->n_dims == 4 && k.b->n == (gsize) Co && bn.w->n == (gsize) Co &&
-        bn.b->n == (gsize) Co && mean->n == (gsize) Co && var->n == (gsize) Co)
+    ShuTensor *all[] = {k.w, k.b, bn.w, bn.b, mean, var};
+    gboolean fits = k.w->n_dims == 4;
+
+    for (gsize i = 0; i < G_N_ELEMENTS (all); i++) {
+      fits = fits && (i == 0 || all[i]->n == (gsize) Co) &&
+             shu_weights_values (p, all[i]);
+      shu_weights_use (p, all[i], SHU_USE_NONE);
+    }
+    if (fits) {
       unit.conv = fold (&k, &bn, mean, var);
+      shu_weights_use (p, unit.conv.w, SHU_USE_CONV);
+      shu_weights_use (p, unit.conv.b, SHU_USE_LINEAR);
+    }
   } else {
     unit.conv = (ShuConv){shu_tensor_ref (k.w), shu_tensor_ref (k.b)};
   }

@@ -9,8 +9,10 @@ load_norms (ShuWeights *w, ShuSparseAttention *a)
 {
   int HD = a->C / a->NH;
 
-  a->q_rms_norm = shu_weights_get (w, "q_rms_norm.gamma", SHU_DIMS (a->NH, HD));
-  a->k_rms_norm = shu_weights_get (w, "k_rms_norm.gamma", SHU_DIMS (a->NH, HD));
+  a->q_rms_norm =
+      shu_weights_get_norm (w, "q_rms_norm.gamma", SHU_DIMS (a->NH, HD));
+  a->k_rms_norm =
+      shu_weights_get_norm (w, "k_rms_norm.gamma", SHU_DIMS (a->NH, HD));
 }
 
 ShuSparseAttention

@@ -7,7 +7,7 @@ G_BEGIN_DECLS
 
 /**
  * shu_sparse_conv1_matrix:
- * @w: [Co,1,1,1,Ci] f32, host memory
+ * @w: [Co,1,1,1,Ci] f32, with its values in host memory
  *
  * The matrix that a submanifold convolution of size 1 multiplies by.  The
  * library behind the reference (spconv 2.x) takes the buffer, stored in the

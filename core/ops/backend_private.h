@@ -21,6 +21,13 @@ typedef enum {
   SHU_TERNARY_ADD_GATED, /* x + b d, b and d broadcast */
 } ShuTernary;
 
+typedef enum {
+  SHU_SCRATCH_GEGLU,
+  SHU_SCRATCH_GROUP_NORM,
+  SHU_SCRATCH_ATTENTION,
+  SHU_SCRATCH_UPSAMPLE, /* of a convolution */
+} ShuScratch;
+
 /* @n_rows runs of @bytes each; offsets and steps in bytes. */
 typedef struct {
   gsize n_rows;
@@ -40,6 +47,9 @@ struct _ShuBackend {
   /* x, of host memory, as an operand; NULL where the host is the device.
    * What is made of it stays with x: most are weights. */
   ShuTensor *(*adopt) (ShuCtx *c, ShuTensor *x);
+  /* as shu_upload_weights(); NULL where the host is the device */
+  void (*weights) (ShuCtx *c, int n, const ShuWeightUse *uses,
+      ShuUploadFunc func, gpointer data);
   void (*fill) (ShuCtx *c, ShuTensor *y, float value);
 
   void (*copy) (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *copy);
@@ -98,6 +108,11 @@ struct _ShuBackend {
       ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
   void (*sparse_pool) (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index);
 
+  /* Bytes beside operands and result; NULL: none that matter.  @x: what is
+   * normalised, convolved, or asked (the queries) */
+  gsize (*scratch) (ShuScratch what, const ShuTensor *y, const ShuTensor *x,
+      int n_heads, gint64 n_keys);
+
   void (*timestep_embedding) (ShuCtx *c, ShuTensor *y, const float *values);
   void (*position_embedding) (ShuCtx *c, ShuTensor *y, ShuTensor *coords);
 
@@ -125,6 +140,8 @@ const ShuBackend *shu_backend_get (ShuCtx *c, const char *op, gsize slot);
 /* @x where the operations of @c can read it: weights, and other tensors in host
  * memory, go to the device.  After SHU_BACKEND_FOR. */
 ShuTensor *shu_operand (ShuCtx *c, ShuTensor *x);
+/* @x, in host memory, with data there: weights may come without. */
+ShuTensor *shu_operand_of_host (ShuCtx *c, ShuTensor *x);
 
 /* Records "OP: WHAT, got SHAPE and SHAPE ..." (tensors up to a NULL); returns
  * the nil tensor. */

@@ -34,10 +34,21 @@ shu_backend_get (ShuCtx *c, const char *op, gsize slot)
 }
 
 ShuTensor *
+shu_operand_of_host (ShuCtx *c, ShuTensor *x)
+{
+  GError *error = NULL;
+
+  if (c->dry || shu_tensor_host (x, &error))
+    return x;
+  shu_ctx_take_error (c, error);
+  return c->nil;
+}
+
+ShuTensor *
 shu_operand (ShuCtx *c, ShuTensor *x)
 {
   if (x->storage->place == c->place)
-    return x;
+    return c->place == SHU_HOST ? shu_operand_of_host (c, x) : x;
   if (x->storage->place == SHU_HOST)
     return c->backend->adopt (c, x);
   shu_ctx_fail (c, SHU_ERROR_INVALID,

@@ -27,6 +27,36 @@ typedef struct {
   ShuTensor *b; /* [C] */
 } ShuNorm;
 
+/* What a weight is for: a device keeps it in a form that is good for that. */
+typedef enum {
+  SHU_USE_NONE,
+  SHU_USE_NORM,        /* vectors of a norm */
+  SHU_USE_LINEAR,      /* and biases, and operands */
+  SHU_USE_CONV,        /* [Co,Ci,...] */
+  SHU_USE_SPARSE_CONV, /* [Co,3,3,3,Ci] */
+  SHU_USE_SPARSE_CONV_SUBDIVIDED,
+} ShuUse;
+
+typedef struct {
+  ShuTensor *w;
+  ShuUse use;
+} ShuWeightUse;
+
+/* @bytes: of the device, since the beginning */
+typedef void (*ShuUploadFunc) (gsize bytes, gpointer data);
+
+/**
+ * shu_upload_weights:
+ * @func: (nullable): told now and then
+ *
+ * Makes the forms of @n weights on the device of @c, in bulk; later operations
+ * find them.  Nothing to do on the CPU.
+ */
+void shu_upload_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
+    ShuUploadFunc func, gpointer data);
+/* Bytes of such a form. */
+gsize shu_weight_bytes (const ShuWeightUse *use);
+
 typedef enum {
   SHU_ACT_NONE,
   SHU_ACT_SILU,

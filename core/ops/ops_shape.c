@@ -28,6 +28,8 @@ shu_to_host (ShuCtx *c, ShuTensor *t, gpointer ret_data)
 
   if (!be)
     return FALSE;
+  if (t->storage->place == SHU_HOST)
+    t = shu_operand_of_host (c, t);
   if (t->storage->place == SHU_HOST && c->place != SHU_HOST)
     be = &shu_backend_cpu;
   if (t->n > 0)

@@ -164,15 +164,36 @@ indices (ShuCtx *c, ShuTensor *t)
   return values;
 }
 
+/* What a device would take for a while and give back */
+static void
+pass_scratch (ShuCtx *c, gsize bytes)
+{
+  SHU_SCOPE (c);
+
+  if (c->place == SHU_NOWHERE && bytes > 0)
+    shu_scoped (c, SHU_DTYPE_U8, SHU_DIMS ((gint64) bytes));
+}
+
+static void
+scratch (ShuCtx *c, ShuScratch what, const ShuTensor *y, const ShuTensor *x,
+    int n_heads, gint64 n_keys)
+{
+  const ShuBackend *real = c->record->real;
+
+  if (c->place == SHU_NOWHERE && real->scratch)
+    pass_scratch (c, real->scratch (what, y, x, n_heads, n_keys));
+}
+
 /* ---- moving data ---- */
 
 static void
 upload (ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data)
 {
-  ShuRecord *r = c->record;
 
-  if (r->flags & SHU_RECORD_DRY && dtype == SHU_DTYPE_I32)
+  if (c->dry && c->place == SHU_HOST && dtype == SHU_DTYPE_I32)
     memcpy (y->data, data, shu_tensor_bytes (y));
+  if (dtype == SHU_DTYPE_F32)
+    pass_scratch (c, y->n * sizeof (float));
   RECORD_ (upload, 0, OPERANDS (y), y, dtype, data);
 }
 
@@ -181,8 +202,10 @@ download (ShuCtx *c, gpointer data, ShuTensor *x)
 {
   ShuRecord *r = c->record;
 
-  if (r->flags & SHU_RECORD_DRY)
+  if (r->flags & SHU_RECORD_DRY && data)
     memset (data, 0, x->n * sizeof (float));
+  if (x->dtype != SHU_DTYPE_I32)
+    pass_scratch (c, x->n * sizeof (float));
   RECORD_ (download, 0, OPERANDS (x), data, x);
 }
 
@@ -191,7 +214,23 @@ adopt (ShuCtx *c, ShuTensor *x)
 {
   ShuRecord *r = c->record;
 
-  return r->real->adopt (c, x);
+  g_autoptr (GBytes) owner = NULL;
+  gboolean real = x->dtype == SHU_DTYPE_F32;
+
+  if (c->place != SHU_NOWHERE)
+    return r->real->adopt (c, x);
+  owner = g_bytes_new_static ("", 0); /* weights are counted elsewhere */
+  return shu_scoped_take (c,
+      shu_tensor_new_storage (real ? c->real : x->dtype, x->n_dims, x->dims,
+          shu_storage_new_foreign (c->place, owner, r, shu_tensor_bytes (x))));
+}
+
+static void
+weights (ShuCtx *c, int n, const ShuWeightUse *uses, ShuUploadFunc func,
+    gpointer data)
+{
+  if (!c->dry)
+    c->record->real->weights (c, n, uses, func, data);
 }
 
 static void
@@ -278,6 +317,7 @@ linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l, ShuAct kind,
 static void
 linear_geglu (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l)
 {
+  scratch (c, SHU_SCRATCH_GEGLU, y, x, 0, 0);
   RECORD_ (linear_geglu, 4 * (double) y->n * last (l->w),
       OPERANDS (y, x, l->w, l->b), y, x, l);
 }
@@ -293,6 +333,8 @@ static void
 conv2d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
     const ShuConvParams *p)
 {
+  if (p->upsample)
+    scratch (c, SHU_SCRATCH_UPSAMPLE, y, x, 0, 0);
   RECORD_ (conv2d, 2 * (double) y->n * taps (k), OPERANDS (y, x, k->w, k->b), y,
       x, k, p);
 }
@@ -311,6 +353,7 @@ static void
 group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
     int n_groups, float eps, ShuAct kind)
 {
+  scratch (c, SHU_SCRATCH_GROUP_NORM, y, x, 0, 0);
   RECORD_ (group_norm, 0, OPERANDS (y, x), y, x, norm, n_groups, eps, kind);
 }
 
@@ -333,6 +376,7 @@ static void
 attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k, ShuTensor *v,
     int n_heads)
 {
+  scratch (c, SHU_SCRATCH_ATTENTION, y, q, n_heads, k->dims[1]);
   RECORD_ (attention, 4 * (double) q->n * (double) k->dims[1],
       OPERANDS (y, q, k, v), y, q, k, v, n_heads);
 }
@@ -462,6 +506,7 @@ const ShuBackend shu_backend_record = {
     .upload = upload,
     .download = download,
     .adopt = adopt,
+    .weights = weights,
     .fill = fill,
     .copy = copy,
     .repeat = repeat,
@@ -504,8 +549,7 @@ shu_record_new (ShuCtx *c, ShuRecordFlags flags)
   ShuRecord *r;
 
   g_return_val_if_fail (!c->record, NULL);
-  g_return_val_if_fail (
-      !(flags & SHU_RECORD_DRY) || c->place == SHU_HOST, NULL);
+  g_return_val_if_fail (!(flags & SHU_RECORD_DRY) || c->place < 0, NULL);
   r = g_new0 (ShuRecord, 1);
   r->c = c;
   r->flags = flags;
@@ -514,6 +558,7 @@ shu_record_new (ShuCtx *c, ShuRecordFlags flags)
   r->rows = g_ptr_array_new_with_free_func (row_free);
   r->spans = g_array_new (FALSE, FALSE, sizeof (Span));
   c->record = r;
+  c->dry = (flags & SHU_RECORD_DRY) != 0;
   c->backend = &shu_backend_record;
   return r;
 }
@@ -541,6 +586,7 @@ shu_record_free (ShuRecord *r)
     return;
   collect (r);
   r->c->record = NULL;
+  r->c->dry = FALSE;
   r->c->backend = r->real;
   g_array_unref (r->spans);
   g_hash_table_unref (r->by_key);

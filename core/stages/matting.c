@@ -47,14 +47,15 @@ static float *
 run_network (ShuModel *model, const ShuImage *picture, int side,
     const ShuProgress *progress, GError **error)
 {
-  const ShuU2net *net = shu_model_net (model, SHU_NET_MATTING, error);
-  g_autoptr (ShuCtx) c = NULL;
+  g_autoptr (ShuCtx) c = shu_model_context (model, progress, error);
+  g_auto (ShuNetUser) nets = {.model = model,
+      .c = c,
+      .progress = progress,
+      .low = model->memory == SHU_MEMORY_LOW};
   g_autofree float *in = NULL, *p = NULL;
+  const ShuU2net *net;
 
-  if (!net)
-    return NULL;
-  c = shu_model_context (model, progress, error);
-  if (!c)
+  if (!c || !(net = shu_nets_take (&nets, SHU_NET_MATTING, error)))
     return NULL;
   in = g_new (float, (gsize) 3 * side * side);
   p = g_new (float, (gsize) side *side);

@@ -3,66 +3,14 @@
  * behind one lock, so that two elements that need the same one load it once. */
 #include "stages/model_private.h"
 #include "base/error.h"
-#include "models/clip.h"
-#include "models/dinov2.h"
-#include "models/gs_decoder.h"
-#include "models/joint.h"
-#include "models/mesh_decoder.h"
-#include "models/slat_flow.h"
-#include "models/ss_decoder.h"
-#include "models/u2net.h"
-#include "models/vae.h"
 #include "stages/body_private.h"
 #include "stages/model_folder_private.h"
 #include "stages/taps_private.h"
+#include "tensor/device.h"
+#include "tensor/source.h"
 #include "weights/formula.h"
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
-
-typedef gpointer (*LoadFunc) (ShuConfig *, ShuWeights *, GError **);
-
-/* Stage 2's folders are named by its pipeline.json, under @key. */
-static const struct {
-  const char *path;
-  const char *key;
-  LoadFunc load;
-  GDestroyNotify free;
-} nets[SHU_N_NETS] = {
-    [SHU_NET_JOINT] = {"OneStage/SyncHuman_2D3DCrossSpaceDiffusion", NULL,
-        (LoadFunc) shu_joint_new, (GDestroyNotify) shu_joint_free},
-    [SHU_NET_VAE] = {"OneStage/vae", NULL, (LoadFunc) shu_vae_new,
-        (GDestroyNotify) shu_vae_free},
-    [SHU_NET_CLIP] = {"OneStage/image_encoder", NULL, (LoadFunc) shu_clip_new,
-        (GDestroyNotify) shu_clip_free},
-    [SHU_NET_DINO] = {"OneStage/dinov2", NULL, (LoadFunc) shu_dinov2_new,
-        (GDestroyNotify) shu_dinov2_free},
-    [SHU_NET_SS_DECODER] = {"OneStage/sparse_structure_decoder", NULL,
-        (LoadFunc) shu_ss_decoder_new, (GDestroyNotify) shu_ss_decoder_free},
-    [SHU_NET_MATTING] = {"OneStage/matting", NULL, (LoadFunc) shu_u2net_new,
-        (GDestroyNotify) shu_u2net_free},
-    [SHU_NET_SLAT_FLOW] = {"SecondStage", "slat_flow_model",
-        (LoadFunc) shu_slat_flow_new, (GDestroyNotify) shu_slat_flow_free},
-    [SHU_NET_MESH_DECODER] = {"SecondStage", "slat_decoder_mesh",
-        (LoadFunc) shu_mesh_decoder_new,
-        (GDestroyNotify) shu_mesh_decoder_free},
-    [SHU_NET_GS_DECODER] = {"SecondStage", "slat_decoder_gs",
-        (LoadFunc) shu_gs_decoder_new, (GDestroyNotify) shu_gs_decoder_free},
-};
-
-struct _ShuModel {
-  gint refs; /* under the registry's lock */
-  char *key; /* in the registry */
-  char *folder;
-  char *device;
-  gboolean synthetic;
-  ShuSynthetic made; /* of a synthetic one */
-  ShuModelDefaults defaults;
-  char *stage2_paths[SHU_N_NETS];
-  GMutex lock;
-  gpointer loaded[SHU_N_NETS];
-  ShuTensor *prompts;
-  float body_size; /* 0: not known yet */
-};
 
 static GMutex registry_lock;
 static GHashTable *registry; /* key -> ShuModel, not owned */
@@ -224,12 +172,13 @@ read_stage2 (ShuModel *m, GError **error)
   for (int i = 0; i < SHU_N_NETS; i++) {
     const char *name;
 
-    if (!nets[i].key)
+    if (!shu_nets[i].key)
       continue;
-    name = shu_config_string (models, nets[i].key, NULL);
+    name = shu_config_string (models, shu_nets[i].key, NULL);
     if (strstr (name, "..") || g_path_is_absolute (name))
-      shu_config_fail (models, "\"%s\": must be a folder inside", nets[i].key);
-    m->stage2_paths[i] = g_build_filename (nets[i].path, name, NULL);
+      shu_config_fail (
+          models, "\"%s\": must be a folder inside", shu_nets[i].key);
+    m->stage2_paths[i] = g_build_filename (shu_nets[i].path, name, NULL);
   }
   sampler = shu_config_at (pipeline, "args/slat_sampler/params");
   d->slat_steps = shu_config_int (sampler, "steps", 1, 1000, 25);
@@ -252,8 +201,7 @@ static void
 model_free (ShuModel *m)
 {
   for (int i = 0; i < SHU_N_NETS; i++) {
-    if (m->loaded[i])
-      nets[i].free (m->loaded[i]);
+    shu_loaded_clear (m, (ShuNet) i);
     g_free (m->stage2_paths[i]);
   }
   g_clear_pointer (&m->prompts, shu_tensor_unref);
@@ -318,8 +266,42 @@ is_explicit_cpu (const char *device)
   return env && strcmp (env, "cpu") == 0;
 }
 
+gboolean
+shu_memory_parse (const char *text, ShuMemory *ret_memory, GError **error)
+{
+  static const char *const words[] = {
+      [SHU_MEMORY_AUTO] = "auto",
+      [SHU_MEMORY_LOW] = "low",
+      [SHU_MEMORY_NORMAL] = "normal",
+  };
+
+  if (!text || !*text)
+    text = g_getenv ("SHU_MEMORY");
+  if (!text || !*text)
+    text = words[SHU_MEMORY_AUTO];
+  for (gsize i = 0; i < G_N_ELEMENTS (words); i++)
+    if (strcmp (text, words[i]) == 0) {
+      *ret_memory = (ShuMemory) i;
+      return TRUE;
+    }
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      "memory \"%.40s\": expected auto, low or normal", text);
+  return FALSE;
+}
+
 ShuModel *
 shu_model_get (const char *folder, const char *device, GError **error)
+{
+  ShuMemory memory;
+
+  if (!shu_memory_parse (NULL, &memory, error))
+    return NULL;
+  return shu_model_get_with_memory (folder, device, memory, error);
+}
+
+ShuModel *
+shu_model_get_with_memory (
+    const char *folder, const char *device, ShuMemory memory, GError **error)
 {
   g_autofree char *resolved = resolve_device (device, error);
   g_autofree char *key = NULL;
@@ -339,7 +321,8 @@ shu_model_get (const char *folder, const char *device, GError **error)
     model_free (m);
     return NULL;
   }
-  key = g_strconcat (resolved, "\n", m->folder, NULL);
+  m->memory = memory;
+  key = g_strdup_printf ("%s\n%d\n%s", resolved, memory, m->folder);
   g_mutex_lock (&registry_lock);
   if (!registry)
     registry = g_hash_table_new (g_str_hash, g_str_equal);
@@ -398,6 +381,16 @@ shu_model_defaults (const ShuModel *m)
   return &m->defaults;
 }
 
+gboolean
+shu_model_device_memory (const ShuModel *m, gsize *ret_free, gsize *ret_total)
+{
+  int device;
+
+  if (sscanf (m->device, "cuda:%d", &device) != 1)
+    return FALSE;
+  return shu_device_memory (device, ret_free, ret_total);
+}
+
 ShuCtx *
 shu_model_context (
     const ShuModel *m, const ShuProgress *progress, GError **error)
@@ -426,34 +419,7 @@ shu_fetch (ShuCtx *c, ShuTensor *t, gsize n, float *ret_values)
       t->n, n);
 }
 
-/* ---- networks ---- */
-
-static gpointer
-load_net (const ShuModel *m, ShuNet net, GError **error)
-{
-  const char *path = nets[net].key ? m->stage2_paths[net] : nets[net].path;
-  g_autofree char *file = g_build_filename (path, "config.json", NULL);
-  g_autoptr (ShuConfig) config = shu_model_config (m, file, error);
-  g_autoptr (ShuWeights) w = NULL;
-
-  if (!config)
-    return NULL;
-  w = shu_model_weights (m, path, net, error);
-  return w ? nets[net].load (config, w, error) : NULL;
-}
-
-gconstpointer
-shu_model_net (ShuModel *m, ShuNet net, GError **error)
-{
-  gpointer result;
-
-  g_mutex_lock (&m->lock);
-  if (!m->loaded[net])
-    m->loaded[net] = load_net (m, net, error);
-  result = m->loaded[net];
-  g_mutex_unlock (&m->lock);
-  return result;
-}
+/* ---- prompts ---- */
 
 /* Rows of the official files, which hold seven views. */
 static const int official_rows[] = {0, 2, 3, 4, 6};
@@ -492,7 +458,8 @@ load_prompts (const ShuModel *m, GError **error)
       dims[i] = -1;
   normal = shu_weights_get (w, "normal_embeds", 3, dims);
   color = shu_weights_get (w, "clr_embeds", 3, normal->dims);
-  if (!shu_weights_finish (w, error))
+  if (!shu_weights_finish (w, error) || !shu_tensor_host (normal, error) ||
+      !shu_tensor_host (color, error))
     return NULL;
   if (normal->dims[0] != V && normal->dims[0] != 7) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,

@@ -9,6 +9,24 @@ G_BEGIN_DECLS
 typedef struct _ShuModel ShuModel;
 
 /**
+ * ShuMemory:
+ * What to do with the memory of a GPU.
+ * @SHU_MEMORY_AUTO: as NORMAL where that is enough, else as LOW
+ * @SHU_MEMORY_LOW: networks are there only while they work
+ * @SHU_MEMORY_NORMAL: networks are loaded once and stay
+ */
+typedef enum {
+  SHU_MEMORY_AUTO,
+  SHU_MEMORY_LOW,
+  SHU_MEMORY_NORMAL,
+} ShuMemory;
+
+/* "auto", "low", "normal"; NULL or "": the environment's SHU_MEMORY, then
+ * auto */
+gboolean shu_memory_parse (
+    const char *text, ShuMemory *ret_memory, GError **error);
+
+/**
  * shu_model_get:
  * @folder: (nullable): a model folder, "synthetic:SEED" (official sizes),
  *   "synthetic-tiny:SEED" (the smallest that the rules allow), or NULL: the
@@ -27,6 +45,10 @@ typedef struct _ShuModel ShuModel;
  */
 ShuModel *shu_model_get (
     const char *folder, const char *device, GError **error);
+/* The same, with another use of a GPU's memory than SHU_MEMORY's or auto.
+ * Models are shared by those that ask for the same. */
+ShuModel *shu_model_get_with_memory (
+    const char *folder, const char *device, ShuMemory memory, GError **error);
 ShuModel *shu_model_ref (ShuModel *m);
 void shu_model_unref (ShuModel *m);
 

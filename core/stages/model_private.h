@@ -3,6 +3,7 @@
 #pragma once
 #include "base/progress.h"
 #include "stages/model.h"
+#include "stages/stages.h"
 #include "weights/config.h"
 #include "weights/weights.h"
 
@@ -27,6 +28,10 @@ ShuWeights *shu_model_weights (
 
 /* Absolute path of something in the folder; (transfer full) */
 char *shu_model_path (const ShuModel *m, const char *path);
+
+/* FALSE for the CPU */
+gboolean shu_model_device_memory (
+    const ShuModel *m, gsize *ret_free, gsize *ret_total);
 
 /* Made from a formula: no person comes of it, so a body is put in its place. */
 gboolean shu_model_is_synthetic (const ShuModel *m);
@@ -92,10 +97,76 @@ typedef enum {
 /**
  * shu_model_net:
  * The network, loaded when it is first asked for; later calls share it.
+ * Stages use a ShuNetUser.
  *
  * Returns: (transfer none): as long as @m lives; NULL with an error
  */
 gconstpointer shu_model_net (ShuModel *m, ShuNet net, GError **error);
+
+/**
+ * ShuNetUser:
+ * A stage's use of networks.  Where memory is plenty they are all loaded
+ * together and stay; else each comes when it is needed and goes afterwards.
+ * With a context that is dry (shu_ctx_is_dry()) only their sizes count.
+ * @c: set before anything else; outlives the use
+ * @low: little memory
+ */
+typedef struct {
+  ShuModel *model;
+  ShuCtx *c;
+  const ShuProgress *progress;
+  gboolean low;
+  int users[SHU_N_NETS];
+  gboolean brought[SHU_N_NETS];
+} ShuNetUser;
+
+/* Loads the networks of a stage; on a device that is reported as stage "load",
+ * in megabytes. */
+gboolean shu_nets_begin (
+    ShuNetUser *u, int n, const ShuNet *nets, GError **error);
+/* (transfer none): until as many calls of shu_nets_give() */
+gconstpointer shu_nets_take (ShuNetUser *u, ShuNet net, GError **error);
+/* The same, without bringing it to the device: for its sizes */
+gconstpointer shu_nets_peek (ShuNetUser *u, ShuNet net, GError **error);
+/* A part of the stage is over: its network may go, and memory that its results
+ * left behind goes back to the device. */
+void shu_nets_give (ShuNetUser *u, ShuNet net);
+void shu_nets_clear (ShuNetUser *u);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ShuNetUser, shu_nets_clear)
+
+/* ---- memory.c ---- */
+
+/**
+ * ShuRehearsal:
+ * Does what the stage does, for one step each, with networks of @u and the
+ * context of @u, which computes nothing.
+ */
+typedef gboolean (*ShuRehearsal) (ShuNetUser *u, gpointer data, GError **error);
+
+/**
+ * shu_memory_admit:
+ * @u: with the model; @low is set
+ * @stage: for the message
+ *
+ * Whether the device has the memory that @rehearsal asks for, as the model's
+ * memory mode has it; nothing is asked of the CPU.
+ *
+ * Returns: FALSE with %SHU_ERROR_MEMORY and both figures
+ */
+gboolean shu_memory_admit (ShuNetUser *u, const char *stage,
+    ShuRehearsal rehearsal, gpointer data, GError **error);
+
+/* Bytes that the rehearsal asks for beyond what is there already; 0 with an
+ * error */
+gsize shu_memory_needed (ShuModel *m, gboolean low, ShuRehearsal rehearsal,
+    gpointer data, GError **error);
+
+/* The same of the stages */
+gsize shu_stage1_memory (ShuModel *model, const ShuBundle *subject,
+    const ShuStage1Params *params, gboolean low, GError **error);
+gsize shu_stage2_memory (ShuModel *model, const ShuBundle *views,
+    const ShuStage2Params *params, gboolean low, GError **error);
 
 /**
  * shu_model_prompts:
@@ -104,3 +175,45 @@ gconstpointer shu_model_net (ShuModel *m, ShuNet net, GError **error);
  * Returns: (transfer none)
  */
 ShuTensor *shu_model_prompts (ShuModel *m, GError **error);
+
+/* ---- between model.c and model_nets.c ---- */
+
+typedef gpointer (*ShuNetLoad) (ShuConfig *, ShuWeights *, GError **);
+
+/* Stage 2's folders are named by its pipeline.json, under @key. */
+typedef struct {
+  const char *path;
+  const char *key;
+  ShuNetLoad load;
+  GDestroyNotify free;
+} ShuNetKind;
+
+extern const ShuNetKind shu_nets[SHU_N_NETS];
+
+typedef struct {
+  gpointer net;
+  ShuWeights *weights;
+  gsize bytes;       /* on the device, 0 for the CPU */
+  gboolean is_there; /* on the device */
+  gboolean kept;     /* somebody uses it as long as the model lives */
+  int users;
+} ShuLoaded;
+
+struct _ShuModel {
+  gint refs; /* under the registry's lock */
+  char *key; /* in the registry */
+  char *folder;
+  char *device;
+  gboolean synthetic;
+  ShuSynthetic made; /* of a synthetic one */
+  ShuMemory memory;
+  ShuModelDefaults defaults;
+  char *stage2_paths[SHU_N_NETS];
+  GMutex lock;
+  ShuLoaded loaded[SHU_N_NETS];
+  ShuTensor *prompts;
+  float body_size; /* 0: not known yet */
+};
+
+/* With the lock held, or nobody else about */
+void shu_loaded_clear (ShuModel *m, ShuNet net);

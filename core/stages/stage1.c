@@ -35,6 +35,7 @@ typedef struct {
   const ShuBundle *subject;
   ShuStage1Params p;
   ShuCtx *c;
+  ShuNetUser *nets;
   const ShuProgress *progress;
   int step, total;
   const ShuJoint *joint;
@@ -102,7 +103,7 @@ class_labels (
     Job *job, const ShuImage *body, const ShuImage *face, GError **error)
 {
   ShuCtx *c = job->c;
-  const ShuClip *clip = shu_model_net (job->model, SHU_NET_CLIP, error);
+  const ShuClip *clip = shu_nets_take (job->nets, SHU_NET_CLIP, error);
   g_autoptr (ShuConfig) config = NULL;
   const ShuImage *images[] = {body, face};
   ShuTensor *rows[2], *level;
@@ -136,6 +137,7 @@ class_labels (
   level = shu_concat2 (c, 1, shu_fill (c, SHU_DIMS (2, P / 2), 1),
       shu_fill (c, SHU_DIMS (2, P - P / 2), 0));
   job->projection = P;
+  shu_nets_give (job->nets, SHU_NET_CLIP);
   return spread (c, shu_concat2 (c, 1, shu_concat (c, 0, 2, rows), level));
 }
 
@@ -159,14 +161,17 @@ image_latents (Job *job, const ShuImage *body, const ShuImage *face)
 static ShuTensor *
 context_tokens (Job *job, const ShuImage *condition, GError **error)
 {
-  const ShuDinov2 *dino = shu_model_net (job->model, SHU_NET_DINO, error);
+  const ShuDinov2 *dino = shu_nets_take (job->nets, SHU_NET_DINO, error);
   ShuCtx *c = job->c;
+  ShuTensor *tokens;
 
   if (!dino)
     return NULL;
-  return shu_dinov2_condition (c, dino,
+  tokens = shu_dinov2_condition (c, dino,
       shu_vision_input (
           c, condition, condition->width, shu_imagenet_mean, shu_imagenet_std));
+  shu_nets_give (job->nets, SHU_NET_DINO);
+  return tokens;
 }
 
 /* A square picture of the subject; (transfer full) */
@@ -247,13 +252,18 @@ prepare (Job *job, GError **error)
   if (!in.labels)
     return NULL;
   shu_ctx_set_part (c, "vae");
+  if (!(job->vae = shu_nets_take (job->nets, SHU_NET_VAE, error)))
+    return NULL;
   in.images = image_latents (job, body, face);
+  shu_nets_give (job->nets, SHU_NET_VAE);
   prepare_preview (job, in.images, body, face);
   shu_ctx_set_part (c, "dinov2");
   in.context = context_tokens (job, condition, error);
   if (!in.context)
     return NULL;
   shu_ctx_set_part (c, "joint");
+  if (!(job->joint = shu_nets_take (job->nets, SHU_NET_JOINT, error)))
+    return NULL;
   prepared = shu_joint_prepare (c, job->joint, &in);
   if (!shu_ctx_finish (c, error))
     return NULL;
@@ -425,7 +435,7 @@ decode_voxels (Job *job, GError **error)
 {
   ShuCtx *c = job->c;
   const ShuSsDecoder *decoder =
-      shu_model_net (job->model, SHU_NET_SS_DECODER, error);
+      shu_nets_take (job->nets, SHU_NET_SS_DECODER, error);
   int R = shu_model_defaults (job->model)->voxel_res;
   gsize n = (gsize) R * R * R;
   g_autofree float *logits = g_new (float, n);
@@ -443,6 +453,9 @@ decode_voxels (Job *job, GError **error)
   }
   if (!shu_ctx_finish (c, error))
     return NULL;
+  shu_nets_give (job->nets, SHU_NET_SS_DECODER);
+  if (shu_ctx_is_dry (c))
+    return g_array_new (FALSE, FALSE, sizeof (gint32));
   if (shu_model_is_synthetic (job->model))
     return shu_model_body_voxels (job->model);
   rows = shu_ss_occupied (logits, 1, R, R, R);
@@ -455,24 +468,43 @@ decode_voxels (Job *job, GError **error)
   return g_steal_pointer (&rows);
 }
 
+/* All steps, or the first of a rehearsal */
 static gboolean
-run (Job *job, ShuBundle *views, GError **error)
+sample (Job *job, GError **error)
 {
-  int S = shu_model_defaults (job->model)->view_size;
   g_autoptr (ShuJointPrepared) prepared = prepare (job, error);
-  g_autofree double *t = g_new (double, job->p.steps + 1);
-  g_autoptr (GArray) voxels = NULL;
-  ShuTensor *coords;
+  int n = job->p.steps;
+  g_autofree double *t = g_new (double, n + 1);
 
   if (!prepared || !advance (job, error))
     return FALSE;
   draw_noise (job);
-  shu_flow_times (job->p.steps, shu_model_defaults (job->model)->rescale_t, t);
-  for (int i = 0; i < job->p.steps; i++)
+  shu_flow_times (n, shu_model_defaults (job->model)->rescale_t, t);
+  for (int i = 0; i < (shu_ctx_is_dry (job->c) ? 1 : n); i++)
     if (!sample_step (job, prepared, t[i], t[i + 1], error))
       return FALSE;
+  return TRUE;
+}
+
+static gboolean
+run (Job *job, ShuBundle *views, GError **error)
+{
+  int S = shu_model_defaults (job->model)->view_size;
+  g_autoptr (GArray) voxels = NULL;
+  ShuTensor *coords;
+
+  if (!sample (job, error))
+    return FALSE;
+  shu_nets_give (job->nets, SHU_NET_JOINT);
   voxels = decode_voxels (job, error);
-  if (!voxels || !decode_normals (job, S, views, error) ||
+  if (!voxels || !(job->vae = shu_nets_take (job->nets, SHU_NET_VAE, error)))
+    return FALSE;
+  if (shu_ctx_is_dry (job->c)) { /* one view takes what the others take */
+    g_autofree float *row = decode_row (job, 0, S, error);
+
+    return row != NULL;
+  }
+  if (!decode_normals (job, S, views, error) ||
       !decode_colors (job, S, views, error))
     return FALSE;
   coords = shu_tensor_new (SHU_DTYPE_I32, SHU_DIMS (voxels->len / 4, 4));
@@ -484,39 +516,85 @@ run (Job *job, ShuBundle *views, GError **error)
   return TRUE;
 }
 
+/* @from's work with the networks and the context of @nets */
+static gboolean
+work (const Job *from, ShuNetUser *nets, ShuBundle *views, GError **error)
+{
+  static const ShuNet all[] = {SHU_NET_CLIP, SHU_NET_VAE, SHU_NET_DINO,
+      SHU_NET_JOINT, SHU_NET_SS_DECODER};
+  Job job = *from;
+  const ShuJoint *joint;
+  gboolean ok;
+
+  job.nets = nets;
+  job.c = nets->c;
+  if (!shu_nets_begin (nets, G_N_ELEMENTS (all), all, error) ||
+      !(joint = shu_nets_peek (nets, SHU_NET_JOINT, error)))
+    return FALSE;
+  job.L = shu_joint_unet_sizes (joint)->side;
+  job.K = shu_joint_unet_sizes (joint)->Co;
+  job.R = shu_joint_ss_sizes (joint)->res;
+  job.K3 = shu_joint_ss_sizes (joint)->Ci;
+  shu_nets_give (nets, SHU_NET_JOINT);
+  ok = shu_progress (job.progress, "stage1", 0, job.total, error) &&
+       run (&job, views, error);
+  shu_latent_colors_clear (&job.colors);
+  g_free (job.latents);
+  g_free (job.structure);
+  return ok;
+}
+
+static gboolean
+rehearse (ShuNetUser *nets, gpointer data, GError **error)
+{
+  g_autoptr (ShuBundle) views = shu_bundle_new ("views");
+  Job job = *(const Job *) data;
+
+  job.progress = NULL;
+  job.p.preview = NULL;
+  return work (&job, nets, views, error);
+}
+
+static gboolean
+begin (Job *job, const ShuStage1Params *params, GError **error)
+{
+  static const char *const schemas[] = {"subject", NULL};
+
+  if (!shu_bundle_check_schema (job->subject, schemas, error))
+    return FALSE;
+  fill_params (job, params);
+  job->total = 1 + job->p.steps + ROWS - 1;
+  return check_params (&job->p, error);
+}
+
+gsize
+shu_stage1_memory (ShuModel *model, const ShuBundle *subject,
+    const ShuStage1Params *params, gboolean low, GError **error)
+{
+  Job job = {.model = model, .subject = subject};
+
+  return begin (&job, params, error)
+             ? shu_memory_needed (model, low, rehearse, &job, error)
+             : 0;
+}
+
 ShuBundle *
 shu_stage_stage1 (ShuModel *model, const ShuBundle *subject,
     const ShuStage1Params *params, const ShuProgress *progress, GError **error)
 {
-  static const char *const schemas[] = {"subject", NULL};
   static const char *const carried[] = {"condition", "cutout", NULL};
   Job job = {.model = model, .subject = subject, .progress = progress};
   g_autoptr (ShuCtx) c = NULL;
-  ShuBundle *views;
+  g_autoptr (ShuBundle) views = NULL;
+  g_auto (ShuNetUser) nets = {.model = model, .progress = progress};
 
-  if (!shu_bundle_check_schema (subject, schemas, error))
+  if (!begin (&job, params, error) ||
+      !shu_memory_admit (&nets, "stage 1", rehearse, &job, error))
     return NULL;
-  fill_params (&job, params);
-  if (!check_params (&job.p, error))
+  c = nets.c = shu_model_context (model, progress, error);
+  if (!c)
     return NULL;
-  job.total = 1 + job.p.steps + ROWS - 1;
-  c = shu_model_context (model, progress, error);
-  if (!c || !shu_progress (progress, "stage1", 0, job.total, error))
-    return NULL;
-  job.c = c;
-  job.joint = shu_model_net (model, SHU_NET_JOINT, error);
-  if (!job.joint || !(job.vae = shu_model_net (model, SHU_NET_VAE, error)))
-    return NULL;
-  job.L = shu_joint_unet_sizes (job.joint)->side;
-  job.K = shu_joint_unet_sizes (job.joint)->Co;
-  job.R = shu_joint_ss_sizes (job.joint)->res;
-  job.K3 = shu_joint_ss_sizes (job.joint)->Ci;
   views = shu_bundle_new ("views");
   shu_bundle_carry (views, subject, carried);
-  if (!run (&job, views, error))
-    g_clear_pointer (&views, shu_bundle_unref);
-  shu_latent_colors_clear (&job.colors);
-  g_free (job.latents);
-  g_free (job.structure);
-  return views;
+  return work (&job, &nets, views, error) ? g_steal_pointer (&views) : NULL;
 }

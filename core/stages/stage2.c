@@ -29,6 +29,7 @@ typedef struct {
   const ShuBundle *views;
   ShuStage2Params p;
   ShuCtx *c;
+  ShuNetUser *nets;
   const ShuProgress *progress;
   int step, total; /* of the whole stage, for progress */
   ShuVoxels voxels;
@@ -115,7 +116,7 @@ static ShuTensor *
 view_features (Job *job, const char *field, GError **error)
 {
   const ShuModelDefaults *d = shu_model_defaults (job->model);
-  const ShuDinov2 *dino = shu_model_net (job->model, SHU_NET_DINO, error);
+  const ShuDinov2 *dino = shu_nets_take (job->nets, SHU_NET_DINO, error);
   ShuCtx *c = job->c;
   SHU_SCOPE (c);
   ShuTensor *parts[BODY_VIEWS], *taps[G_N_ELEMENTS (d->dino_taps)], *all;
@@ -143,6 +144,7 @@ view_features (Job *job, const char *field, GError **error)
   result = shu_own (c, all);
   if (!shu_ctx_finish (c, error))
     return NULL;
+  shu_nets_give (job->nets, SHU_NET_DINO);
   return g_steal_pointer (&result);
 }
 
@@ -153,7 +155,7 @@ view_features (Job *job, const char *field, GError **error)
 static ShuTensor *
 condition_tokens (Job *job, GError **error)
 {
-  const ShuDinov2 *dino = shu_model_net (job->model, SHU_NET_DINO, error);
+  const ShuDinov2 *dino = shu_nets_take (job->nets, SHU_NET_DINO, error);
   g_autoptr (ShuImage) picture = NULL;
   g_autoptr (ShuTensor) result = NULL;
   ShuCtx *c = job->c;
@@ -172,6 +174,7 @@ condition_tokens (Job *job, GError **error)
   result = shu_own (c, x);
   if (!shu_ctx_finish (c, error))
     return NULL;
+  shu_nets_give (job->nets, SHU_NET_DINO);
   return g_steal_pointer (&result);
 }
 
@@ -181,8 +184,10 @@ sample_step (Job *job, const ShuSlatFlowRun *run, const double *t, int i,
     float *x, int K, GError **error)
 {
   gsize n = (gsize) job->voxels.n * K;
-  gboolean guided = job->p.cfg_strength > 0 &&
-                    shu_flow_is_guided (t[i], job->p.cfg_start, job->p.cfg_end);
+  gboolean dry = shu_ctx_is_dry (job->c); /* which has one step, the largest */
+  gboolean guided =
+      job->p.cfg_strength > 0 &&
+      (dry || shu_flow_is_guided (t[i], job->p.cfg_start, job->p.cfg_end));
   g_autofree float *v = g_new (float, 2 * n);
   ShuCtx *c = job->c;
 
@@ -229,8 +234,7 @@ denormalize (const Job *job, float *x, int K, GError **error)
 static float *
 sample (Job *job, int *ret_K, GError **error)
 {
-  const ShuSlatFlow *flow =
-      shu_model_net (job->model, SHU_NET_SLAT_FLOW, error);
+  const ShuSlatFlow *flow;
   int n_steps = job->p.steps, K;
   g_autofree double *t = g_new (double, n_steps + 1);
   g_autofree float *times = g_new (float, n_steps);
@@ -239,12 +243,13 @@ sample (Job *job, int *ret_K, GError **error)
   g_autoptr (ShuTensor) cond = NULL;
   g_autoptr (ShuSlatFlowRun) run = NULL;
 
-  if (!flow)
-    return NULL;
-  K = shu_slat_flow_in_channels (flow);
   cond = condition_tokens (job, error);
   if (!cond)
     return NULL;
+  flow = shu_nets_take (job->nets, SHU_NET_SLAT_FLOW, error);
+  if (!flow)
+    return NULL;
+  K = shu_slat_flow_in_channels (flow);
   shu_flow_times (n_steps, shu_model_defaults (job->model)->slat_rescale_t, t);
   for (int i = 0; i < n_steps; i++)
     times[i] = 1000 * t[i];
@@ -256,7 +261,7 @@ sample (Job *job, int *ret_K, GError **error)
   x = g_new (float, (gsize) job->voxels.n *K);
   shu_noise_init (noise, job->p.seed, NULL);
   shu_noise_cpu (noise, x, (gsize) job->voxels.n * K);
-  for (int i = 0; i < n_steps; i++)
+  for (int i = 0; i < (shu_ctx_is_dry (job->c) ? 1 : n_steps); i++)
     if (!sample_step (job, run, t, i, x, K, error))
       return NULL;
   if (!denormalize (job, x, K, error))
@@ -272,7 +277,7 @@ decode_gaussians (Job *job, ShuTensor *slat, const ShuSlatViews *features,
     ShuBundle *asset, GError **error)
 {
   const ShuGsDecoder *decoder =
-      shu_model_net (job->model, SHU_NET_GS_DECODER, error);
+      shu_nets_take (job->nets, SHU_NET_GS_DECODER, error);
   g_auto (ShuGaussianArrays) arrays = {0};
   g_autofree float *y = NULL;
   ShuCtx *c = job->c;
@@ -292,6 +297,9 @@ decode_gaussians (Job *job, ShuTensor *slat, const ShuSlatViews *features,
   }
   if (!shu_ctx_finish (c, error))
     return FALSE;
+  shu_nets_give (job->nets, SHU_NET_GS_DECODER);
+  if (shu_ctx_is_dry (c))
+    return TRUE;
   shu_gs_decoder_gaussians (decoder, &job->voxels, y, &arrays);
   shu_bundle_set (asset, "gs_pos", arrays.pos);
   shu_bundle_set (asset, "gs_scale", arrays.scale);
@@ -306,12 +314,13 @@ decode_mesh (Job *job, ShuTensor *slat, const ShuSlatViews *features,
     ShuBundle *asset, GError **error)
 {
   const ShuMeshDecoder *decoder =
-      shu_model_net (job->model, SHU_NET_MESH_DECODER, error);
+      shu_nets_take (job->nets, SHU_NET_MESH_DECODER, error);
   gint64 rows = (gint64) SHU_MESH_DECODER_GRANDCHILDREN * job->voxels.n;
   g_autoptr (ShuTensor) feats = NULL;
   g_autoptr (ShuTensor) coords = NULL;
   g_autofree gint32 *with_batch = NULL;
   ShuCtx *c = job->c;
+  gboolean dry = shu_ctx_is_dry (c);
   int R, K;
 
   if (!decoder)
@@ -324,13 +333,19 @@ decode_mesh (Job *job, ShuTensor *slat, const ShuSlatViews *features,
   shu_ctx_set_part (c, "mesh_decoder");
   {
     SHU_SCOPE (c);
+    ShuTensor *y =
+        shu_mesh_decoder_forward (c, decoder, &job->voxels, slat, features);
 
-    shu_fetch (c,
-        shu_mesh_decoder_forward (c, decoder, &job->voxels, slat, features),
-        feats->n, feats->data);
+    if (dry)
+      shu_to_host (c, y, NULL);
+    else
+      shu_fetch (c, y, feats->n, feats->data);
   }
   if (!shu_ctx_finish (c, error))
     return FALSE;
+  shu_nets_give (job->nets, SHU_NET_MESH_DECODER);
+  if (dry)
+    return TRUE;
   shu_mesh_decoder_coords (&job->voxels, with_batch);
   for (gint64 i = 0; i < rows; i++)
     memcpy ((gint32 *) coords->data + 3 * i, with_batch + 4 * i + 1,
@@ -355,6 +370,7 @@ run (Job *job, ShuBundle *asset, GError **error)
   slat = sample (job, &K, error);
   if (!slat)
     return FALSE;
+  shu_nets_give (job->nets, SHU_NET_SLAT_FLOW);
   color = view_features (job, "color", error);
   if (!color || !advance (job, error))
     return FALSE;
@@ -368,44 +384,86 @@ run (Job *job, ShuBundle *asset, GError **error)
          decode_mesh (job, x, &features, asset, error);
 }
 
-ShuBundle *
-shu_stage_stage2 (ShuModel *model, const ShuBundle *views,
-    const ShuStage2Params *params, const ShuProgress *progress, GError **error)
+/* @from's work with the networks and the context of @nets */
+static gboolean
+work (const Job *from, ShuNetUser *nets, ShuBundle *asset, GError **error)
+{
+  static const ShuNet all[] = {SHU_NET_DINO, SHU_NET_SLAT_FLOW,
+      SHU_NET_GS_DECODER, SHU_NET_MESH_DECODER};
+  Job job = *from;
+
+  job.nets = nets;
+  job.c = nets->c;
+  return shu_nets_begin (nets, G_N_ELEMENTS (all), all, error) &&
+         shu_progress (job.progress, "stage2", 0, job.total, error) &&
+         run (&job, asset, error);
+}
+
+static gboolean
+rehearse (ShuNetUser *nets, gpointer data, GError **error)
+{
+  g_autoptr (ShuBundle) asset = shu_bundle_new ("asset");
+  Job job = *(const Job *) data;
+
+  job.progress = NULL;
+  return work (&job, nets, asset, error);
+}
+
+static gboolean
+begin (Job *job, const ShuStage2Params *params, GError **error)
 {
   static const char *const schemas[] = {"views", NULL};
-  Job job = {.model = model, .views = views, .progress = progress};
   ShuTensor *coords;
-  g_autoptr (ShuCtx) c = NULL;
-  g_autoptr (ShuBundle) asset = NULL;
 
-  if (!shu_bundle_check_schema (views, schemas, error))
-    return NULL;
-  coords =
-      shu_bundle_need (views, "coords", SHU_DTYPE_I32, SHU_DIMS (-1, 4), error);
+  if (!shu_bundle_check_schema (job->views, schemas, error))
+    return FALSE;
+  coords = shu_bundle_need (
+      job->views, "coords", SHU_DTYPE_I32, SHU_DIMS (-1, 4), error);
   if (!coords)
-    return NULL;
-  fill_params (&job, params);
-  if (!check_params (&job, error))
-    return NULL;
+    return FALSE;
+  fill_params (job, params);
+  if (!check_params (job, error))
+    return FALSE;
   if (coords->dims[0] > MAX_VOXELS) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
         "bundle \"views\": %" G_GINT64_FORMAT " voxels, at most %d",
         coords->dims[0], MAX_VOXELS);
-    return NULL;
+    return FALSE;
   }
-  job.voxels =
+  job->voxels =
       (ShuVoxels){.n = coords->dims[0], .stride = 4, .coords = coords->data};
-  if (!shu_voxels_check (
-          &job.voxels, shu_model_defaults (model)->voxel_res, error))
+  job->total = job->p.steps + 4;
+  return shu_voxels_check (
+      &job->voxels, shu_model_defaults (job->model)->voxel_res, error);
+}
+
+gsize
+shu_stage2_memory (ShuModel *model, const ShuBundle *views,
+    const ShuStage2Params *params, gboolean low, GError **error)
+{
+  Job job = {.model = model, .views = views};
+
+  return begin (&job, params, error)
+             ? shu_memory_needed (model, low, rehearse, &job, error)
+             : 0;
+}
+
+ShuBundle *
+shu_stage_stage2 (ShuModel *model, const ShuBundle *views,
+    const ShuStage2Params *params, const ShuProgress *progress, GError **error)
+{
+  Job job = {.model = model, .views = views, .progress = progress};
+  g_autoptr (ShuCtx) c = NULL;
+  g_autoptr (ShuBundle) asset = NULL;
+  g_auto (ShuNetUser) nets = {.model = model, .progress = progress};
+
+  if (!begin (&job, params, error) ||
+      !shu_memory_admit (&nets, "stage 2", rehearse, &job, error))
     return NULL;
-  job.total = job.p.steps + 4;
-  c = shu_model_context (model, progress, error);
-  if (!c || !shu_progress (progress, "stage2", 0, job.total, error))
+  c = nets.c = shu_model_context (model, progress, error);
+  if (!c)
     return NULL;
-  job.c = c;
   asset = shu_bundle_new ("asset");
   shu_bundle_carry (asset, views, shu_carried_fields);
-  if (!run (&job, asset, error))
-    return NULL;
-  return g_steal_pointer (&asset);
+  return work (&job, &nets, asset, error) ? g_steal_pointer (&asset) : NULL;
 }

@@ -54,20 +54,13 @@ find_place (const char *device, int *ret_place, GError **error)
   return FALSE;
 }
 
-ShuCtx *
-shu_ctx_new (const char *device, GError **error)
+static ShuCtx *
+ctx_new (int place, char *device)
 {
-  ShuCtx *c;
-  int place;
+  ShuCtx *c = g_new0 (ShuCtx, 1);
 
-  g_return_val_if_fail (device, NULL);
-  if (!find_place (device, &place, error))
-    return NULL;
-
-  c = g_new0 (ShuCtx, 1);
   c->place = place;
-  c->device =
-      place == SHU_HOST ? g_strdup ("cpu") : g_strdup_printf ("cuda:%d", place);
+  c->device = device;
   c->real = place == SHU_HOST ? SHU_DTYPE_F32 : SHU_DTYPE_F16;
   c->pool = shu_pool_new (place);
   c->scopes =
@@ -76,6 +69,25 @@ shu_ctx_new (const char *device, GError **error)
   c->nil = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (1, 1, 1, 1, 1));
   memset (c->nil->data, 0, SHU_ALIGN);
   return c;
+}
+
+ShuCtx *
+shu_ctx_new (const char *device, GError **error)
+{
+  int place;
+
+  g_return_val_if_fail (device, NULL);
+  if (!find_place (device, &place, error))
+    return NULL;
+  return ctx_new (place, place == SHU_HOST
+                             ? g_strdup ("cpu")
+                             : g_strdup_printf ("cuda:%d", place));
+}
+
+ShuCtx *
+shu_ctx_new_measure (void)
+{
+  return ctx_new (SHU_NOWHERE, g_strdup ("nowhere"));
 }
 
 void
@@ -182,10 +194,38 @@ shu_ctx_device_name (ShuCtx *c)
                               : shu_device_name (c->place);
 }
 
+gboolean
+shu_ctx_is_dry (ShuCtx *c)
+{
+  return c->dry;
+}
+
+gsize
+shu_ctx_held_peak_bytes (ShuCtx *c)
+{
+  return shu_pool_held_peak (c->pool);
+}
+
+void
+shu_ctx_reserve (ShuCtx *c, gssize bytes)
+{
+  shu_pool_reserve (c->pool, bytes);
+}
+
+void
+shu_ctx_trim (ShuCtx *c)
+{
+  shu_pool_trim (c->pool);
+}
+
 gsize
 shu_ctx_device_bytes (ShuCtx *c)
 {
-  return c->place == SHU_HOST ? 0 : shu_device_used (c->place);
+  gsize n_free, total;
+
+  return c->place >= 0 && shu_device_memory (c->place, &n_free, &total)
+             ? total - n_free
+             : 0;
 }
 
 /* ---- scopes ---- */

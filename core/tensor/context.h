@@ -48,6 +48,23 @@ gsize shu_ctx_peak_bytes (ShuCtx *c);
 
 /* "NVIDIA H200", "cpu"; (transfer full) */
 char *shu_ctx_device_name (ShuCtx *c);
+/**
+ * shu_ctx_new_measure:
+ * A context of no device: it only counts what one of CUDA would take.  Has no
+ * backend of its own: shu_record_new() with SHU_RECORD_DRY makes it work.
+ *
+ * Returns: (transfer full)
+ */
+ShuCtx *shu_ctx_new_measure (void);
+/* Whether nothing is computed, so that values mean nothing. */
+gboolean shu_ctx_is_dry (ShuCtx *c);
+/* The most memory that was taken from the device at once for results, with
+ * what lay unused, and with what was reserved (negative: is free again). */
+gsize shu_ctx_held_peak_bytes (ShuCtx *c);
+void shu_ctx_reserve (ShuCtx *c, gssize bytes);
+/* Gives memory that lies unused back to the device. */
+void shu_ctx_trim (ShuCtx *c);
+
 /* Bytes of the device's memory in use, by whomever; 0 for the CPU */
 gsize shu_ctx_device_bytes (ShuCtx *c);
 

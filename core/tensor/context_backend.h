@@ -22,6 +22,7 @@ struct _ShuCtx {
   /* set and used by ops/ alone */
   const struct _ShuBackend *backend;
   struct _ShuRecord *record; /* (nullable): who listens to the operations */
+  gboolean dry;              /* nothing is computed, so values are of no use */
   gpointer backend_state;
   GDestroyNotify backend_state_free;
   void (*wait) (ShuCtx *c); /* until all work is done; records its failures */

@@ -20,7 +20,8 @@ gpointer shu_device_alloc (int device, gsize size);
 void shu_device_free (int device, gpointer p);
 /* As its maker calls it; (transfer full) */
 char *shu_device_name (int device);
-/* Bytes in use, by this process and others; 0 where that cannot be told. */
-gsize shu_device_used (int device);
+/* Bytes that are free to all, and all of them; FALSE where that cannot be
+ * told. */
+gboolean shu_device_memory (int device, gsize *ret_free, gsize *ret_total);
 
 G_END_DECLS

@@ -90,16 +90,19 @@ shu_device_free (int device, gpointer p)
     cudaFree (p);
 }
 
-gsize
-shu_device_used (int device)
+gboolean
+shu_device_memory (int device, gsize *ret_free, gsize *ret_total)
 {
-  size_t n_free = 0, total = 0;
+  size_t n_free, total;
 
-  if (cudaSetDevice (device) == cudaSuccess &&
-      cudaMemGetInfo (&n_free, &total) == cudaSuccess)
-    return total - n_free;
-  cudaGetLastError ();
-  return 0;
+  if (cudaSetDevice (device) != cudaSuccess ||
+      cudaMemGetInfo (&n_free, &total) != cudaSuccess) {
+    cudaGetLastError ();
+    return FALSE;
+  }
+  *ret_free = n_free;
+  *ret_total = total;
+  return TRUE;
 }
 
 char *

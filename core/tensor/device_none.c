@@ -22,10 +22,10 @@ shu_device_free (int device, gpointer p)
 {
 }
 
-gsize
-shu_device_used (int device)
+gboolean
+shu_device_memory (int device, gsize *ret_free, gsize *ret_total)
 {
-  return 0;
+  return FALSE;
 }
 
 char *

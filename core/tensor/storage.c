@@ -25,6 +25,8 @@ struct _ShuPool {
   GPtrArray *free[N_BUCKETS];
   gsize live;
   gsize peak;
+  gsize held; /* taken from the system */
+  gsize held_peak;
 };
 
 /* The smallest bucket that holds @size; its size in @ret_size. */
@@ -48,12 +50,29 @@ bucket_of (gsize size, gsize *ret_size)
   return (shift - MIN_SHIFT) * STEPS + (int) k;
 }
 
+/* What a block of the bucket takes; drivers of devices give whole pages to
+ * large ones. */
+static gsize
+held_size (int place, int bucket)
+{
+  int shift = MIN_SHIFT + bucket / STEPS;
+  gsize size = ((gsize) 1 << shift) +
+               (gsize) (bucket % STEPS) * (((gsize) 1 << shift) / STEPS);
+
+  if (place == SHU_HOST || size < HUGE_PAGE / 2)
+    return size;
+  return (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
 static void *
 block_alloc (int place, gsize size)
 {
+  static char nothing;
   void *p = NULL;
   gsize align = size >= HUGE_BLOCK ? HUGE_PAGE : SHU_ALIGN;
 
+  if (place == SHU_NOWHERE)
+    return &nothing;
   if (place != SHU_HOST)
     return shu_device_alloc (place, size);
   if (posix_memalign (&p, align, size) != 0)
@@ -66,6 +85,8 @@ block_alloc (int place, gsize size)
 static void
 block_free (int place, void *p)
 {
+  if (place == SHU_NOWHERE)
+    return;
   if (place != SHU_HOST)
     shu_device_free (place, p);
   else
@@ -105,8 +126,10 @@ shu_pool_trim (ShuPool *pool)
 {
   g_mutex_lock (&pool->lock);
   for (int i = 0; i < N_BUCKETS; i++) {
-    for (guint k = 0; pool->free[i] && k < pool->free[i]->len; k++)
+    for (guint k = 0; pool->free[i] && k < pool->free[i]->len; k++) {
       block_free (pool->place, g_ptr_array_index (pool->free[i], k));
+      pool->held -= held_size (pool->place, i);
+    }
     g_clear_pointer (&pool->free[i], g_ptr_array_unref);
   }
   g_mutex_unlock (&pool->lock);
@@ -134,6 +157,33 @@ shu_pool_peak (ShuPool *pool)
   return n;
 }
 
+gsize
+shu_pool_held_peak (ShuPool *pool)
+{
+  gsize n;
+
+  g_mutex_lock (&pool->lock);
+  n = pool->held_peak;
+  g_mutex_unlock (&pool->lock);
+  return n;
+}
+
+/* With the lock held */
+static void
+hold (ShuPool *pool, gssize bytes)
+{
+  pool->held += (gsize) bytes;
+  pool->held_peak = MAX (pool->held_peak, pool->held);
+}
+
+void
+shu_pool_reserve (ShuPool *pool, gssize bytes)
+{
+  g_mutex_lock (&pool->lock);
+  hold (pool, bytes);
+  g_mutex_unlock (&pool->lock);
+}
+
 static ShuStorage *
 storage_new (int place, void *data, gsize size, ShuPool *pool, GBytes *owner)
 {
@@ -153,6 +203,7 @@ shu_storage_new_pool (ShuPool *pool, gsize size)
 {
   void *p = NULL;
   gsize block;
+  gboolean fresh;
   int bucket;
 
   if (size > (gsize) 1 << 46)
@@ -164,6 +215,7 @@ shu_storage_new_pool (ShuPool *pool, gsize size)
         pool->free[bucket], pool->free[bucket]->len - 1);
   g_mutex_unlock (&pool->lock);
 
+  fresh = !p;
   if (!p)
     p = block_alloc (pool->place, block);
   if (!p) {
@@ -177,6 +229,8 @@ shu_storage_new_pool (ShuPool *pool, gsize size)
   g_mutex_lock (&pool->lock);
   pool->live += size;
   pool->peak = MAX (pool->peak, pool->live);
+  if (fresh)
+    hold (pool, (gssize) held_size (pool->place, bucket));
   g_mutex_unlock (&pool->lock);
   return storage_new (pool->place, p, size, pool, NULL);
 }
@@ -229,6 +283,25 @@ shu_storage_new_foreign (int place, GBytes *owner, gpointer data, gsize size)
 }
 
 ShuStorage *
+shu_storage_new_source (ShuSource *source, gsize size)
+{
+  ShuStorage *s = storage_new (SHU_HOST, NULL, size, NULL, NULL);
+
+  s->source = source;
+  return s;
+}
+
+gboolean
+shu_storage_back (ShuStorage *s)
+{
+  gsize block;
+
+  bucket_of (MAX (s->size, 1), &block);
+  s->data = block_alloc (SHU_HOST, block);
+  return s->data != NULL;
+}
+
+ShuStorage *
 shu_storage_ref (ShuStorage *s)
 {
   g_atomic_ref_count_inc (&s->refs);
@@ -248,6 +321,7 @@ shu_storage_unref (ShuStorage *s)
     pool_put (s->pool, s->data, s->size);
   else
     free (s->data);
+  shu_source_free (s->source);
   if (s->pool)
     shu_pool_unref (s->pool);
   g_free (s);

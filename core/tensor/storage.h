@@ -3,7 +3,7 @@
  * asks for the same sizes again and again, and fresh pages from the kernel cost
  * more than many of the operations on them. */
 #pragma once
-#include "tensor/tensor.h"
+#include "tensor/source.h"
 
 G_BEGIN_DECLS
 
@@ -12,17 +12,19 @@ typedef struct _ShuPool ShuPool;
 /* Every block starts at a multiple of this. */
 enum { SHU_ALIGN = 64 };
 
-/* Where memory is: here, or on the device of that number. */
-enum { SHU_HOST = -1 };
+/* Where memory is: here, nowhere (it is only counted), or on the device of that
+ * number. */
+enum { SHU_HOST = -1, SHU_NOWHERE = -2 };
 
 struct _ShuStorage {
   gatomicrefcount refs;
   int place;
   void *data;
-  gsize size;     /* bytes asked for */
-  ShuPool *pool;  /* where the block goes back to; NULL: free() or @owner */
-  GBytes *owner;  /* keeps foreign memory alive */
-  gpointer forms; /* of a weight on devices, made and freed by ops/ */
+  gsize size;        /* bytes asked for */
+  ShuPool *pool;     /* where the block goes back to; NULL: free() or @owner */
+  GBytes *owner;     /* keeps foreign memory alive */
+  ShuSource *source; /* of a weight; @data is NULL until the host wants it */
+  gpointer forms;    /* of a weight on devices, made and freed by ops/ */
   GDestroyNotify forms_free;
 };
 
@@ -40,6 +42,10 @@ ShuStorage *shu_storage_new_bytes (
 /* Memory at @place that belongs to @owner. */
 ShuStorage *shu_storage_new_foreign (
     int place, GBytes *owner, gpointer data, gsize size);
+/* Without data as yet; takes @source over. */
+ShuStorage *shu_storage_new_source (ShuSource *source, gsize size);
+/* Gives it a block, not initialised; FALSE where there is no memory. */
+gboolean shu_storage_back (ShuStorage *s);
 ShuStorage *shu_storage_ref (ShuStorage *s);
 void shu_storage_unref (ShuStorage *s);
 
@@ -48,6 +54,11 @@ gsize shu_pool_live (ShuPool *pool);
 gsize shu_pool_peak (ShuPool *pool);
 /* Gives unused blocks back to the system. */
 void shu_pool_trim (ShuPool *pool);
+/* The most bytes that were ever taken from the system at once, with what lies
+ * unused and what was reserved. */
+gsize shu_pool_held_peak (ShuPool *pool);
+/* Counts @bytes (negative: no longer) as if they were taken, too. */
+void shu_pool_reserve (ShuPool *pool, gssize bytes);
 
 /* Takes the caller's reference to @storage, which must hold @dims. */
 ShuTensor *shu_tensor_new_storage (

@@ -2,7 +2,8 @@
 /* The rule is the one of the reference data in tests/data/golden, so a set with
  * the same seed reproduces them. */
 #include "weights/formula.h"
-#include "base/half.h"
+#include "tensor/source.h"
+#include "base/splitmix.h"
 #include <math.h>
 #include <string.h>
 
@@ -16,25 +17,14 @@ fnv1a (const char *text)
   return h;
 }
 
-static guint64
-splitmix (guint64 z)
-{
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return z ^ (z >> 31);
-}
-
 void
 shu_formula_values (const char *key, gsize n, float *ret_values)
 {
   guint64 state = fnv1a (key);
 
 #pragma omp parallel for if (n > 100000)
-  for (gsize i = 0; i < n; i++) {
-    guint64 z = splitmix (state + (i + 1) * 0x9E3779B97F4A7C15u);
-
-    ret_values[i] = (float) ((int) (z >> 40) - 8388608) * 0x1p-23f;
-  }
+  for (gsize i = 0; i < n; i++)
+    ret_values[i] = shu_splitmix_value (state, i);
 }
 
 /* value = offset + scale * v */
@@ -116,16 +106,19 @@ synthetic_exists (const char *name, gpointer data)
   return !s->exists || s->exists (name, NULL);
 }
 
-static void
-synthetic_fill (const char *name, int n_dims, const gint64 *dims, gsize n,
-    float *ret_values, gpointer data)
+static ShuTensor *
+synthetic_make (const char *name, int n_dims, const gint64 *dims, gpointer data)
 {
   Synthetic *s = data;
+  g_autofree char *key =
+      g_strdup_printf ("%" G_GUINT64_FORMAT "/w.%s", s->seed, name);
+  float offset, scale;
+  gsize n = 1;
 
-  shu_formula_weight (s->seed, name, n_dims, dims, n, ret_values);
-#pragma omp parallel for if (n > 100000)
-  for (gsize i = 0; i < n; i++)
-    ret_values[i] = shu_f16_to_f32 (shu_f32_to_f16 (ret_values[i]));
+  for (int i = 0; i < n_dims; i++)
+    n *= (gsize) dims[i];
+  rule (name, n_dims, dims, n, &offset, &scale);
+  return shu_tensor_new_formula (n_dims, dims, fnv1a (key), offset, scale);
 }
 
 ShuWeights *
@@ -135,5 +128,5 @@ shu_weights_new_synthetic (
   Synthetic *s = g_new (Synthetic, 1);
 
   *s = (Synthetic){.seed = seed, .exists = exists};
-  return shu_weights_new_formula (synthetic_fill, synthetic_exists, s, g_free);
+  return shu_weights_new_made (synthetic_make, synthetic_exists, s, g_free);
 }

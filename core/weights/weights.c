@@ -4,7 +4,7 @@
 #include "weights/weights.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/half.h"
+#include "tensor/source.h"
 #include "weights/config.h"
 #include "weights/safetensors.h"
 #include <string.h>
@@ -17,7 +17,10 @@ typedef struct {
   GHashTable *where;  /* name -> file index, for shards */
   GHashTable *loaded; /* name -> ShuTensor, f32 */
   GHashTable *views;  /* prefix -> ShuWeights */
+  GHashTable *uses;   /* ShuTensor -> ShuUse */
+  gboolean deferred;  /* no values before somebody wants them here */
   ShuFormula formula;
+  ShuMake make;
   gboolean (*exists) (const char *, gpointer);
   gpointer data;
   GDestroyNotify data_free;
@@ -53,6 +56,8 @@ root_new (const char *label)
       g_str_hash, g_str_equal, g_free, (GDestroyNotify) shu_tensor_unref);
   root->views = g_hash_table_new_full (
       g_str_hash, g_str_equal, NULL, (GDestroyNotify) view_free);
+  root->uses = g_hash_table_new_full (
+      NULL, NULL, (GDestroyNotify) shu_tensor_unref, NULL);
   root->nil = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (1));
   *(float *) root->nil->data = 0;
   w->root = root;
@@ -77,6 +82,7 @@ shu_weights_unref (ShuWeights *w)
     return;
   if (root->data_free)
     root->data_free (root->data);
+  g_hash_table_unref (root->uses);
   g_hash_table_unref (root->where);
   g_hash_table_unref (root->loaded);
   g_hash_table_unref (root->views);
@@ -108,6 +114,23 @@ shu_weights_new_formula (ShuFormula formula,
   w->root->data = data;
   w->root->data_free = data_free;
   return w;
+}
+
+ShuWeights *
+shu_weights_new_made (ShuMake make,
+    gboolean (*exists) (const char *name, gpointer data), gpointer data,
+    GDestroyNotify data_free)
+{
+  ShuWeights *w = shu_weights_new_formula (NULL, exists, data, data_free);
+
+  w->root->make = make;
+  return w;
+}
+
+void
+shu_weights_defer (ShuWeights *w)
+{
+  w->root->deferred = TRUE;
 }
 
 static gboolean
@@ -287,27 +310,45 @@ has (Root *root, const char *name)
 
   if (g_hash_table_contains (root->loaded, name) || find (root, name, &i))
     return TRUE;
-  return root->formula && (!root->exists || root->exists (name, root->data));
+  return (root->formula || root->make) &&
+         (!root->exists || root->exists (name, root->data));
 }
 
-/* F16 and BF16 as f32; the others as they are.  Takes @t over.  NULL where
- * there is no memory. */
+/* @t as f32, made now unless @root defers; NULL where there is no memory.
+ * Takes @t over. */
 static ShuTensor *
-to_f32 (ShuTensor *t, const char *name, GError **error)
+settle (Root *root, ShuTensor *t, const char *name, GError **error)
 {
-  ShuTensor *f;
-
-  if (t->dtype != SHU_DTYPE_F16 && t->dtype != SHU_DTYPE_BF16)
+  if (t->dtype == SHU_DTYPE_F16 || t->dtype == SHU_DTYPE_BF16)
+    t = shu_tensor_new_raw (t);
+  if (root->deferred || shu_tensor_host (t, error))
     return t;
-  f = shu_tensor_try_new (SHU_DTYPE_F32, t->n_dims, t->dims, error);
-  if (!f)
-    g_prefix_error (error, "%s: ", name);
-  if (f && t->dtype == SHU_DTYPE_F16)
-    shu_f16_to_f32_n (t->data, f->data, t->n);
-  else if (f)
-    shu_bf16_to_f32_n (t->data, f->data, t->n);
+  g_prefix_error (error, "%s: %s: ", root->label, name);
   shu_tensor_unref (t);
-  return f;
+  return NULL;
+}
+
+static ShuTensor *
+make (Root *root, const char *name, int n_dims, const gint64 *dims,
+    GError **error)
+{
+  ShuTensor *t;
+
+  for (int d = 0; d < n_dims; d++)
+    if (dims[d] < 1) {
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INTERNAL,
+          "%s: %s: a formula needs the whole shape", root->label, name);
+      return NULL;
+    }
+  if (root->make)
+    return settle (
+        root, root->make (name, n_dims, dims, root->data), name, error);
+  t = shu_tensor_try_new (SHU_DTYPE_F32, n_dims, dims, error);
+  if (t)
+    root->formula (name, n_dims, dims, t->n, t->data, root->data);
+  else
+    g_prefix_error (error, "%s: %s: ", root->label, name);
+  return t;
 }
 
 static ShuTensor *
@@ -324,33 +365,17 @@ load (Root *root, const char *name, int n_dims, const gint64 *dims)
   if (st) {
     t = shu_safetensors_tensor (st, i, &error);
     if (t)
-      t = to_f32 (t, name, &error);
-    if (!t) {
-      take_error (root, error);
-      return NULL;
-    }
+      t = settle (root, t, name, &error);
   } else if (has (root, name)) {
-    for (int d = 0; d < n_dims; d++)
-      if (dims[d] < 1) {
-        take_error (root,
-            g_error_new (SHU_ERROR, SHU_ERROR_INTERNAL,
-                "%s: %s: a formula needs the whole shape", root->label, name));
-        return NULL;
-      }
-    t = shu_tensor_try_new (SHU_DTYPE_F32, n_dims, dims, &error);
-    if (!t) {
-      g_prefix_error (&error, "%s: %s: ", root->label, name);
-      take_error (root, error);
-      return NULL;
-    }
-    root->formula (name, n_dims, dims, t->n, t->data, root->data);
+    t = make (root, name, n_dims, dims, &error);
   } else {
-    take_error (
-        root, g_error_new (SHU_ERROR, SHU_ERROR_MISSING,
-                  "%s: the tensor \"%s\" is missing", root->label, name));
-    return NULL;
+    error = g_error_new (SHU_ERROR, SHU_ERROR_MISSING,
+        "%s: the tensor \"%s\" is missing", root->label, name);
   }
-  g_hash_table_insert (root->loaded, g_strdup (name), t);
+  if (t)
+    g_hash_table_insert (root->loaded, g_strdup (name), t);
+  else
+    take_error (root, error);
   return t;
 }
 
@@ -399,6 +424,19 @@ shu_weights_get (
   }
   g_mutex_unlock (&root->lock);
   return t ? t : root->nil;
+}
+
+const float *
+shu_weights_values (ShuWeights *w, ShuTensor *t)
+{
+  GError *error = NULL;
+
+  if (shu_tensor_host (t, &error))
+    return t->data;
+  g_mutex_lock (&w->root->lock);
+  take_error (w->root, error);
+  g_mutex_unlock (&w->root->lock);
+  return NULL;
 }
 
 gboolean
@@ -466,60 +504,55 @@ shu_weights_names (ShuWeights *w)
   return (char **) g_ptr_array_free (names, FALSE);
 }
 
-/* ---- layers ---- */
+/* ---- on devices ---- */
 
-static ShuTensor *
-named (ShuWeights *w, const char *name, const char *what, int n_dims,
-    const gint64 *dims)
+ShuTensor *
+shu_weights_use (ShuWeights *w, ShuTensor *t, ShuUse use)
 {
-  g_autofree char *full = g_strconcat (name, what, NULL);
+  Root *root = w->root;
 
-  return shu_weights_get (w, full, n_dims, dims);
+  if (t == root->nil)
+    return t;
+  g_mutex_lock (&root->lock);
+  g_hash_table_replace (root->uses, shu_tensor_ref (t), GINT_TO_POINTER (use));
+  g_mutex_unlock (&root->lock);
+  return t;
 }
 
-ShuLinear
-shu_weights_linear (
-    ShuWeights *w, const char *name, gint64 Co, gint64 Ci, gboolean bias)
+/* (transfer full): of ShuWeightUse; the tensors live as long as @root */
+static GArray *
+list_uses (Root *root)
 {
-  return (ShuLinear){
-      .w = named (w, name, ".weight", SHU_DIMS (Co, Ci)),
-      .b = bias ? named (w, name, ".bias", SHU_DIMS (Co)) : NULL,
-  };
+  GArray *list = g_array_new (FALSE, FALSE, sizeof (ShuWeightUse));
+  GHashTableIter iter;
+  gpointer key, value;
+
+  g_mutex_lock (&root->lock);
+  g_hash_table_iter_init (&iter, root->uses);
+  while (g_hash_table_iter_next (&iter, &key, &value))
+    if (GPOINTER_TO_INT (value) != SHU_USE_NONE)
+      g_array_append_val (
+          list, ((ShuWeightUse){key, (ShuUse) GPOINTER_TO_INT (value)}));
+  g_mutex_unlock (&root->lock);
+  return list;
 }
 
-ShuConv
-shu_weights_conv (ShuWeights *w, const char *name, gint64 Co, gint64 Ci, int k)
+gsize
+shu_weights_device_bytes (ShuWeights *w)
 {
-  return (ShuConv){
-      .w = named (w, name, ".weight", SHU_DIMS (Co, Ci, k, k)),
-      .b = named (w, name, ".bias", SHU_DIMS (Co)),
-  };
+  g_autoptr (GArray) list = list_uses (w->root);
+  gsize bytes = 0;
+
+  for (guint i = 0; i < list->len; i++)
+    bytes += shu_weight_bytes (&g_array_index (list, ShuWeightUse, i));
+  return bytes;
 }
 
-ShuConv
-shu_weights_conv3 (ShuWeights *w, const char *name, gint64 Co, gint64 Ci, int k)
+void
+shu_weights_upload (ShuWeights *w, ShuCtx *c, ShuUploadFunc func, gpointer data)
 {
-  return (ShuConv){
-      .w = named (w, name, ".weight", SHU_DIMS (Co, Ci, k, k, k)),
-      .b = named (w, name, ".bias", SHU_DIMS (Co)),
-  };
-}
+  g_autoptr (GArray) list = list_uses (w->root);
 
-ShuConv
-shu_weights_sparse_conv (
-    ShuWeights *w, const char *name, gint64 Co, gint64 Ci, int k)
-{
-  return (ShuConv){
-      .w = named (w, name, ".conv.weight", SHU_DIMS (Co, k, k, k, Ci)),
-      .b = named (w, name, ".conv.bias", SHU_DIMS (Co)),
-  };
-}
-
-ShuNorm
-shu_weights_norm (ShuWeights *w, const char *name, gint64 C)
-{
-  return (ShuNorm){
-      .w = named (w, name, ".weight", SHU_DIMS (C)),
-      .b = named (w, name, ".bias", SHU_DIMS (C)),
-  };
+  shu_upload_weights (
+      c, (int) list->len, (const ShuWeightUse *) list->data, func, data);
 }

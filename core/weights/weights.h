@@ -17,7 +17,7 @@ typedef struct _ShuWeights ShuWeights;
  *   (....safetensors.index.json), or a folder with the one or the other
  *
  * F16, BF16 and F32 are read; each tensor is converted once, when it is first
- * asked for.  The file stays mapped.
+ * asked for, or never (shu_weights_defer()).  The file stays mapped.
  *
  * Returns: (transfer full): the set, or NULL with an error that names the file
  */
@@ -40,6 +40,27 @@ typedef void (*ShuFormula) (const char *name, int n_dims, const gint64 *dims,
 ShuWeights *shu_weights_new_formula (ShuFormula formula,
     gboolean (*exists) (const char *name, gpointer data), gpointer data,
     GDestroyNotify data_free);
+
+/**
+ * ShuMake:
+ * Returns: (transfer full): the weight @name, f32, which may be without data
+ *   as yet (tensor/source.h)
+ */
+typedef ShuTensor *(*ShuMake) (
+    const char *name, int n_dims, const gint64 *dims, gpointer data);
+
+/* As shu_weights_new_formula(). */
+ShuWeights *shu_weights_new_made (ShuMake make,
+    gboolean (*exists) (const char *name, gpointer data), gpointer data,
+    GDestroyNotify data_free);
+
+/**
+ * shu_weights_defer:
+ * Tensors handed out from here on need not have data: for networks that run on
+ * a device, which makes its own forms straight from the file or the formula.
+ * Whoever wants values in host memory calls shu_tensor_host() first.
+ */
+void shu_weights_defer (ShuWeights *w);
 
 /* An empty set to put tensors into. */
 ShuWeights *shu_weights_new (void);
@@ -67,6 +88,15 @@ ShuWeights *shu_weights_at (ShuWeights *w, const char *format, ...)
 ShuTensor *shu_weights_get (
     ShuWeights *w, const char *name, int n_dims, const gint64 *dims);
 
+/**
+ * shu_weights_values:
+ * @t: of this set
+ *
+ * Returns: (transfer none): its values in host memory; NULL, and a failure of
+ *   the set, where there is no memory
+ */
+const float *shu_weights_values (ShuWeights *w, ShuTensor *t);
+
 /* Whether there is such a weight; no failure. */
 gboolean shu_weights_has (ShuWeights *w, const char *name);
 /* Its dimensions without loading it; FALSE where it is not there or the set
@@ -90,6 +120,34 @@ ShuConv shu_weights_conv3 (
 ShuConv shu_weights_sparse_conv (
     ShuWeights *w, const char *name, gint64 Co, gint64 Ci, int k);
 ShuNorm shu_weights_norm (ShuWeights *w, const char *name, gint64 C);
+
+/* ---- on devices ---- */
+
+/* A weight that is used as a linear layer's is, or a norm's */
+#define shu_weights_get_linear(w, ...)                                         \
+  shu_weights_use (w, shu_weights_get (w, __VA_ARGS__), SHU_USE_LINEAR)
+#define shu_weights_get_norm(w, ...)                                           \
+  shu_weights_use (w, shu_weights_get (w, __VA_ARGS__), SHU_USE_NORM)
+
+/**
+ * shu_weights_use:
+ * @t: of this set, or made by a network of what is in it
+ *
+ * Says what a device will use @t for; the layers above have done so.
+ *
+ * Returns: @t
+ */
+ShuTensor *shu_weights_use (ShuWeights *w, ShuTensor *t, ShuUse use);
+
+/* What all of them take on a device. */
+gsize shu_weights_device_bytes (ShuWeights *w);
+
+/**
+ * shu_weights_upload:
+ * Brings them to the device of @c; there they stay as long as the tensors.
+ */
+void shu_weights_upload (
+    ShuWeights *w, ShuCtx *c, ShuUploadFunc func, gpointer data);
 
 /**
  * shu_weights_finish:

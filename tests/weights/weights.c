@@ -7,6 +7,7 @@
 #include "weights/formula.h"
 #include "weights/safetensors.h"
 #include "weights/weights.h"
+#include "tensor/source.h"
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -597,6 +598,86 @@ test_no_memory (void)
   g_assert_nonnull (strstr (error->message, "w: no memory for"));
 }
 
+/* ---- without values ---- */
+
+static void
+test_deferred (void)
+{
+  g_auto (Folder) f = folder_new ();
+  g_autofree char *path = put_large (&f, (gsize) 1 << 30);
+  g_autoptr (ShuWeights) w = open_ok (path);
+  ShuTensor *t;
+
+  shu_weights_defer (w); /* 4 GB as f32: nobody asks for them */
+  t = shu_weights_get (w, "w", SHU_DIMS (-1));
+  g_assert_null (t->data);
+  g_assert_cmpint (t->dtype, ==, SHU_DTYPE_F32);
+  g_assert_cmpuint (t->n, ==, (gsize) 1 << 30);
+  g_assert_true (shu_weights_finish (w, NULL));
+}
+
+static void
+test_deferred_formula (void)
+{
+  g_autoptr (ShuWeights) now = shu_weights_new_synthetic (9, NULL);
+  g_autoptr (ShuWeights) later = shu_weights_new_synthetic (9, NULL);
+  ShuTensor *a, *b;
+  const float *values;
+
+  shu_weights_defer (later);
+  a = shu_weights_get (now, "blocks.0.to_q.weight", SHU_DIMS (300, 700));
+  b = shu_weights_get (later, "blocks.0.to_q.weight", SHU_DIMS (300, 700));
+  g_assert_null (b->data);
+  values = shu_weights_values (later, b);
+  g_assert_true (values == b->data);
+  g_assert_cmpmem (a->data, shu_tensor_bytes (a), values, shu_tensor_bytes (b));
+}
+
+static gpointer
+want_values (gpointer data)
+{
+  return shu_tensor_host (data, NULL) ? ((ShuTensor *) data)->data : NULL;
+}
+
+static void
+test_deferred_threads (void)
+{
+  g_autoptr (ShuWeights) w = shu_weights_new_synthetic (9, NULL);
+  GThread *threads[4];
+  ShuTensor *t;
+  gpointer first;
+
+  shu_weights_defer (w);
+  t = shu_weights_get (w, "a.weight", SHU_DIMS (600, 600));
+  for (int i = 0; i < 4; i++)
+    threads[i] = g_thread_new ("want", want_values, t);
+  first = g_thread_join (threads[0]);
+  g_assert_nonnull (first);
+  for (int i = 1; i < 4; i++)
+    g_assert_true (g_thread_join (threads[i]) == first);
+}
+
+static void
+test_uses (void)
+{
+  g_autoptr (ShuWeights) w = shu_weights_new_synthetic (9, NULL);
+  ShuLinear l = shu_weights_linear (w, "l", 4, 8, TRUE);
+  gsize linear = (4 * 8 + 4) * 2, conv, subdivided;
+  ShuConv k;
+
+  g_assert_cmpuint (shu_weights_device_bytes (w), ==, linear);
+  shu_weights_norm (w, "n", 16);
+  g_assert_cmpuint (shu_weights_device_bytes (w), ==, linear + 2 * 16 * 4);
+  shu_weights_use (w, l.w, SHU_USE_NONE);
+  shu_weights_use (w, l.b, SHU_USE_NONE);
+  k = shu_weights_sparse_conv (w, "k", 2, 4, 3);
+  conv = (2 * 27 * 4 + 2) * 2;
+  g_assert_cmpuint (shu_weights_device_bytes (w), ==, 2 * 16 * 4 + conv);
+  shu_weights_use (w, k.w, SHU_USE_SPARSE_CONV_SUBDIVIDED);
+  subdivided = (2 * 64 * 4 + 2) * 2;
+  g_assert_cmpuint (shu_weights_device_bytes (w), ==, 2 * 16 * 4 + subdivided);
+}
+
 static void
 add (const char *name, GTestFunc func)
 {
@@ -627,5 +708,9 @@ main (int argc, char **argv)
   add ("formula_needs_shape", test_formula_needs_shape);
   add ("threads_share", test_threads);
   add ("no_memory_is_an_error", test_no_memory);
+  add ("deferred_takes_no_memory", test_deferred);
+  add ("deferred_formula_is_the_same", test_deferred_formula);
+  add ("deferred_values_are_made_once", test_deferred_threads);
+  add ("device_bytes_by_use", test_uses);
   return g_test_run ();
 }

@@ -56,9 +56,20 @@ void shu_cuda_done_error (ShuCtx *c, const char *op, GError *error);
  * where @c has failed. */
 gpointer shu_cuda_scratch (ShuCtx *c, gsize bytes);
 
+/* ---- scratch.c ---- */
+
+gsize shu_cuda_scratch_bytes (ShuScratch what, const ShuTensor *y,
+    const ShuTensor *x, int n_heads, gint64 n_keys);
+
 /* ---- transfer.c ---- */
 
 void shu_cuda_staging_free (ShuCudaStaging *staging);
+/* Bytes @at..@at+@n-1 of something; called by several threads. */
+typedef void (*ShuCudaSource) (gpointer data, gsize at, gsize n, char *ret);
+/* @bytes of @source go to @dst; while one part of them is under way, the next
+ * is asked for. */
+gboolean shu_cuda_stream_up (
+    ShuCtx *c, gpointer dst, gsize bytes, ShuCudaSource source, gpointer data);
 /* @src may change once this returns; the copy itself happens in the stream. */
 gboolean shu_cuda_to_device (
     ShuCtx *c, gpointer dst, gconstpointer src, gsize bytes);
@@ -95,7 +106,7 @@ typedef enum {
 
 /**
  * shu_cuda_weight:
- * @w: f32 in host memory
+ * @w: f32 in host memory, with or without data there
  *
  * @w on the device of @c, made on first use and kept with its storage.
  *
@@ -103,7 +114,37 @@ typedef enum {
  */
 gconstpointer shu_cuda_weight (ShuCtx *c, ShuTensor *w, ShuCudaLayout layout);
 
+/* The backend's entry */
+void shu_cuda_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
+    ShuUploadFunc func, gpointer data);
+
 ShuTensor *shu_cuda_adopt (ShuCtx *c, ShuTensor *x);
+
+/* ---- upload.c ---- */
+
+/* A form to be made at @y. */
+typedef struct {
+  ShuTensor *w;
+  ShuCudaLayout layout;
+  char *y;
+} ShuCudaForm;
+
+/* Elements that a form takes, so that the next begins where it may. */
+gsize shu_cuda_form_elements (const ShuCudaForm *form);
+
+/* Puts @forms into the order in which they are made, and says what comes
+ * first. */
+void shu_cuda_forms_sort (int n, ShuCudaForm *forms);
+
+/**
+ * shu_cuda_forms_make:
+ * @forms: sorted, one behind the other in memory
+ * @func: (nullable)
+ *
+ * Returns: FALSE where @c has failed; not waited for
+ */
+gboolean shu_cuda_forms_make (ShuCtx *c, int n, const ShuCudaForm *forms,
+    ShuUploadFunc func, gpointer data);
 
 /* ---- layers.c ---- */
 

@@ -6,6 +6,27 @@
 
 /* ---- conversion, filling ---- */
 
+struct Bf16 {
+  uint16_t bits;
+};
+
+static __device__ inline void
+shu_load (float (&ret)[1], const Bf16 *x)
+{
+  ret[0] = __uint_as_float ((uint32_t) x->bits << 16);
+}
+
+static __device__ inline void
+shu_load (float (&ret)[8], const Bf16 *x)
+{
+  uint4 words = *(const uint4 *) x;
+  const Bf16 *v = (const Bf16 *) &words;
+
+#pragma unroll
+  for (int i = 0; i < 8; i++)
+    ret[i] = __uint_as_float ((uint32_t) v[i].bits << 16);
+}
+
 /* y[i] = x[i], rounded to nearest even where y is f16.  A thread takes V
  * elements at a time; the last few one by one. */
 template <int V, class Y, class X>
@@ -52,6 +73,18 @@ extern "C" cudaError_t
 shu_launch_f16_to_f32 (float *y, const void *x, size_t n, cudaStream_t stream)
 {
   return launch_convert (y, (const __half *) x, n, stream);
+}
+
+extern "C" cudaError_t
+shu_launch_bf16_to_f16 (void *y, const void *x, size_t n, cudaStream_t stream)
+{
+  return launch_convert ((__half *) y, (const Bf16 *) x, n, stream);
+}
+
+extern "C" cudaError_t
+shu_launch_bf16_to_f32 (float *y, const void *x, size_t n, cudaStream_t stream)
+{
+  return launch_convert (y, (const Bf16 *) x, n, stream);
 }
 
 /* y[i] = value; a thread an element */

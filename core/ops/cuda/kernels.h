@@ -66,6 +66,10 @@ cudaError_t shu_launch_f32_to_f16 (
     void *y, const float *x, size_t n, cudaStream_t stream);
 cudaError_t shu_launch_f16_to_f32 (
     float *y, const void *x, size_t n, cudaStream_t stream);
+cudaError_t shu_launch_bf16_to_f16 (
+    void *y, const void *x, size_t n, cudaStream_t stream);
+cudaError_t shu_launch_bf16_to_f32 (
+    float *y, const void *x, size_t n, cudaStream_t stream);
 cudaError_t shu_launch_fill_f16 (
     void *y, float value, size_t n, cudaStream_t stream);
 /* ShuCopy with its offsets added: n_rows runs of bytes; a step may be 0 */

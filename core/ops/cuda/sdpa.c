@@ -212,6 +212,14 @@ shu_cuda_sdpa_scratch (ShuCuda *cuda, const ShuCudaSdpa *sdpa)
   return plan_for (cuda, &s) ? 0 : pieces_of (&s).bytes;
 }
 
+gsize
+shu_cuda_sdpa_scratch_guess (const ShuCudaSdpa *sdpa)
+{
+  ShuCudaSdpa s = complete (sdpa);
+
+  return s.HD % 8 == 0 && s.HD <= MAX_HEAD ? 0 : pieces_of (&s).bytes;
+}
+
 gboolean
 shu_cuda_sdpa (
     ShuCuda *cuda, const ShuCudaSdpa *sdpa, void *scratch, GError **error)

@@ -30,6 +30,10 @@ typedef struct {
  * the plan. */
 gsize shu_cuda_sdpa_scratch (ShuCuda *cuda, const ShuCudaSdpa *s);
 
+/* The same where there is no device to ask: 0 for what cuDNN is known to
+ * take. */
+gsize shu_cuda_sdpa_scratch_guess (const ShuCudaSdpa *s);
+
 gboolean shu_cuda_sdpa (
     ShuCuda *cuda, const ShuCudaSdpa *s, void *scratch, GError **error);
 

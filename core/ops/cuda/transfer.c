@@ -15,7 +15,7 @@ enum {
 };
 
 struct _ShuCudaStaging {
-  char *data; /* [N_PARTS][PART] */
+  char *data[N_PARTS]; /* [PART], each made when it is first needed */
   cudaEvent_t passed[N_PARTS];
   int part;
   gsize fill; /* of the part */
@@ -26,42 +26,27 @@ shu_cuda_staging_free (ShuCudaStaging *staging)
 {
   if (!staging)
     return;
-  for (int i = 0; i < N_PARTS; i++)
+  for (int i = 0; i < N_PARTS; i++) {
     if (staging->passed[i])
       cudaEventDestroy (staging->passed[i]);
-  cudaFreeHost (staging->data);
+    cudaFreeHost (staging->data[i]);
+  }
   g_free (staging);
 }
 
-static ShuCudaStaging *
-staging_of (ShuCtx *c, ShuCuda *s)
+/* Where there is room in the part in use, which is made if need be. */
+static cudaError_t
+get_room (ShuCudaStaging *g, char **ret)
 {
-  ShuCudaStaging *g = s->staging;
-  cudaError_t e;
+  int i = g->part;
+  cudaError_t e = cudaSuccess;
 
-  if (g)
-    return g;
-  g = g_new0 (ShuCudaStaging, 1);
-  e = cudaMallocHost ((void **) &g->data, (gsize) N_PARTS * PART);
-  for (int i = 0; i < N_PARTS && e == cudaSuccess; i++)
+  if (!g->data[i])
+    e = cudaMallocHost ((void **) &g->data[i], PART);
+  if (e == cudaSuccess && !g->passed[i])
     e = cudaEventCreateWithFlags (&g->passed[i], cudaEventDisableTiming);
-  if (!shu_cuda_check (c, e, "page-locked memory"))
-    g_clear_pointer (&g, shu_cuda_staging_free);
-  s->staging = g;
-  return g;
-}
-
-static void
-copy_bytes (char *dst, const char *src, gsize bytes)
-{
-  gint64 n = (gint64) ((bytes + CHUNK - 1) / CHUNK);
-
-#pragma omp parallel for if (n > 4)
-  for (gint64 i = 0; i < n; i++) {
-    gsize at = (gsize) i * CHUNK;
-
-    memcpy (dst + at, src + at, MIN (CHUNK, bytes - at));
-  }
+  *ret = g->data[i] + g->fill;
+  return e;
 }
 
 /* Goes on to the next part, once nothing reads it any more. */
@@ -72,34 +57,69 @@ next_part (ShuCuda *s, ShuCudaStaging *g)
 
   g->part = (g->part + 1) % N_PARTS;
   g->fill = 0;
-  return e == cudaSuccess ? cudaEventSynchronize (g->passed[g->part]) : e;
+  if (e == cudaSuccess && g->passed[g->part])
+    e = cudaEventSynchronize (g->passed[g->part]);
+  return e;
+}
+
+static void
+fill_part (
+    char *room, gsize at, gsize bytes, ShuCudaSource source, gpointer data)
+{
+  gint64 n = (gint64) ((bytes + CHUNK - 1) / CHUNK);
+
+#pragma omp parallel for if (n > 4)
+  for (gint64 i = 0; i < n; i++) {
+    gsize from = (gsize) i * CHUNK;
+
+    source (data, at + from, MIN (CHUNK, bytes - from), room + from);
+  }
+}
+
+gboolean
+shu_cuda_stream_up (
+    ShuCtx *c, gpointer dst, gsize bytes, ShuCudaSource source, gpointer data)
+{
+  ShuCuda *s = shu_cuda (c);
+  ShuCudaStaging *g;
+  cudaError_t e = cudaSuccess;
+  gsize n;
+
+  if (!s)
+    return FALSE;
+  if (!s->staging)
+    s->staging = g_new0 (ShuCudaStaging, 1);
+  g = s->staging;
+  for (gsize at = 0; at < bytes; at += n) {
+    char *room = NULL;
+
+    if (g->fill >= PART)
+      e = next_part (s, g);
+    if (e == cudaSuccess)
+      e = get_room (g, &room);
+    if (e != cudaSuccess)
+      break;
+    n = MIN (bytes - at, PART - g->fill);
+    g->fill += (n + ALIGN - 1) / ALIGN * ALIGN;
+    fill_part (room, at, n, source, data);
+    e = cudaMemcpyAsync (
+        (char *) dst + at, room, n, cudaMemcpyHostToDevice, s->stream);
+    if (e != cudaSuccess)
+      break;
+  }
+  return shu_cuda_check (c, e, "upload");
+}
+
+static void
+read_bytes (gpointer data, gsize at, gsize n, char *ret)
+{
+  memcpy (ret, (const char *) data + at, n);
 }
 
 gboolean
 shu_cuda_to_device (ShuCtx *c, gpointer dst, gconstpointer src, gsize bytes)
 {
-  ShuCuda *s = shu_cuda (c);
-  ShuCudaStaging *g = s ? staging_of (c, s) : NULL;
-  cudaError_t e = cudaSuccess;
-  gsize n;
-
-  if (!g)
-    return FALSE;
-  for (gsize at = 0; at < bytes && e == cudaSuccess; at += n) {
-    char *room;
-
-    if (g->fill >= PART)
-      e = next_part (s, g);
-    if (e != cudaSuccess)
-      break;
-    n = MIN (bytes - at, PART - g->fill);
-    room = g->data + (gsize) g->part * PART + g->fill;
-    g->fill += (n + ALIGN - 1) / ALIGN * ALIGN;
-    copy_bytes (room, (const char *) src + at, n);
-    e = cudaMemcpyAsync (
-        (char *) dst + at, room, n, cudaMemcpyHostToDevice, s->stream);
-  }
-  return shu_cuda_check (c, e, "upload");
+  return shu_cuda_stream_up (c, dst, bytes, read_bytes, (gpointer) src);
 }
 
 void

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Weights on devices.  Forms of a weight hang at its storage, one for each
  * device and layout, and are shared by all contexts: whoever makes one waits
- * until it is there. */
+ * until it is there.  A network's are made together when it is loaded; others
+ * when an operation first asks. */
 #include "ops/cuda/cuda_private.h"
 #include "base/error.h"
 #include "tensor/device.h"
@@ -11,6 +12,7 @@ typedef struct {
   ShuCudaLayout layout;
   gint64 Co, Ci; /* tell views of other dimensions apart */
   gpointer data;
+  GBytes *block; /* that it lies in, maybe with others */
 } Form;
 
 typedef struct {
@@ -23,11 +25,8 @@ forms_free (gpointer data)
 {
   Forms *p = data;
 
-  for (guint i = 0; i < p->list->len; i++) {
-    Form *f = &g_array_index (p->list, Form, i);
-
-    shu_device_free (f->device, f->data);
-  }
+  for (guint i = 0; i < p->list->len; i++)
+    g_bytes_unref (g_array_index (p->list, Form, i).block);
   g_array_unref (p->list);
   g_mutex_clear (&p->lock);
   g_free (p);
@@ -52,8 +51,25 @@ forms_of (ShuStorage *s)
   return p;
 }
 
-static gpointer
-weight_alloc (ShuCtx *c, gsize bytes)
+/* ---- memory of forms ---- */
+
+typedef struct {
+  int device;
+  gpointer data;
+} Block;
+
+static void
+block_free (gpointer p)
+{
+  Block *b = p;
+
+  shu_device_free (b->device, b->data);
+  g_free (b);
+}
+
+/* (transfer full) */
+static GBytes *
+block_new (ShuCtx *c, gsize bytes)
 {
   gpointer p = shu_device_alloc (c->place, bytes);
 
@@ -61,76 +77,31 @@ weight_alloc (ShuCtx *c, gsize bytes)
     shu_pool_trim (c->pool); /* what results left behind may be enough */
     p = shu_device_alloc (c->place, bytes);
   }
-  if (p)
-    return p;
+  if (p) {
+    Block b = {c->place, p};
+
+    return g_bytes_new_with_free_func (
+        p, bytes, block_free, g_memdup2 (&b, sizeof b));
+  }
   c->wait (c); /* a device that has failed gives no memory either */
   shu_ctx_fail (c, SHU_ERROR_MEMORY,
-      "%s: no memory for a weight of %zu MB beside the %zu MB in use",
-      c->device, bytes >> 20, shu_ctx_live_bytes (c) >> 20);
+      "%s: no memory for weights of %zu MB beside the %zu MB in use", c->device,
+      bytes >> 20, shu_ctx_live_bytes (c) >> 20);
   return NULL;
 }
 
-/* f16 on the device, in the order of the checkpoint */
-static gboolean
-halve (ShuCtx *c, ShuCuda *s, gpointer y, ShuTensor *w)
+/* ---- forms ---- */
+
+static Form
+form_of (ShuCtx *c, const ShuTensor *w, ShuCudaLayout layout)
 {
-  SHU_SCOPE (c);
-  float *wide = shu_cuda_scratch (c, w->n * sizeof *wide);
+  Form form = {.device = c->place, .layout = layout};
 
-  return wide && shu_cuda_to_device (c, wide, w->data, w->n * sizeof *wide) &&
-         shu_cuda_check (
-             c, shu_launch_f32_to_f16 (y, wide, w->n, s->stream), "weight");
-}
-
-/* [a,b,rest] with @axes -> y */
-static cudaError_t
-turn (ShuCuda *s, gpointer y, gconstpointer x, gint64 a, gint64 b, gsize n,
-    const int *axes)
-{
-  gint64 dims[3] = {a, b, (gint64) n / (a * b)};
-
-  return shu_launch_permute (y, x, 3, dims, axes, 2, s->stream);
-}
-
-static gboolean
-make (ShuCtx *c, ShuCuda *s, gpointer y, ShuTensor *w, ShuCudaLayout layout)
-{
-  SHU_SCOPE (c);
-  gint64 Co = w->dims[0], Ci = w->dims[w->n_dims - 1];
-  gpointer half, taps;
-
-  if (layout == SHU_CUDA_WEIGHT_SAME)
-    return shu_cuda_to_device (c, y, w->data, shu_tensor_bytes (w));
-  if (layout == SHU_CUDA_WEIGHT_F16)
-    return halve (c, s, y, w);
-  half = shu_cuda_scratch (c, w->n * 2);
-  if (!half || !halve (c, s, half, w))
-    return FALSE;
-  if (layout == SHU_CUDA_WEIGHT_KRSC)
-    return shu_cuda_check (c,
-        turn (s, y, half, Co, w->dims[1], w->n, (const int[]){0, 2, 1}),
-        "weight");
-  taps = layout == SHU_CUDA_WEIGHT_TAPS ? y : shu_cuda_scratch (c, w->n * 2);
-  return taps &&
-         shu_cuda_check (c,
-             turn (s, taps, half, Co, SHU_CUDA_TAPS, w->n,
-                 (const int[]){1, 0, 2}),
-             "weight") &&
-         (layout == SHU_CUDA_WEIGHT_TAPS ||
-             shu_cuda_check (c,
-                 shu_launch_sparse_subdivided_weights (
-                     y, taps, (int) Ci, (int) Co, s->stream),
-                 "weight"));
-}
-
-static gsize
-form_bytes (const ShuTensor *w, ShuCudaLayout layout)
-{
-  if (layout == SHU_CUDA_WEIGHT_SAME)
-    return shu_tensor_bytes (w);
-  return w->n * 2 *
-         (layout == SHU_CUDA_WEIGHT_SUBDIVIDED ? 64 : SHU_CUDA_TAPS) /
-         SHU_CUDA_TAPS;
+  if (layout > SHU_CUDA_WEIGHT_F16) {
+    form.Co = w->dims[0];
+    form.Ci = w->dims[1];
+  }
+  return form;
 }
 
 static gpointer
@@ -146,34 +117,118 @@ find (const Forms *p, const Form *wanted)
   return NULL;
 }
 
+static gsize
+form_bytes (const ShuCudaForm *form)
+{
+  gsize elem = form->layout == SHU_CUDA_WEIGHT_SAME
+                   ? shu_dtype_size (form->w->dtype)
+                   : 2;
+
+  return (shu_cuda_form_elements (form) * elem + 511) / 512 * 512;
+}
+
+static void
+keep (Forms *p, Form form, GBytes *block, gpointer data)
+{
+  form.data = data;
+  form.block = g_bytes_ref (block);
+  g_array_append_val (p->list, form);
+}
+
 gconstpointer
 shu_cuda_weight (ShuCtx *c, ShuTensor *w, ShuCudaLayout layout)
 {
-  Form form = {.device = c->place, .layout = layout};
-  ShuCuda *s = shu_cuda (c);
+  Form form = form_of (c, w, layout);
+  ShuCudaForm new = {w, layout, NULL};
   Forms *p = forms_of (w->storage);
+  GBytes *block;
 
-  if (!s || shu_ctx_failed (c))
+  if (!shu_cuda (c) || shu_ctx_failed (c))
     return NULL;
-  if (layout > SHU_CUDA_WEIGHT_F16) {
-    form.Co = w->dims[0];
-    form.Ci = w->dims[1];
-  }
   g_mutex_lock (&p->lock);
   form.data = find (p, &form);
-  if (!form.data) {
-    form.data = weight_alloc (c, MAX (form_bytes (w, layout), 1));
-    if (form.data && make (c, s, form.data, w, layout))
+  if (!form.data && (block = block_new (c, form_bytes (&new)))) {
+    new.y = (char *) g_bytes_get_data (block, NULL);
+    if (shu_cuda_forms_make (c, 1, &new, NULL, NULL))
       c->wait (c);
-    if (form.data && !shu_ctx_failed (c)) {
-      g_array_append_val (p->list, form);
-    } else if (form.data) {
-      shu_device_free (form.device, form.data);
-      form.data = NULL;
+    if (!shu_ctx_failed (c)) {
+      keep (p, form, block, new.y);
+      form.data = new.y;
     }
+    g_bytes_unref (block);
   }
   g_mutex_unlock (&p->lock);
   return form.data;
+}
+
+/* ---- many at once, in one block ---- */
+
+static const ShuCudaLayout layouts[] = {
+    [SHU_USE_NORM] = SHU_CUDA_WEIGHT_SAME,
+    [SHU_USE_LINEAR] = SHU_CUDA_WEIGHT_F16,
+    [SHU_USE_CONV] = SHU_CUDA_WEIGHT_KRSC,
+    [SHU_USE_SPARSE_CONV] = SHU_CUDA_WEIGHT_TAPS,
+    [SHU_USE_SPARSE_CONV_SUBDIVIDED] = SHU_CUDA_WEIGHT_SUBDIVIDED,
+};
+
+/* Those that are not there yet, each once: (transfer full), of ShuCudaForm */
+static GArray *
+list_missing (ShuCtx *c, int n, const ShuWeightUse *uses)
+{
+  GArray *list = g_array_new (FALSE, FALSE, sizeof (ShuCudaForm));
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+
+  for (int i = 0; i < n; i++) {
+    ShuCudaForm new = {uses[i].w, layouts[uses[i].use], NULL};
+    Form form = form_of (c, new.w, new.layout);
+    Forms *p = forms_of (new.w->storage);
+    gboolean there;
+
+    g_mutex_lock (&p->lock);
+    there = find (p, &form) != NULL;
+    g_mutex_unlock (&p->lock);
+    if (!there && g_hash_table_add (seen, new.w->storage))
+      g_array_append_val (list, new);
+  }
+  shu_cuda_forms_sort ((int) list->len, (ShuCudaForm *) list->data);
+  return list;
+}
+
+void
+shu_cuda_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
+    ShuUploadFunc func, gpointer data)
+{
+  ShuCuda *s = shu_cuda (c);
+  g_autoptr (GArray) list = s ? list_missing (c, n, uses) : NULL;
+  ShuCudaForm *forms;
+  GBytes *block;
+  gsize bytes = 0;
+
+  if (!s || list->len == 0)
+    return;
+  forms = (ShuCudaForm *) list->data;
+  for (guint i = 0; i < list->len; i++) {
+    forms[i].y = GSIZE_TO_POINTER (bytes);
+    bytes += form_bytes (&forms[i]);
+  }
+  block = block_new (c, bytes);
+  if (!block)
+    return;
+  for (guint i = 0; i < list->len; i++)
+    forms[i].y =
+        (char *) g_bytes_get_data (block, NULL) + GPOINTER_TO_SIZE (forms[i].y);
+  if (shu_cuda_forms_make (c, (int) list->len, forms, func, data))
+    c->wait (c);
+  for (guint i = 0; i < list->len && !shu_ctx_failed (c); i++) {
+    Form form = form_of (c, forms[i].w, forms[i].layout);
+    Forms *p = forms_of (forms[i].w->storage);
+
+    g_mutex_lock (&p->lock);
+    if (!find (p, &form))
+      keep (p, form, block, forms[i].y);
+    g_mutex_unlock (&p->lock);
+  }
+  g_bytes_unref (block);
 }
 
 /* ---- host tensors as operands ---- */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Weights on their way to a device. */
+#include "ops/backend_private.h"
+#include "base/error.h"
+
+gsize
+shu_weight_bytes (const ShuWeightUse *use)
+{
+  gsize n = use->w->n;
+
+  if (use->use == SHU_USE_NONE)
+    return 0;
+  if (use->use == SHU_USE_NORM)
+    return n * sizeof (float);
+  /* 27 taps, or for each of 8 children those of its 8 parents */
+  return use->use == SHU_USE_SPARSE_CONV_SUBDIVIDED ? n * 2 / 27 * 64 : n * 2;
+}
+
+void
+shu_upload_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
+    ShuUploadFunc func, gpointer data)
+{
+  const ShuBackend *be;
+
+  if (c->place == SHU_HOST || n == 0)
+    return;
+  be = SHU_BACKEND_FOR (c, weights);
+  if (be)
+    be->weights (c, n, uses, func, data);
+}
