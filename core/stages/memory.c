@@ -7,9 +7,9 @@
 #include "base/error.h"
 #include "ops/record.h"
 
-/* What the libraries take when they are first used: their code, and the
- * workspace of the context. */
-static const gsize LIBRARIES = (gsize) 400 << 20;
+/* The workspace of the context, and code that the libraries load when they
+ * first need it. */
+static const gsize LIBRARIES = (gsize) 128 << 20;
 
 gsize
 shu_memory_needed (ShuModel *m, gboolean low, ShuRehearsal rehearsal,

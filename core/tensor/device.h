@@ -10,14 +10,25 @@ G_BEGIN_DECLS
  * shu_device_usable:
  * @device: number of a CUDA device
  *
- * Returns: FALSE, with %SHU_ERROR_UNSUPPORTED and the reason, where it is not
- *   there or not what the library was made for
+ * Returns: FALSE, with the reason, where it is not what the library was made
+ *   for (%SHU_ERROR_UNSUPPORTED), or where there is no GPU at all
+ *   (%SHU_ERROR_MISSING)
  */
 gboolean shu_device_usable (int device, GError **error);
 
 /* NULL where there is no memory. */
 gpointer shu_device_alloc (int device, gsize size);
 void shu_device_free (int device, gpointer p);
+/* Addresses for all the memory of a device, @granule aligned, without any
+ * behind them; NULL where it cannot do so. */
+gpointer shu_device_reserve (int device, gsize granule, gsize *ret_span);
+void shu_device_unreserve (int device, gpointer base, gsize span);
+/* Memory at reserved addresses; NULL where there is none.  What is returned
+ * goes to shu_device_unmap(), when the device is at rest. */
+gpointer shu_device_map (int device, gpointer at, gsize size);
+void shu_device_unmap (gpointer mapped, gpointer at, gsize size);
+/* Waits until the device is at rest. */
+void shu_device_wait (int device);
 /* As its maker calls it; (transfer full) */
 char *shu_device_name (int device);
 /* Bytes that are free to all, and all of them; FALSE where that cannot be

@@ -6,8 +6,8 @@
 gboolean
 shu_device_usable (int device, GError **error)
 {
-  g_set_error_literal (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
-      "this build has no CUDA backend");
+  g_set_error_literal (
+      error, SHU_ERROR, SHU_ERROR_MISSING, "this build has no CUDA backend");
   return FALSE;
 }
 
@@ -32,4 +32,31 @@ char *
 shu_device_name (int device)
 {
   return g_strdup_printf ("cuda:%d", device);
+}
+
+gpointer
+shu_device_reserve (int device, gsize granule, gsize *ret_span)
+{
+  return NULL;
+}
+
+void
+shu_device_unreserve (int device, gpointer base, gsize span)
+{
+}
+
+gpointer
+shu_device_map (int device, gpointer at, gsize size)
+{
+  return NULL;
+}
+
+void
+shu_device_unmap (gpointer mapped, gpointer at, gsize size)
+{
+}
+
+void
+shu_device_wait (int device)
+{
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Storage and its pool.  Free blocks wait in buckets, four to a power of two,
  * so at most a fifth of a block is wasted; the pool itself lives until the last
- * block that came from it is gone, so a tensor may outlive its context. */
+ * block that came from it is gone, so a tensor may outlive its context.
+ *
+ * Of a device, whose memory is scarce, blocks come from a heap instead, where
+ * the device has what that needs. */
 #include "tensor/storage.h"
 #include "tensor/device.h"
+#include "tensor/heap.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,8 +29,10 @@ struct _ShuPool {
   GPtrArray *free[N_BUCKETS];
   gsize live;
   gsize peak;
-  gsize held; /* taken from the system */
+  gsize held; /* taken from the system, without what the heap has */
   gsize held_peak;
+  ShuHeap *heap; /* of a device; made with the first block */
+  gboolean no_heap;
 };
 
 /* The smallest bucket that holds @size; its size in @ret_size. */
@@ -104,6 +110,17 @@ shu_pool_new (int place)
   return pool;
 }
 
+/* With the lock held */
+static ShuHeap *
+heap_of (ShuPool *pool)
+{
+  if (!pool->heap && !pool->no_heap && pool->place != SHU_HOST) {
+    pool->heap = shu_heap_new (pool->place);
+    pool->no_heap = !pool->heap;
+  }
+  return pool->heap;
+}
+
 ShuPool *
 shu_pool_ref (ShuPool *pool)
 {
@@ -117,6 +134,7 @@ shu_pool_unref (ShuPool *pool)
   if (!g_atomic_ref_count_dec (&pool->refs))
     return;
   shu_pool_trim (pool);
+  shu_heap_destroy (pool->heap);
   g_mutex_clear (&pool->lock);
   g_free (pool);
 }
@@ -125,6 +143,8 @@ void
 shu_pool_trim (ShuPool *pool)
 {
   g_mutex_lock (&pool->lock);
+  if (pool->heap)
+    shu_heap_trim (pool->heap);
   for (int i = 0; i < N_BUCKETS; i++) {
     for (guint k = 0; pool->free[i] && k < pool->free[i]->len; k++) {
       block_free (pool->place, g_ptr_array_index (pool->free[i], k));
@@ -172,8 +192,10 @@ shu_pool_held_peak (ShuPool *pool)
 static void
 hold (ShuPool *pool, gssize bytes)
 {
+  gsize heap = pool->heap ? shu_heap_held (pool->heap) : 0;
+
   pool->held += (gsize) bytes;
-  pool->held_peak = MAX (pool->held_peak, pool->held);
+  pool->held_peak = MAX (pool->held_peak, pool->held + heap);
 }
 
 void
@@ -198,17 +220,46 @@ storage_new (int place, void *data, gsize size, ShuPool *pool, GBytes *owner)
   return s;
 }
 
+/* NULL where there is no memory, or where @ret_in_heap says that no heap is
+ * there to be asked. */
+static void *
+heap_block (ShuPool *pool, gsize size, gboolean *ret_in_heap)
+{
+  ShuHeap *heap;
+  void *p = NULL;
+
+  g_mutex_lock (&pool->lock);
+  heap = heap_of (pool);
+  *ret_in_heap = heap != NULL;
+  if (heap)
+    p = shu_heap_alloc (heap, size);
+  if (heap && !p) {
+    shu_heap_trim (heap); /* memory under one hole may serve another */
+    p = shu_heap_alloc (heap, size);
+  }
+  if (p) {
+    pool->live += size;
+    pool->peak = MAX (pool->peak, pool->live);
+    hold (pool, 0);
+  }
+  g_mutex_unlock (&pool->lock);
+  return p;
+}
+
 ShuStorage *
 shu_storage_new_pool (ShuPool *pool, gsize size)
 {
   void *p = NULL;
   gsize block;
-  gboolean fresh;
+  gboolean fresh, in_heap;
   int bucket;
 
   if (size > (gsize) 1 << 46)
     return NULL;
   bucket = bucket_of (size, &block);
+  p = heap_block (pool, size, &in_heap);
+  if (in_heap)
+    return p ? storage_new (pool->place, p, size, pool, NULL) : NULL;
   g_mutex_lock (&pool->lock);
   if (pool->free[bucket] && pool->free[bucket]->len > 0)
     p = g_ptr_array_steal_index_fast (
@@ -242,9 +293,13 @@ pool_put (ShuPool *pool, void *data, gsize size)
   int bucket = bucket_of (size, &block);
 
   g_mutex_lock (&pool->lock);
-  if (!pool->free[bucket])
-    pool->free[bucket] = g_ptr_array_new ();
-  g_ptr_array_add (pool->free[bucket], data);
+  if (pool->heap) {
+    shu_heap_free (pool->heap, data);
+  } else {
+    if (!pool->free[bucket])
+      pool->free[bucket] = g_ptr_array_new ();
+    g_ptr_array_add (pool->free[bucket], data);
+  }
   pool->live -= size;
   g_mutex_unlock (&pool->lock);
 }
