@@ -21,6 +21,7 @@ fold (const ShuConv *k, const ShuNorm *bn, ShuTensor *mean, ShuTensor *var)
   const float *mu = mean->data, *v = var->data;
   gsize n = w->n / w->dims[0];
 
+#pragma omp parallel for if (w->n > 100000)
   for (gint64 o = 0; o < w->dims[0]; o++) {
     double s = gamma[o] / sqrt (v[o] + BN_EPS);
 

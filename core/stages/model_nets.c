@@ -105,6 +105,7 @@ static gboolean
 upload (ShuModel *m, ShuCtx *c, int n, const ShuNet *nets,
     const ShuProgress *progress, GError **error)
 {
+  gint64 start = g_get_monotonic_time ();
   Report r = {progress};
   int steps;
 
@@ -128,6 +129,8 @@ upload (ShuModel *m, ShuCtx *c, int n, const ShuNet *nets,
     return FALSE;
   for (int i = 0; i < n; i++)
     m->loaded[nets[i]].is_there = TRUE;
+  g_info ("%s: %zu MB of weights in %.3f s", m->device, r.total >> 20,
+      (double) (g_get_monotonic_time () - start) * 1e-6);
   return shu_progress (progress, "load", steps, steps, error);
 }
 

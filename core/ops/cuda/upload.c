@@ -12,7 +12,8 @@
 
 enum {
   STEP = 256,
-  BATCH = 32 << 20, /* elements, unless one weight has more */
+  BATCH = 128 << 20,         /* elements, unless one weight has more */
+  BATCH_LAID_OUT = 32 << 20, /* that pass through scratch memory */
 };
 
 typedef enum {
@@ -251,7 +252,9 @@ shu_cuda_forms_make (ShuCtx *c, int n, const ShuCudaForm *forms,
         .kind = kind_of (&forms[first]),
         .layout = forms[first].layout,
         .at = at};
+    gsize most;
 
+    most = b.layout > SHU_CUDA_WEIGHT_F16 ? BATCH_LAID_OUT : BATCH;
     b.raw = b.kind == KIND_SAME  ? shu_dtype_size (forms[first].w->dtype)
             : b.kind == KIND_F32 ? sizeof (float)
                                  : 2;
@@ -260,7 +263,7 @@ shu_cuda_forms_make (ShuCtx *c, int n, const ShuCudaForm *forms,
          end++) {
       gsize next = at[b.n] + padded (MAX (forms[end].w->n, 1));
 
-      if (b.n > 0 && next > BATCH)
+      if (b.n > 0 && next > most)
         break;
       at[++b.n] = next;
     }
