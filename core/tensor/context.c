@@ -27,6 +27,19 @@ is_cuda (const char *device, int *ret_number)
   return TRUE;
 }
 
+/* Who has a GPU wants to know; once. */
+static void
+say_why_cpu (const GError *why)
+{
+  static gint said;
+
+  if (why->code == SHU_ERROR_UNSUPPORTED &&
+      g_atomic_int_compare_and_exchange (&said, FALSE, TRUE))
+    g_message ("device auto: the CPU, because %s", why->message);
+  else
+    g_info ("device auto: the CPU, because %s", why->message);
+}
+
 static gboolean
 find_place (const char *device, int *ret_place, GError **error)
 {
@@ -39,7 +52,7 @@ find_place (const char *device, int *ret_place, GError **error)
     if (shu_device_usable (0, &why))
       *ret_place = 0;
     else
-      g_info ("device auto: the CPU, because %s", why->message);
+      say_why_cpu (why);
     return TRUE;
   }
   if (!is_cuda (device, ret_place)) {

@@ -8,17 +8,16 @@
 
 enum { MIN_MAJOR = 8 }; /* compute capability: tensor cores with cp.async */
 
-static gboolean refuse (GError **error, const char *format, ...)
-    G_GNUC_PRINTF (2, 3);
+static gboolean refuse (GError **error, int code, const char *format, ...)
+    G_GNUC_PRINTF (3, 4);
 
 static gboolean
-refuse (GError **error, const char *format, ...)
+refuse (GError **error, int code, const char *format, ...)
 {
   va_list args;
 
   va_start (args, format);
-  g_propagate_error (error,
-      g_error_new_valist (SHU_ERROR, SHU_ERROR_UNSUPPORTED, format, args));
+  g_propagate_error (error, g_error_new_valist (SHU_ERROR, code, format, args));
   va_end (args);
   return FALSE;
 }
@@ -31,16 +30,18 @@ refuse_driver (cudaError_t e, GError **error)
   cudaGetLastError ();
   cudaDriverGetVersion (&driver);
   if (driver == 0)
-    return refuse (error, "there is no NVIDIA driver here");
+    return refuse (error, SHU_ERROR_MISSING, "there is no NVIDIA driver here");
   if (e == cudaErrorInsufficientDriver)
-    return refuse (error,
+    return refuse (error, SHU_ERROR_UNSUPPORTED,
         "the NVIDIA driver is for CUDA %d.%d, this build needs one for %d.%d; "
         "update it",
         driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
         CUDART_VERSION % 1000 / 10);
   if (e == cudaErrorNoDevice)
-    return refuse (error, "there is no NVIDIA GPU here");
-  return refuse (error, "CUDA does not start: %s", cudaGetErrorString (e));
+    return refuse (error, SHU_ERROR_MISSING, "there is no NVIDIA GPU here");
+  return refuse (error, SHU_ERROR_UNSUPPORTED,
+      "CUDA does not start: %s (%s); restart the program, then the computer",
+      cudaGetErrorString (e), cudaGetErrorName (e));
 }
 
 gboolean
@@ -54,8 +55,8 @@ shu_device_usable (int device, GError **error)
   if (e != cudaSuccess)
     return refuse_driver (e, error);
   if (device < 0 || device >= n)
-    return refuse (
-        error, "there %s %d here, numbered from 0", n == 1 ? "is" : "are", n);
+    return refuse (error, SHU_ERROR_UNSUPPORTED,
+        "there %s %d here, numbered from 0", n == 1 ? "is" : "are", n);
   e = cudaDeviceGetAttribute (
       &major, cudaDevAttrComputeCapabilityMajor, device);
   if (e == cudaSuccess)
@@ -64,7 +65,7 @@ shu_device_usable (int device, GError **error)
   if (e != cudaSuccess)
     return refuse_driver (e, error);
   if (major < MIN_MAJOR)
-    return refuse (error,
+    return refuse (error, SHU_ERROR_UNSUPPORTED,
         "the GPU has compute capability %d.%d, at least %d.0 is needed", major,
         minor, MIN_MAJOR);
   return shu_cuda_libs_load (error);

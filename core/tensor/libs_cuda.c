@@ -99,37 +99,76 @@ typedef struct {
 static const Function lt_functions[] = {LT_FUNCTIONS (ENTRY){NULL}};
 static const Function dnn_functions[] = {DNN_FUNCTIONS (ENTRY){NULL}};
 
+#define STRING(x) #x
+#define VERSIONED(name, major) name STRING (major)
+
+#if CUBLAS_VER_MAJOR >= 13
+#define CUDA_MAJOR 13
+#else
+#define CUDA_MAJOR 12
+#endif
+#define LT_PRODUCT VERSIONED ("cuBLAS of CUDA ", CUDA_MAJOR)
+#define DNN_PRODUCT VERSIONED ("cuDNN ", CUDNN_MAJOR)
+
+/* What to install is named by @product. */
 static gboolean
-load (const char *file, const Function *f, GError **error)
+load (const char *product, const char *file, const Function *f, GError **error)
 {
   gpointer lib = dlopen (file, RTLD_NOW | RTLD_LOCAL);
 
-  for (; lib && f->name; f++) {
-    *f->to = dlsym (lib, f->name);
-    if (!*f->to)
-      break;
+  if (!lib) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+        "a library that CUDA needs is missing: %s; install %s", dlerror (),
+        product);
+    return FALSE;
   }
-  if (lib && !f->name)
-    return TRUE;
-  g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
-      "a library that CUDA needs is missing: %s", dlerror ());
-  return FALSE;
+  for (; f->name; f++) {
+    *f->to = dlsym (lib, f->name);
+    if (!*f->to) {
+      g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+          "%s is too old: it has no %s; install %s", file, f->name, product);
+      return FALSE;
+    }
+  }
+  return TRUE;
 }
 
-#define STRING(x) #x
-#define VERSIONED(name, major) name STRING (major)
+/* What works without, but slower */
+static void
+warn_of_slowness (void)
+{
+  gsize version = cudnnGetVersion ();
+  gpointer nvrtc =
+      dlopen (VERSIONED ("libnvrtc.so.", CUDA_MAJOR), RTLD_LAZY | RTLD_LOCAL);
+
+  if (version < CUDNN_VERSION / 100 * 100)
+    g_message ("cuDNN is of version %zu.%zu, this build was made for %d.%d: "
+               "attention may be slow",
+        version / 10000, version % 10000 / 100, CUDNN_MAJOR, CUDNN_MINOR);
+  if (!nvrtc)
+    g_message ("%s; without it cuDNN cannot make its attention, and a slow one "
+               "takes its place: install NVRTC",
+        dlerror ());
+  else
+    dlclose (nvrtc);
+}
 
 gboolean
 shu_cuda_libs_load (GError **error)
 {
   static GMutex lock;
-  static gboolean done;
+  static gboolean done, said;
 
   g_mutex_lock (&lock);
   if (!done)
-    done = load (VERSIONED ("libcublasLt.so.", CUBLAS_VER_MAJOR), lt_functions,
-               error) &&
-           load (VERSIONED ("libcudnn.so.", CUDNN_MAJOR), dnn_functions, error);
+    done = load (LT_PRODUCT, VERSIONED ("libcublasLt.so.", CUBLAS_VER_MAJOR),
+               lt_functions, error) &&
+           load (DNN_PRODUCT, VERSIONED ("libcudnn.so.", CUDNN_MAJOR),
+               dnn_functions, error);
+  if (done && !said) {
+    said = TRUE;
+    warn_of_slowness ();
+  }
   g_mutex_unlock (&lock);
   return done;
 }
