@@ -2,7 +2,8 @@
 #include "model.h"
 
 GstContext *
-shu_model_context_new (const char *model, const char *device)
+shu_model_context_new (
+    const char *model, const char *device, const char *memory)
 {
   GstContext *context = gst_context_new (SHU_MODEL_CONTEXT, FALSE);
   GstStructure *s = gst_context_writable_structure (context);
@@ -11,6 +12,8 @@ shu_model_context_new (const char *model, const char *device)
     gst_structure_set (s, "model", G_TYPE_STRING, model, NULL);
   if (device)
     gst_structure_set (s, "device", G_TYPE_STRING, device, NULL);
+  if (memory)
+    gst_structure_set (s, "memory", G_TYPE_STRING, memory, NULL);
   return context;
 }
 
@@ -63,21 +66,39 @@ find_context (GstElement *element)
   return gst_element_get_context (element, SHU_MODEL_CONTEXT);
 }
 
-/* Own properties first; (transfer full) strings or NULL. */
+typedef struct {
+  char *model, *device, *memory; /* or NULL */
+} Choice;
+
 static void
-choose (ShuModelUser *user, GstElement *element, GstContext *context,
-    char **ret_model, char **ret_device)
+choice_clear (Choice *c)
+{
+  g_free (c->model);
+  g_free (c->device);
+  g_free (c->memory);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Choice, choice_clear)
+
+/* Own properties first */
+static Choice
+choose (ShuModelUser *user, GstElement *element, GstContext *context)
 {
   const GstStructure *s = context ? gst_context_get_structure (context) : NULL;
+  Choice c;
 
   GST_OBJECT_LOCK (element);
-  *ret_model = g_strdup (user->model);
-  *ret_device = g_strdup (user->device);
+  c.model = g_strdup (user->model);
+  c.device = g_strdup (user->device);
+  c.memory = g_strdup (user->memory);
   GST_OBJECT_UNLOCK (element);
-  if (s && !*ret_model)
-    *ret_model = g_strdup (gst_structure_get_string (s, "model"));
-  if (s && !*ret_device)
-    *ret_device = g_strdup (gst_structure_get_string (s, "device"));
+  if (s && !c.model)
+    c.model = g_strdup (gst_structure_get_string (s, "model"));
+  if (s && !c.device)
+    c.device = g_strdup (gst_structure_get_string (s, "device"));
+  if (s && !c.memory)
+    c.memory = g_strdup (gst_structure_get_string (s, "memory"));
+  return c;
 }
 
 void
@@ -85,14 +106,13 @@ shu_model_user_publish (ShuModelUser *user, GstElement *element)
 {
   g_autoptr (GstContext) known = NULL;
   g_autoptr (GstContext) context = NULL;
-  g_autofree char *model = NULL;
-  g_autofree char *device = NULL;
+  g_auto (Choice) c = {NULL};
 
-  if (!user->model && !user->device)
+  if (!user->model && !user->device && !user->memory)
     return;
   known = find_context (element);
-  choose (user, element, known, &model, &device);
-  context = shu_model_context_new (model, device);
+  c = choose (user, element, known);
+  context = shu_model_context_new (c.model, c.device, c.memory);
   gst_element_set_context (element, context);
   gst_element_post_message (
       element, gst_message_new_have_context (
@@ -104,8 +124,8 @@ shu_model_user_get (ShuModelUser *user, GstElement *element, GError **error)
 {
   g_autoptr (GstContext) context = NULL;
   g_autoptr (ShuModel) model = NULL;
-  g_autofree char *folder = NULL;
-  g_autofree char *device = NULL;
+  g_auto (Choice) c = {NULL};
+  ShuMemory memory;
 
   GST_OBJECT_LOCK (element);
   if (user->opened)
@@ -115,8 +135,10 @@ shu_model_user_get (ShuModelUser *user, GstElement *element, GError **error)
     return g_steal_pointer (&model);
 
   context = find_context (element);
-  choose (user, element, context, &folder, &device);
-  model = shu_model_get (folder, device, error);
+  c = choose (user, element, context);
+  if (!shu_memory_parse (c.memory, &memory, error))
+    return NULL;
+  model = shu_model_get_with_memory (c.model, c.device, memory, error);
   if (!model)
     return NULL;
   GST_OBJECT_LOCK (element);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Which model an element uses.  In this order: its own properties "model" and
- * "device"; the GstContext "synchuman.model" (fields model, device; both
- * strings, both optional), which the application sets on a pipeline or another
- * element with these properties publishes; the environment and the search path
- * of shu_model_get(). */
+/* Which model an element uses.  In this order: its own properties "model",
+ * "device" and "memory"; the GstContext "synchuman.model" (fields of these
+ * names; strings, all optional), which the application sets on a pipeline or
+ * another element with these properties publishes; the environment and the
+ * search path of shu_model_get(). */
 #pragma once
 #include <gst/gst.h>
 #include "shu.h"
@@ -15,16 +15,18 @@ G_BEGIN_DECLS
 /**
  * ShuModelUser:
  * The part of an element that holds its model.
- * @model, @device: the properties
+ * @model, @device, @memory: the properties
  */
 typedef struct {
   char *model;
   char *device;
+  char *memory;
   ShuModel *opened;
 } ShuModelUser;
 
-/* The application's way to choose: (transfer full); both may be NULL. */
-GstContext *shu_model_context_new (const char *model, const char *device);
+/* The application's way to choose: (transfer full); all may be NULL. */
+GstContext *shu_model_context_new (
+    const char *model, const char *device, const char *memory);
 
 /* READY to PAUSED: tells the pipeline about the properties, where set. */
 void shu_model_user_publish (ShuModelUser *user, GstElement *element);

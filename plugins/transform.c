@@ -177,6 +177,7 @@ finalize (GObject *object)
   shu_props_clear (object);
   g_free (p->user.model);
   g_free (p->user.device);
+  g_free (p->user.memory);
   g_object_unref (p->cancellable);
   G_OBJECT_CLASS (shu_transform_parent_class)->finalize (object);
 }
@@ -217,6 +218,11 @@ static const ShuProp model_props[] = {
         "Where to compute: auto, cpu or cuda:N (unset: that of another element "
         "of the "
         "pipeline, else the environment's SHU_DEVICE, else auto)"),
+    SHU_PROP_STRING (ShuTransform, user.memory, "memory",
+        "Of a GPU: normal keeps all networks there, low only those that work, "
+        "auto does the one where it fits and else the other (unset: that of "
+        "another element of the pipeline, else the environment's SHU_MEMORY, "
+        "else auto)"),
 };
 
 void

@@ -48,7 +48,7 @@ typedef struct {
 GType shu_transform_get_type (void);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuTransform, gst_object_unref)
 
-/* Adds the properties "model" and "device". */
+/* Adds the properties "model", "device" and "memory". */
 void shu_transform_class_use_model (ShuTransformClass *klass);
 
 /* (transfer full): the model of an element that uses one. */

@@ -12,7 +12,7 @@
 typedef struct {
   char *output;
   char *seed, *steps, *guidance;
-  char *model, *device;
+  char *model, *device, *memory;
   char *from_stage1;
   char *sheet_file;
   gboolean sheet, keep_stages, fast, json, print_pipeline;
@@ -26,8 +26,8 @@ static void
 clear_options (Options *o)
 {
   char *strings[] = {o->output, o->seed, o->steps, o->guidance, o->model,
-      o->device, o->from_stage1, o->sheet_file, o->steps2, o->texture_size,
-      o->simplify};
+      o->device, o->memory, o->from_stage1, o->sheet_file, o->steps2,
+      o->texture_size, o->simplify};
 
   for (guint i = 0; i < G_N_ELEMENTS (strings); i++)
     g_free (strings[i]);
@@ -61,6 +61,8 @@ parse (int argc, char **argv, Options *o, GError **error)
           "Model folder, or synthetic:SEED", "FOLDER"},
       {"device", 0, 0, G_OPTION_ARG_STRING, &o->device, "auto, cpu or cuda:N",
           "DEVICE"},
+      {"memory", 0, 0, G_OPTION_ARG_STRING, &o->memory,
+          "What to do with a GPU's memory: auto, low or normal", "WORD"},
       {"fast", 0, 0, G_OPTION_ARG_NONE, &o->fast,
           "Fewer steps, smaller texture, more simplification", NULL},
       {"keep-stages", 0, 0, G_OPTION_ARG_NONE, &o->keep_stages,
@@ -313,6 +315,7 @@ describe (const Options *o, const char *input, const Names *n)
     add (s, "guidance-scale", o->guidance);
     add (s, "model", o->model);
     add (s, "device", o->device);
+    add (s, "memory", o->memory);
     if (n->folder)
       g_string_append (s, " ! tee name=views ! queue");
   }
@@ -322,6 +325,7 @@ describe (const Options *o, const char *input, const Names *n)
     add (s, "seed", o->seed);
     add (s, "model", o->model);
     add (s, "device", o->device);
+    add (s, "memory", o->memory);
   }
   g_string_append (s, " ! shumesh");
   add (s, "simplify", o->simplify);
@@ -455,6 +459,7 @@ make_all (Options *o, Output *output)
   g_autoptr (GError) error = NULL;
   g_autoptr (ShuModel) model = NULL;
   const ShuModelDefaults *d;
+  ShuMemory memory;
   int status = STATUS_OK;
   char *only[] = {o->from_stage1, NULL};
   Work work;
@@ -463,7 +468,8 @@ make_all (Options *o, Output *output)
     output_error (output, NULL, error->message, NULL);
     return STATUS_USAGE;
   }
-  model = shu_model_get (o->model, o->device, &error);
+  if (shu_memory_parse (o->memory, &memory, &error))
+    model = shu_model_get_with_memory (o->model, o->device, memory, &error);
   if (!model ||
       (o->fast && !apply_fast (o, shu_model_defaults (model), &error))) {
     output_error (output, NULL, error->message, NULL);
