@@ -53,12 +53,34 @@ write_all (int fd, const char *data, gsize size)
   return TRUE;
 }
 
+/* FALSE with errno, or with @error where a part could not be had. */
+static gboolean
+write_parts (int fd, ShuFilePart part, gpointer data, GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+
+  for (int i = 0;; i++) {
+    g_autoptr (GBytes) bytes = part (i, data, &cause);
+    gsize size;
+    const char *p;
+
+    if (cause)
+      g_propagate_error (error, g_steal_pointer (&cause));
+    if (!bytes)
+      return TRUE;
+    p = g_bytes_get_data (bytes, &size);
+    if (!write_all (fd, p, size))
+      return FALSE;
+  }
+}
+
 gboolean
-shu_file_write (
-    const char *path, gconstpointer data, gsize size, GError **error)
+shu_file_write_parts (
+    const char *path, ShuFilePart part, gpointer data, GError **error)
 {
   g_autofree char *temp = g_strdup_printf ("%s.XXXXXX", path);
   int fd = g_mkstemp_full (temp, O_WRONLY | O_CLOEXEC, 0666);
+  GError *cause = NULL;
   gboolean ok;
   int e;
 
@@ -68,20 +90,38 @@ shu_file_write (
         path, g_strerror (e));
     return FALSE;
   }
-  ok = write_all (fd, data, size);
+  ok = write_parts (fd, part, data, &cause);
   e = errno;
   if (close (fd) != 0 && ok) {
     e = errno;
     ok = FALSE;
   }
-  if (ok && g_rename (temp, path) != 0) {
+  if (ok && !cause && g_rename (temp, path) != 0) {
     e = errno;
     ok = FALSE;
   }
-  if (!ok) {
-    g_unlink (temp);
+  if (ok && !cause)
+    return TRUE;
+  g_unlink (temp);
+  if (cause)
+    g_propagate_error (error, cause);
+  else
     g_set_error (error, SHU_ERROR, SHU_ERROR_IO, "%s: cannot be written: %s",
         path, g_strerror (e));
-  }
-  return ok;
+  return FALSE;
+}
+
+static GBytes *
+whole (int i, gpointer data, GError **error)
+{
+  return i == 0 ? g_bytes_ref (data) : NULL;
+}
+
+gboolean
+shu_file_write (
+    const char *path, gconstpointer data, gsize size, GError **error)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new_static (data, size);
+
+  return shu_file_write_parts (path, whole, bytes, error);
 }

@@ -23,4 +23,15 @@ GBytes *shu_file_map (const char *path, GError **error);
 gboolean shu_file_write (
     const char *path, gconstpointer data, gsize size, GError **error);
 
+/**
+ * ShuFilePart:
+ * Part @i of a file, (transfer full); NULL with an error, and NULL without one
+ * behind the last.
+ */
+typedef GBytes *(*ShuFilePart) (int i, gpointer data, GError **error);
+
+/* The same for what is not all in memory at once. */
+gboolean shu_file_write_parts (
+    const char *path, ShuFilePart part, gpointer data, GError **error);
+
 G_END_DECLS

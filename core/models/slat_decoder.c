@@ -242,8 +242,6 @@ shu_slat_trunk_new (
   t->blocks = g_new0 (Block, cfg->num_blocks);
   for (int i = 0; i < cfg->num_blocks; i++)
     load_block (t, &t->blocks[i], shu_weights_at (w, "blocks.%d", i));
-  if (!shu_weights_finish (w, error))
-    return NULL;
   return g_steal_pointer (&t);
 }
 

@@ -16,7 +16,8 @@ typedef struct _ShuSlatTrunk ShuSlatTrunk;
  * shu_slat_trunk_new:
  * @config: the model's config.json, or its "args" alone
  * @name: the class that "name" must say, with or without "Elastic"
- * @w: the weights; a reference is kept
+ * @w: the weights; a reference is kept.  What is wrong with them shows in
+ *   shu_weights_finish(), which is left to the decoder around this
  *
  * Returns: (transfer full): NULL with an error
  */

@@ -57,6 +57,22 @@ find_type (const char *name)
   return -1;
 }
 
+gsize
+shu_safetensors_type_size (const char *dtype)
+{
+  int i = find_type (dtype);
+
+  return i < 0 ? 0 : types[i].size;
+}
+
+int
+shu_safetensors_type (const char *dtype)
+{
+  int i = find_type (dtype);
+
+  return i < 0 ? -1 : types[i].dtype;
+}
+
 void
 shu_safetensors_free (ShuSafetensors *st)
 {
@@ -416,8 +432,7 @@ add_metadata (JsonBuilder *b, GHashTable *metadata)
 }
 
 static char *
-make_header (int n, const char *const *names, ShuTensor *const *tensors,
-    GHashTable *metadata)
+make_json (int n, const ShuSafetensorsEntry *entries, GHashTable *metadata)
 {
   g_autoptr (JsonBuilder) b = json_builder_new ();
   g_autoptr (JsonNode) root = NULL;
@@ -427,20 +442,20 @@ make_header (int n, const char *const *names, ShuTensor *const *tensors,
   if (metadata && g_hash_table_size (metadata) > 0)
     add_metadata (b, metadata);
   for (int i = 0; i < n; i++) {
-    const ShuTensor *t = tensors[i];
+    const ShuSafetensorsEntry *e = &entries[i];
 
-    json_builder_set_member_name (b, names[i]);
+    json_builder_set_member_name (b, e->name);
     json_builder_begin_object (b);
-    add_string (b, "dtype", type_name (t->dtype));
+    add_string (b, "dtype", e->dtype);
     json_builder_set_member_name (b, "shape");
     json_builder_begin_array (b);
-    for (int d = 0; d < t->n_dims; d++)
-      json_builder_add_int_value (b, t->dims[d]);
+    for (int d = 0; d < e->n_dims; d++)
+      json_builder_add_int_value (b, e->dims[d]);
     json_builder_end_array (b);
     json_builder_set_member_name (b, "data_offsets");
     json_builder_begin_array (b);
     json_builder_add_int_value (b, pos);
-    pos += shu_tensor_bytes (t);
+    pos += e->size;
     json_builder_add_int_value (b, pos);
     json_builder_end_array (b);
     json_builder_end_object (b);
@@ -451,24 +466,44 @@ make_header (int n, const char *const *names, ShuTensor *const *tensors,
 }
 
 GBytes *
+shu_safetensors_header (
+    int n, const ShuSafetensorsEntry *entries, GHashTable *metadata)
+{
+  g_autofree char *json = make_json (n, entries, metadata);
+  gsize length = strlen (json), padded = (length + 7) / 8 * 8;
+  guint64 le = GUINT64_TO_LE (padded);
+  guint8 *out = g_malloc (8 + padded);
+
+  memcpy (out, &le, 8);
+  memcpy (out + 8, json, length);
+  memset (out + 8 + length, ' ', padded - length);
+  return g_bytes_new_take (out, 8 + padded);
+}
+
+GBytes *
 shu_safetensors_write (int n, const char *const *names,
     ShuTensor *const *tensors, GHashTable *metadata)
 {
-  g_autofree char *header = make_header (n, names, tensors, metadata);
-  gsize length = strlen (header), padded = (length + 7) / 8 * 8;
-  guint64 le = GUINT64_TO_LE (padded);
-  gsize size = 8 + padded, pos = size;
+  g_autofree ShuSafetensorsEntry *entries = g_new0 (ShuSafetensorsEntry, n + 1);
+  g_autoptr (GBytes) header = NULL;
+  gsize size, pos;
   guint8 *out;
 
-  for (int i = 0; i < n; i++)
-    size += shu_tensor_bytes (tensors[i]);
-  out = g_malloc (size);
-  memcpy (out, &le, 8);
-  memcpy (out + 8, header, length);
-  memset (out + 8 + length, ' ', padded - length);
   for (int i = 0; i < n; i++) {
-    memcpy (out + pos, tensors[i]->data, shu_tensor_bytes (tensors[i]));
-    pos += shu_tensor_bytes (tensors[i]);
+    const ShuTensor *t = tensors[i];
+
+    entries[i] = (ShuSafetensorsEntry){names[i], type_name (t->dtype),
+        t->n_dims, t->dims, shu_tensor_bytes (t)};
+  }
+  header = shu_safetensors_header (n, entries, metadata);
+  size = pos = g_bytes_get_size (header);
+  for (int i = 0; i < n; i++)
+    size += entries[i].size;
+  out = g_malloc (size);
+  memcpy (out, g_bytes_get_data (header, NULL), pos);
+  for (int i = 0; i < n; i++) {
+    memcpy (out + pos, tensors[i]->data, entries[i].size);
+    pos += entries[i].size;
   }
   return g_bytes_new_take (out, size);
 }

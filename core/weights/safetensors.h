@@ -13,6 +13,11 @@ enum {
 
 typedef struct _ShuSafetensors ShuSafetensors;
 
+/* Of a type as the format calls it ("F32"): bytes of an element, 0 where it is
+ * unknown; and which ShuDType tensors of it have, -1: none. */
+gsize shu_safetensors_type_size (const char *dtype);
+int shu_safetensors_type (const char *dtype);
+
 /**
  * shu_safetensors_parse:
  * @name: what to call the data in messages
@@ -45,6 +50,23 @@ const char *shu_safetensors_metadata (
 
 /* (transfer none): string to string */
 GHashTable *shu_safetensors_all_metadata (const ShuSafetensors *st);
+
+/* A tensor to be written: @dtype as the format has it, @size bytes. */
+typedef struct {
+  const char *name, *dtype;
+  int n_dims;
+  const gint64 *dims;
+  gsize size;
+} ShuSafetensorsEntry;
+
+/**
+ * shu_safetensors_header:
+ * What a file of these begins with; their bytes follow in the same order.
+ *
+ * Returns: (transfer full)
+ */
+GBytes *shu_safetensors_header (
+    int n, const ShuSafetensorsEntry *entries, GHashTable *metadata);
 
 /**
  * shu_safetensors_write:

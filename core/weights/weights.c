@@ -6,14 +6,16 @@
 #include "base/file.h"
 #include "tensor/source.h"
 #include "weights/config.h"
+#include "weights/probe_private.h"
 #include "weights/safetensors.h"
+#include "weights/tensor_file.h"
 #include <string.h>
 
 typedef struct {
   gatomicrefcount refs;
   GMutex lock;
   char *label;
-  GPtrArray *files;   /* ShuSafetensors */
+  GPtrArray *files;   /* ShuTensorFile */
   GHashTable *where;  /* name -> file index, for shards */
   GHashTable *loaded; /* name -> ShuTensor, f32 */
   GHashTable *views;  /* prefix -> ShuWeights */
@@ -25,6 +27,7 @@ typedef struct {
   gpointer data;
   GDestroyNotify data_free;
   GError *error;
+  ShuProbe *probe; /* then nothing is loaded */
   ShuTensor *nil;
 } Root;
 
@@ -50,7 +53,7 @@ root_new (const char *label)
   g_mutex_init (&root->lock);
   root->label = g_strdup (label);
   root->files =
-      g_ptr_array_new_with_free_func ((GDestroyNotify) shu_safetensors_free);
+      g_ptr_array_new_with_free_func ((GDestroyNotify) shu_tensor_file_free);
   root->where = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   root->loaded = g_hash_table_new_full (
       g_str_hash, g_str_equal, g_free, (GDestroyNotify) shu_tensor_unref);
@@ -88,6 +91,7 @@ shu_weights_unref (ShuWeights *w)
   g_hash_table_unref (root->views);
   g_ptr_array_unref (root->files);
   shu_tensor_unref (root->nil);
+  shu_probe_free (root->probe);
   g_clear_error (&root->error);
   g_mutex_clear (&root->lock);
   g_free (root->label);
@@ -136,17 +140,13 @@ shu_weights_defer (ShuWeights *w)
 static gboolean
 add_file (Root *root, const char *path, GError **error)
 {
-  g_autoptr (GBytes) bytes = shu_file_map (path, error);
-  ShuSafetensors *st;
+  ShuTensorFile *file = shu_tensor_file_open (path, error);
 
-  if (!bytes)
+  if (!file)
     return FALSE;
-  st = shu_safetensors_parse (bytes, path, error);
-  if (!st)
-    return FALSE;
-  g_ptr_array_add (root->files, st);
-  for (int i = 0; i < shu_safetensors_n (st); i++)
-    g_hash_table_insert (root->where, g_strdup (shu_safetensors_name (st, i)),
+  g_ptr_array_add (root->files, file);
+  for (int i = 0; i < shu_tensor_file_n (file); i++)
+    g_hash_table_insert (root->where, g_strdup (shu_tensor_file_name (file, i)),
         GINT_TO_POINTER (root->files->len - 1));
   return TRUE;
 }
@@ -213,6 +213,17 @@ shu_weights_open (const char *path, GError **error)
   return g_steal_pointer (&w);
 }
 
+ShuWeights *
+shu_weights_open_files (int n, const char *const *paths, GError **error)
+{
+  g_autoptr (ShuWeights) w = root_new (n > 0 ? paths[0] : "no files");
+
+  for (int i = 0; i < n; i++)
+    if (!add_file (w->root, paths[i], error))
+      return NULL;
+  return g_steal_pointer (&w);
+}
+
 void
 shu_weights_set (ShuWeights *w, const char *name, ShuTensor *t)
 {
@@ -253,7 +264,10 @@ shu_weights_at (ShuWeights *w, const char *format, ...)
 static void
 take_error (Root *root, GError *error)
 {
-  if (root->error)
+  if (root->probe) {
+    shu_probe_take (root->probe, g_strdup (error->message));
+    g_error_free (error);
+  } else if (root->error)
     g_error_free (error);
   else
     root->error = error;
@@ -280,7 +294,11 @@ shu_weights_finish (ShuWeights *w, GError **error)
   GError *cause;
 
   g_mutex_lock (&w->root->lock);
-  cause = w->root->error ? g_error_copy (w->root->error) : NULL;
+  if (w->root->probe)
+    cause = g_error_new (SHU_ERROR, SHU_ERROR_INTERNAL,
+        "%s: looked at and not loaded", w->root->label);
+  else
+    cause = w->root->error ? g_error_copy (w->root->error) : NULL;
   g_mutex_unlock (&w->root->lock);
   if (!cause)
     return TRUE;
@@ -290,17 +308,17 @@ shu_weights_finish (ShuWeights *w, GError **error)
 
 /* ---- lookups; all with the lock held ---- */
 
-static const ShuSafetensors *
+static const ShuTensorFile *
 find (Root *root, const char *name, int *ret_i)
 {
-  gpointer file;
-  const ShuSafetensors *st;
+  const ShuTensorFile *file;
+  gpointer at;
 
-  if (!g_hash_table_lookup_extended (root->where, name, NULL, &file))
+  if (!g_hash_table_lookup_extended (root->where, name, NULL, &at))
     return NULL;
-  st = g_ptr_array_index (root->files, GPOINTER_TO_INT (file));
-  *ret_i = shu_safetensors_find (st, name);
-  return st;
+  file = g_ptr_array_index (root->files, GPOINTER_TO_INT (at));
+  *ret_i = shu_tensor_file_find (file, name);
+  return file;
 }
 
 static gboolean
@@ -356,14 +374,14 @@ load (Root *root, const char *name, int n_dims, const gint64 *dims)
 {
   ShuTensor *t = g_hash_table_lookup (root->loaded, name);
   GError *error = NULL;
-  const ShuSafetensors *st;
+  const ShuTensorFile *file;
   int i;
 
   if (t)
     return t;
-  st = find (root, name, &i);
-  if (st) {
-    t = shu_safetensors_tensor (st, i, &error);
+  file = find (root, name, &i);
+  if (file) {
+    t = shu_tensor_file_tensor (file, i, &error);
     if (t)
       t = settle (root, t, name, &error);
   } else if (has (root, name)) {
@@ -379,16 +397,18 @@ load (Root *root, const char *name, int n_dims, const gint64 *dims)
   return t;
 }
 
-static char *
-describe (int n_dims, const gint64 *dims)
+/* The lookup of shu_weights_probe(). */
+static void
+look (Root *root, const char *name, int n_dims, const gint64 *dims)
 {
-  GString *s = g_string_new ("[");
+  const char *dtype = NULL;
+  gint64 got[SHU_MAX_DIMS];
+  int i, n_got = 0;
+  const ShuTensorFile *file = find (root, name, &i);
 
-  for (int i = 0; i < n_dims; i++)
-    g_string_append_printf (
-        s, "%s%" G_GINT64_FORMAT, i > 0 ? "," : "", dims[i]);
-  g_string_append_c (s, ']');
-  return g_string_free (s, FALSE);
+  if (file)
+    shu_tensor_file_shape (file, i, &dtype, &n_got, got);
+  shu_probe_look (root->probe, name, n_dims, dims, dtype, n_got, got);
 }
 
 ShuTensor *
@@ -401,7 +421,9 @@ shu_weights_get (
   ShuTensor *t;
 
   g_mutex_lock (&root->lock);
-  t = root->error ? NULL : load (root, full, n_dims, dims);
+  if (root->probe)
+    look (root, full, n_dims, dims);
+  t = root->error || root->probe ? NULL : load (root, full, n_dims, dims);
   if (t && t->dtype != SHU_DTYPE_F32) {
     take_error (root, g_error_new (SHU_ERROR, SHU_ERROR_INVALID,
                           "%s: %s: expected F32, F16 or BF16, got %s",
@@ -413,8 +435,8 @@ shu_weights_get (
     for (int i = 0; fits && i < n_dims; i++)
       fits = dims[i] < 0 || t->dims[i] == dims[i];
     if (!fits) {
-      g_autofree char *want = describe (n_dims, dims);
-      g_autofree char *got = describe (t->n_dims, t->dims);
+      g_autofree char *want = shu_describe_dims (n_dims, dims);
+      g_autofree char *got = shu_describe_dims (t->n_dims, t->dims);
 
       take_error (root,
           g_error_new (SHU_ERROR, SHU_ERROR_INVALID,
@@ -457,18 +479,18 @@ shu_weights_dims (
 {
   Root *root = w->root;
   g_autofree char *full = g_strconcat (w->prefix, name, NULL);
-  const ShuSafetensors *st;
+  const ShuTensorFile *file;
   ShuTensor *t;
   int i, n = 0;
 
   g_mutex_lock (&root->lock);
   t = g_hash_table_lookup (root->loaded, full);
-  st = find (root, full, &i);
+  file = find (root, full, &i);
   if (t) {
     n = t->n_dims;
     memcpy (ret_dims, t->dims, n * sizeof (gint64));
-  } else if (st)
-    shu_safetensors_shape (st, i, NULL, &n, ret_dims);
+  } else if (file)
+    shu_tensor_file_shape (file, i, NULL, &n, ret_dims);
   g_mutex_unlock (&root->lock);
   if (ret_n_dims && n > 0)
     *ret_n_dims = n;
@@ -502,6 +524,89 @@ shu_weights_names (ShuWeights *w)
   g_ptr_array_sort (names, compare_names);
   g_ptr_array_add (names, NULL);
   return (char **) g_ptr_array_free (names, FALSE);
+}
+
+/* ---- looking without loading ---- */
+
+void
+shu_weights_probe (ShuWeights *w)
+{
+  g_mutex_lock (&w->root->lock);
+  if (!w->root->probe)
+    w->root->probe = shu_probe_new ();
+  g_mutex_unlock (&w->root->lock);
+}
+
+GPtrArray *
+shu_weights_problems (ShuWeights *w)
+{
+  g_return_val_if_fail (w->root->probe, NULL);
+  return shu_probe_problems (w->root->probe);
+}
+
+char **
+shu_weights_unused (ShuWeights *w)
+{
+  g_auto (GStrv) all = shu_weights_names (w);
+  g_autoptr (GStrvBuilder) unused = g_strv_builder_new ();
+
+  g_return_val_if_fail (w->root->probe, NULL);
+  for (char **name = all; *name; name++)
+    if (!shu_probe_has_seen (w->root->probe, *name))
+      g_strv_builder_add (unused, *name);
+  return g_strv_builder_end (unused);
+}
+
+void
+shu_weights_count (ShuWeights *w, int *ret_n, guint64 *ret_bytes)
+{
+  *ret_n = 0;
+  *ret_bytes = 0;
+  for (guint f = 0; f < w->root->files->len; f++) {
+    const ShuTensorFile *file = g_ptr_array_index (w->root->files, f);
+
+    for (int i = 0; i < shu_tensor_file_n (file); i++) {
+      const char *dtype;
+      gint64 dims[SHU_MAX_DIMS];
+      int n_dims;
+      guint64 n = 1;
+
+      shu_tensor_file_shape (file, i, &dtype, &n_dims, dims);
+      for (int d = 0; d < n_dims; d++)
+        n *= (guint64) dims[d];
+      *ret_n += 1;
+      *ret_bytes += n * shu_safetensors_type_size (dtype);
+    }
+  }
+}
+
+static void
+add_once (GPtrArray *list, const char *text)
+{
+  if (!g_ptr_array_find_with_equal_func (list, text, g_str_equal, NULL))
+    g_ptr_array_add (list, (gpointer) text);
+}
+
+char *
+shu_weights_describe (ShuWeights *w)
+{
+  g_autoptr (GPtrArray) list = g_ptr_array_new ();
+
+  for (guint f = 0; f < w->root->files->len; f++)
+    add_once (
+        list, shu_tensor_file_format (g_ptr_array_index (w->root->files, f)));
+  for (guint f = 0; f < w->root->files->len; f++) {
+    const ShuTensorFile *file = g_ptr_array_index (w->root->files, f);
+
+    for (int i = 0; i < shu_tensor_file_n (file); i++) {
+      const char *dtype;
+
+      shu_tensor_file_shape (file, i, &dtype, NULL, NULL);
+      add_once (list, dtype);
+    }
+  }
+  g_ptr_array_add (list, NULL);
+  return g_strjoinv (", ", (char **) list->pdata);
 }
 
 /* ---- on devices ---- */

@@ -13,8 +13,8 @@ typedef struct _ShuWeights ShuWeights;
 
 /**
  * shu_weights_open:
- * @path: a .safetensors file, an index of shards
- *   (....safetensors.index.json), or a folder with the one or the other
+ * @path: a file of tensors (safetensors, PyTorch's or ONNX), an index of shards
+ *   (....safetensors.index.json), or a folder with safetensors or an index
  *
  * F16, BF16 and F32 are read; each tensor is converted once, when it is first
  * asked for, or never (shu_weights_defer()).  The file stays mapped.
@@ -22,6 +22,10 @@ typedef struct _ShuWeights ShuWeights;
  * Returns: (transfer full): the set, or NULL with an error that names the file
  */
 ShuWeights *shu_weights_open (const char *path, GError **error);
+
+/* As shu_weights_open(), of several files that together are one set. */
+ShuWeights *shu_weights_open_files (
+    int n, const char *const *paths, GError **error);
 
 /**
  * ShuFormula:
@@ -65,6 +69,23 @@ void shu_weights_defer (ShuWeights *w);
 /* An empty set to put tensors into. */
 ShuWeights *shu_weights_new (void);
 void shu_weights_set (ShuWeights *w, const char *name, ShuTensor *t);
+
+/**
+ * shu_weights_probe:
+ * From now on nothing of @w is loaded: lookups compare name, type and shape
+ * with what the files say and note every difference; they return nil tensors,
+ * and shu_weights_finish() always fails.  So a network that is made of @w tells
+ * all that it would ask for.
+ */
+void shu_weights_probe (ShuWeights *w);
+/* (transfer none): what was found, one sentence each; empty: all fits */
+GPtrArray *shu_weights_problems (ShuWeights *w);
+/* Names of what nobody asked for, sorted; (transfer full) */
+char **shu_weights_unused (ShuWeights *w);
+/* Of all tensors together: how many, and bytes as stored. */
+void shu_weights_count (ShuWeights *w, int *ret_n, guint64 *ret_bytes);
+/* Formats and types that occur: "safetensors, F16, F32"; (transfer full) */
+char *shu_weights_describe (ShuWeights *w);
 
 ShuWeights *shu_weights_ref (ShuWeights *w);
 void shu_weights_unref (ShuWeights *w);

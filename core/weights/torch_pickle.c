@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: MIT */
+/* The pickle holds no data: a tensor in it is a call of _rebuild_tensor_v2()
+ * with a storage, an offset, a shape and strides, and a storage is a
+ * persistent id with a key.  In an archive the storage is the member
+ * "data/KEY"; in files of before, storages follow the pickles. */
+#include "weights/torch_pickle.h"
+#include "base/error.h"
+#include "weights/pickle_private.h"
+#include "weights/safetensors.h"
+#include "weights/stored_zip_private.h"
+#include "weights/tensor_file_private.h"
+#include <string.h>
+
+enum {
+  MAX_PICKLE = 64 << 20, /* bytes */
+  MAX_DEPTH = 16,        /* of nested dictionaries */
+  MAX_VISITS = 1 << 20,
+  MAX_SHARING = 8, /* tensors may have so many times the file's bytes */
+};
+
+/* What objects are. */
+enum { CLASS, STORAGE_CLASS, STORAGE, TENSOR };
+
+/* Classes, in the order of the names below */
+enum { ORDERED_DICT, REBUILD_TENSOR, REBUILD_TENSOR_V2, REBUILD_PARAMETER };
+
+static const char *const classes[] = {"collections.OrderedDict",
+    "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_parameter"};
+
+static const struct {
+  const char *name, *dtype;
+} storage_classes[] = {
+    {"torch.FloatStorage", "F32"},
+    {"torch.HalfStorage", "F16"},
+    {"torch.BFloat16Storage", "BF16"},
+    {"torch.DoubleStorage", "F64"},
+    {"torch.LongStorage", "I64"},
+    {"torch.IntStorage", "I32"},
+    {"torch.ShortStorage", "I16"},
+    {"torch.CharStorage", "I8"},
+    {"torch.ByteStorage", "U8"},
+    {"torch.BoolStorage", "BOOL"},
+};
+
+typedef struct {
+  char *key;
+  const char *dtype;
+  gsize elem, n; /* bytes of an element; elements */
+  GBytes *bytes; /* NULL: not found yet */
+} Storage;
+
+/* Elements @offset.. of @storage are a part of it that old files give a name;
+ * a tensor's own offset counts from there. */
+typedef struct {
+  guint storage;
+  gsize offset, n;
+} View;
+
+typedef struct {
+  View view;
+  gsize offset;
+  int n_dims;
+  gint64 dims[SHU_MAX_DIMS], strides[SHU_MAX_DIMS];
+} Tensor;
+
+typedef struct {
+  const char *label;
+  GArray *storages;        /* Storage */
+  GHashTable *by_key;      /* key -> position + 1 */
+  GArray *views, *tensors; /* View, Tensor */
+  ShuTensorFile *file;
+  int visits;
+} Torch;
+
+static void
+storage_clear (gpointer data)
+{
+  Storage *s = data;
+
+  g_free (s->key);
+  g_clear_pointer (&s->bytes, g_bytes_unref);
+}
+
+static void
+torch_init (Torch *t, const char *label)
+{
+  *t = (Torch){.label = label};
+  t->storages = g_array_new (FALSE, TRUE, sizeof (Storage));
+  g_array_set_clear_func (t->storages, storage_clear);
+  t->by_key = g_hash_table_new (g_str_hash, g_str_equal);
+  t->views = g_array_new (FALSE, TRUE, sizeof (View));
+  t->tensors = g_array_new (FALSE, TRUE, sizeof (Tensor));
+}
+
+static void
+torch_clear (Torch *t)
+{
+  g_hash_table_unref (t->by_key);
+  g_array_unref (t->storages);
+  g_array_unref (t->views);
+  g_array_unref (t->tensors);
+  g_clear_pointer (&t->file, shu_tensor_file_free);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Torch, torch_clear)
+
+/* ---- what a pickle asks for ---- */
+
+static ShuPickleValue *
+object (ShuPickle *p, int tag, gint64 number)
+{
+  ShuPickleValue *v = shu_pickle_value (p, SHU_PICKLE_OBJECT);
+
+  v->tag = tag;
+  v->number = number;
+  return v;
+}
+
+static ShuPickleValue *
+find_global (ShuPickle *p, const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (classes); i++)
+    if (strcmp (name, classes[i]) == 0)
+      return object (p, CLASS, (gint64) i);
+  for (gsize i = 0; i < G_N_ELEMENTS (storage_classes); i++)
+    if (strcmp (name, storage_classes[i].name) == 0)
+      return object (p, STORAGE_CLASS, (gint64) i);
+  shu_pickle_fail (p, SHU_ERROR_UNSUPPORTED,
+      "it needs \"%.200s\", which is more than tensors; only files that hold a "
+      "state_dict() or tensors can be read",
+      name);
+  return NULL;
+}
+
+/* Item @i as a number that is not negative. */
+static gboolean
+get_size (const ShuPickleValue *list, gsize i, gsize *ret)
+{
+  const ShuPickleValue *v = i < list->n ? list->items[i] : NULL;
+
+  if (!v || v->type != SHU_PICKLE_INT || v->number < 0)
+    return FALSE;
+  *ret = (gsize) v->number;
+  return TRUE;
+}
+
+static const ShuPickleValue *
+get_object (const ShuPickleValue *list, gsize i, int tag)
+{
+  const ShuPickleValue *v = i < list->n ? list->items[i] : NULL;
+
+  return v && v->type == SHU_PICKLE_OBJECT && v->tag == tag ? v : NULL;
+}
+
+/* The storage of a key, made when it is first named; NULL: it was another one.
+ */
+static Storage *
+need_storage (
+    Torch *t, const ShuPickleValue *key, int type, gsize n, guint *ret_i)
+{
+  g_autofree char *name = g_strndup (key->text, key->n);
+  const char *dtype = storage_classes[type].dtype;
+  guint i = GPOINTER_TO_UINT (g_hash_table_lookup (t->by_key, name));
+  Storage *s;
+
+  if (i == 0) {
+    Storage new = {.dtype = dtype, .n = n};
+
+    new.elem = shu_safetensors_type_size (dtype);
+    new.key = g_steal_pointer (&name);
+    g_array_append_val (t->storages, new);
+    i = t->storages->len;
+    g_hash_table_insert (t->by_key, new.key, GUINT_TO_POINTER (i));
+  }
+  s = &g_array_index (t->storages, Storage, i - 1);
+  *ret_i = i - 1;
+  return s->dtype == dtype && s->n == n ? s : NULL;
+}
+
+/* ("storage", class, key, place, number of elements), and in old files NULL or
+ * (key, offset, number of elements) of a part */
+static ShuPickleValue *
+find_storage (ShuPickle *p, ShuPickleValue *id)
+{
+  Torch *t = shu_pickle_data (p);
+  gboolean fits = id->type == SHU_PICKLE_TUPLE && id->n >= 5 && id->n <= 6 &&
+                  shu_pickle_is_text (id->items[0], "storage");
+  const ShuPickleValue *class = fits ? get_object (id, 1, STORAGE_CLASS) : NULL;
+  const ShuPickleValue *part = fits && id->n == 6 ? id->items[5] : NULL;
+  View view = {0};
+  gsize end;
+
+  if (class && id->items[2]->type == SHU_PICKLE_TEXT &&
+      id->items[2]->n <= 255 && get_size (id, 4, &view.n) &&
+      need_storage (
+          t, id->items[2], (int) class->number, view.n, &view.storage)) {
+    gsize n = view.n;
+
+    if (!part || part->type == SHU_PICKLE_NONE ||
+        (part->type == SHU_PICKLE_TUPLE && get_size (part, 1, &view.offset) &&
+            get_size (part, 2, &view.n) &&
+            shu_add_size (view.offset, view.n, &end) && end <= n)) {
+      g_array_append_val (t->views, view);
+      return object (p, STORAGE, t->views->len - 1);
+    }
+  }
+  shu_pickle_fail (p, SHU_ERROR_INVALID, "a storage is not valid");
+  return NULL;
+}
+
+static ShuPickleValue *
+make_tensor (ShuPickle *p, const ShuPickleValue *args)
+{
+  Torch *t = shu_pickle_data (p);
+  const ShuPickleValue *storage = get_object (args, 0, STORAGE);
+  const ShuPickleValue *shape = args->n > 2 ? args->items[2] : NULL;
+  const ShuPickleValue *strides = args->n > 3 ? args->items[3] : NULL;
+  Tensor tensor = {0};
+  gboolean ok = storage && get_size (args, 1, &tensor.offset) && strides &&
+                shape->type == SHU_PICKLE_TUPLE &&
+                strides->type == SHU_PICKLE_TUPLE && shape->n == strides->n;
+
+  if (ok && shape->n > SHU_MAX_DIMS) {
+    shu_pickle_fail (p, SHU_ERROR_UNSUPPORTED,
+        "a tensor has %zu dimensions, at most %d are supported", shape->n,
+        SHU_MAX_DIMS);
+    return NULL;
+  }
+  for (gsize i = 0; ok && i < shape->n; i++) {
+    gsize dim, stride;
+
+    ok = get_size (shape, i, &dim) && get_size (strides, i, &stride);
+    if (ok) {
+      tensor.dims[i] = (gint64) dim;
+      tensor.strides[i] = (gint64) stride;
+    }
+  }
+  if (!ok || t->tensors->len > SHU_TENSOR_FILE_MAX) {
+    shu_pickle_fail (p, SHU_ERROR_INVALID,
+        ok ? "there are too many tensors" : "a tensor is not valid");
+    return NULL;
+  }
+  tensor.n_dims = (int) shape->n;
+  tensor.view = g_array_index (t->views, View, storage->number);
+  g_array_append_val (t->tensors, tensor);
+  return object (p, TENSOR, t->tensors->len - 1);
+}
+
+/* Python 2 wrote a list of pairs. */
+static ShuPickleValue *
+make_dict (ShuPickle *p, const ShuPickleValue *args)
+{
+  ShuPickleValue *dict = shu_pickle_value (p, SHU_PICKLE_DICT);
+  const ShuPickleValue *list = args->n > 0 ? args->items[0] : NULL;
+
+  if (args->n > 1 || (list && list->type != SHU_PICKLE_LIST))
+    shu_pickle_fail (p, SHU_ERROR_INVALID, "a dictionary is not valid");
+  for (gsize i = 0; list && list->type == SHU_PICKLE_LIST && i < list->n; i++) {
+    const ShuPickleValue *pair = list->items[i];
+
+    if ((pair->type != SHU_PICKLE_LIST && pair->type != SHU_PICKLE_TUPLE) ||
+        pair->n != 2) {
+      shu_pickle_fail (p, SHU_ERROR_INVALID, "a dictionary is not valid");
+      return NULL;
+    }
+    shu_pickle_add (p, dict, pair->items[0]);
+    shu_pickle_add (p, dict, pair->items[1]);
+  }
+  return dict;
+}
+
+static ShuPickleValue *
+call (ShuPickle *p, const ShuPickleValue *what, ShuPickleValue *args)
+{
+  if (what->tag == CLASS)
+    switch (what->number) {
+    case ORDERED_DICT:
+      return make_dict (p, args);
+    case REBUILD_TENSOR:
+    case REBUILD_TENSOR_V2:
+      return make_tensor (p, args);
+    case REBUILD_PARAMETER:
+      if (get_object (args, 0, TENSOR))
+        return args->items[0];
+    }
+  shu_pickle_fail (p, SHU_ERROR_INVALID, "it calls what is no function");
+  return NULL;
+}
+
+static const ShuPickleHooks hooks = {find_global, call, find_storage};
+
+/* ---- names ---- */
+
+/* Whether each element lies behind the one before it. */
+static gboolean
+is_contiguous (const Tensor *t)
+{
+  gint64 step = 1;
+
+  for (int i = t->n_dims - 1; i >= 0; i--) {
+    if (t->dims[i] == 0)
+      return TRUE;
+    if (t->dims[i] != 1 && t->strides[i] != step)
+      return FALSE;
+    if (__builtin_mul_overflow (step, t->dims[i], &step))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+add_tensor (Torch *t, const char *name, const Tensor *tensor, GError **error)
+{
+  const Storage *s =
+      &g_array_index (t->storages, Storage, tensor->view.storage);
+  ShuStored stored = {.dtype = s->dtype, .n_dims = tensor->n_dims};
+  g_autoptr (GBytes) part = NULL;
+  gsize size;
+
+  memcpy (stored.dims, tensor->dims, sizeof stored.dims);
+  memcpy (stored.strides, tensor->strides, sizeof stored.strides);
+  stored.strided = !is_contiguous (tensor);
+  if (!s->bytes) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_TRUNCATED,
+        "%s: tensor \"%.200s\": its data are not in the file", t->label, name);
+    return FALSE;
+  }
+  if (!shu_mul_size (tensor->offset, s->elem, &stored.offset))
+    stored.offset = G_MAXSIZE;
+  /* both were checked against the storage, whose size is that of its bytes */
+  size = tensor->view.n * s->elem;
+  part = g_bytes_new_from_bytes (s->bytes, tensor->view.offset * s->elem, size);
+  stored.bytes = part;
+  return shu_tensor_file_add (t->file, name, &stored, error);
+}
+
+static gboolean
+limit (Torch *t, const char *what, GError **error)
+{
+  g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT, "%s: %s", t->label, what);
+  return FALSE;
+}
+
+static gboolean add_values (Torch *t, const ShuPickleValue *v, GString *name,
+    int depth, GError **error);
+
+/* @v under @key behind @name, which is as it was afterwards. */
+static gboolean
+add_member (Torch *t, const ShuPickleValue *v, GString *name, const char *key,
+    gsize key_size, int depth, GError **error)
+{
+  gsize length = name->len;
+  gboolean ok;
+
+  if (length + key_size + 1 > SHU_TENSOR_NAME_MAX)
+    return limit (t, "a name is too long", error);
+  if (length > 0)
+    g_string_append_c (name, '.');
+  g_string_append_len (name, key, (gssize) key_size);
+  ok = add_values (t, v, name, depth + 1, error);
+  g_string_truncate (name, length);
+  return ok;
+}
+
+/* Whether there can be tensors in @v; what else a checkpoint says is left out.
+ */
+static gboolean
+may_hold (const ShuPickleValue *v)
+{
+  return v->type == SHU_PICKLE_DICT || v->type == SHU_PICKLE_LIST ||
+         v->type == SHU_PICKLE_TUPLE ||
+         (v->type == SHU_PICKLE_OBJECT && v->tag == TENSOR);
+}
+
+static gboolean
+add_values (
+    Torch *t, const ShuPickleValue *v, GString *name, int depth, GError **error)
+{
+  if (++t->visits > MAX_VISITS || depth > MAX_DEPTH)
+    return limit (t, "dictionaries in it are nested too deep", error);
+  if (v->type == SHU_PICKLE_OBJECT)
+    return add_tensor (
+        t, name->str, &g_array_index (t->tensors, Tensor, v->number), error);
+  for (gsize i = 0; v->type == SHU_PICKLE_DICT && i + 1 < v->n; i += 2) {
+    const ShuPickleValue *key = v->items[i], *item = v->items[i + 1];
+    char number[24];
+
+    if (!may_hold (item))
+      continue;
+    if (key->type == SHU_PICKLE_TEXT && !memchr (key->text, 0, key->n)) {
+      if (!add_member (t, item, name, key->text, key->n, depth, error))
+        return FALSE;
+    } else if (key->type == SHU_PICKLE_INT) {
+      g_snprintf (number, sizeof number, "%" G_GINT64_FORMAT, key->number);
+      if (!add_member (t, item, name, number, strlen (number), depth, error))
+        return FALSE;
+    }
+  }
+  for (gsize i = 0; v->type != SHU_PICKLE_DICT && i < v->n; i++) {
+    char number[24];
+
+    g_snprintf (number, sizeof number, "%zu", i);
+    if (may_hold (v->items[i]) && !add_member (t, v->items[i], name, number,
+                                      strlen (number), depth, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* The file that @root describes; a lone tensor is called as the file is. */
+static ShuTensorFile *
+finish (Torch *t, const ShuPickleValue *root, const char *format,
+    gsize file_size, GError **error)
+{
+  g_autoptr (GString) name = g_string_new (NULL);
+  gsize room;
+
+  if (!may_hold (root)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "%s: there are no tensors in it", t->label);
+    return NULL;
+  }
+  if (!shu_mul_size (file_size, MAX_SHARING, &room))
+    room = G_MAXSIZE;
+  if (root->type == SHU_PICKLE_OBJECT) {
+    g_autofree char *base = g_path_get_basename (t->label);
+    char *dot = strrchr (base, '.');
+
+    g_string_append_len (name, base, dot ? dot - base : -1);
+  }
+  t->file = shu_tensor_file_new (t->label, format, room);
+  if (!add_values (t, root, name, 0, error))
+    return NULL;
+  return g_steal_pointer (&t->file);
+}
+
+static ShuCursor
+pickle_cursor (GBytes *bytes, gsize at)
+{
+  gsize size;
+  const guint8 *p = g_bytes_get_data (bytes, &size);
+
+  return shu_cursor (p + at, MIN (size - at, MAX_PICKLE));
+}
+
+/* ---- archives ---- */
+
+/* What stands before "data.pkl" in its name; NULL where there is none. */
+static char *
+find_prefix (GHashTable *members)
+{
+  GHashTableIter iter;
+  gpointer key;
+
+  g_hash_table_iter_init (&iter, members);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    const char *name = key, *slash = strchr (name, '/');
+
+    if (strcmp (slash ? slash + 1 : name, "data.pkl") == 0)
+      return g_strndup (name, strlen (name) - strlen ("data.pkl"));
+  }
+  return NULL;
+}
+
+static GBytes *
+member (GHashTable *members, const char *prefix, const char *name)
+{
+  g_autofree char *full = g_strconcat (prefix, name, NULL);
+
+  return g_hash_table_lookup (members, full);
+}
+
+static gboolean
+is_big_endian (GHashTable *members, const char *prefix)
+{
+  GBytes *order = member (members, prefix, "byteorder");
+  gsize size;
+  const char *text = order ? g_bytes_get_data (order, &size) : NULL;
+
+  return text && size == 3 && memcmp (text, "big", 3) == 0;
+}
+
+static gboolean
+find_data (Torch *t, GHashTable *members, const char *prefix, GError **error)
+{
+  for (guint i = 0; i < t->storages->len; i++) {
+    Storage *s = &g_array_index (t->storages, Storage, i);
+    g_autofree char *name = g_strconcat ("data/", s->key, NULL);
+    GBytes *bytes = member (members, prefix, name);
+    gsize size;
+
+    if (!bytes || !shu_mul_size (s->n, s->elem, &size) ||
+        g_bytes_get_size (bytes) != size) {
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "%s: storage \"%.200s\": %s", t->label, s->key,
+          bytes ? "its size is not what the pickle says"
+                : "it is not in the archive");
+      return FALSE;
+    }
+    s->bytes = g_bytes_ref (bytes);
+  }
+  return TRUE;
+}
+
+ShuTensorFile *
+shu_torch_parse_zip (GBytes *bytes, const char *name, GError **error)
+{
+  g_autoptr (GHashTable) members = shu_stored_zip_read (bytes, name, error);
+  g_autofree char *prefix = members ? find_prefix (members) : NULL;
+  g_auto (Torch) t = {0};
+  g_autoptr (ShuPickle) p = NULL;
+  const ShuPickleValue *root;
+  ShuCursor c;
+
+  torch_init (&t, name);
+  if (!members)
+    return NULL;
+  if (!prefix || is_big_endian (members, prefix)) {
+    g_set_error (error, SHU_ERROR,
+        prefix ? SHU_ERROR_UNSUPPORTED : SHU_ERROR_INVALID, "%s: %s", name,
+        prefix ? "written on a big-endian machine"
+               : "an archive, but not one of PyTorch (no data.pkl in it)");
+    return NULL;
+  }
+  p = shu_pickle_new (name, &hooks, &t);
+  c = pickle_cursor (member (members, prefix, "data.pkl"), 0);
+  root = shu_pickle_read (p, &c, error);
+  if (!root || !find_data (&t, members, prefix, error))
+    return NULL;
+  return finish (&t, root, "PyTorch", g_bytes_get_size (bytes), error);
+}
+
+/* ---- before ---- */
+
+/* A number, little endian, that no pickle of anything else begins with */
+static const guint8 magic[] = {
+    0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
+
+static gboolean
+check_system (const ShuPickleValue *info)
+{
+  for (gsize i = 0; info->type == SHU_PICKLE_DICT && i + 1 < info->n; i += 2)
+    if (shu_pickle_is_text (info->items[i], "little_endian"))
+      return info->items[i + 1]->type == SHU_PICKLE_INT &&
+             info->items[i + 1]->number == 1;
+  return FALSE;
+}
+
+/* Each storage: the number of its elements, and these. */
+static gboolean
+cut_data (Torch *t, GBytes *bytes, gsize at, const ShuPickleValue *keys,
+    GError **error)
+{
+  gsize size;
+  const guint8 *p = g_bytes_get_data (bytes, &size);
+  ShuCursor c = shu_cursor (p, size);
+
+  c.pos = at;
+  for (gsize i = 0; i < keys->n; i++) {
+    const ShuPickleValue *key = keys->items[i];
+    g_autofree char *name = key->type == SHU_PICKLE_TEXT
+                                ? g_strndup (key->text, key->n)
+                                : g_strdup ("");
+    guint k = GPOINTER_TO_UINT (g_hash_table_lookup (t->by_key, name));
+    Storage *s = k ? &g_array_index (t->storages, Storage, k - 1) : NULL;
+    guint64 n = shu_cursor_uint (&c, 8);
+    gsize length;
+
+    if (!c.failed && (!s || s->bytes || n != s->n)) {
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "%s: the storages are not those that the pickle names", t->label);
+      return FALSE;
+    }
+    if (c.failed || !shu_mul_size (s->n, s->elem, &length) ||
+        !shu_cursor_take (&c, length)) {
+      g_set_error (error, SHU_ERROR, SHU_ERROR_TRUNCATED,
+          "%s: the file ends inside its data; copy it again", t->label);
+      return FALSE;
+    }
+    s->bytes = g_bytes_new_from_bytes (bytes, c.pos - length, length);
+  }
+  return TRUE;
+}
+
+ShuTensorFile *
+shu_torch_parse_legacy (GBytes *bytes, const char *name, GError **error)
+{
+  g_auto (Torch) t = {0};
+  g_autoptr (ShuPickle) p = shu_pickle_new (name, &hooks, &t);
+  const ShuPickleValue *parts[4]; /* protocol, system, root, keys */
+  ShuCursor c = pickle_cursor (bytes, 0);
+
+  torch_init (&t, name);
+  if (c.size < 2 + sizeof magic ||
+      memcmp (c.data + 2, magic, sizeof magic) != 0) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "%s: a pickle, but not one of torch.save()", name);
+    return NULL;
+  }
+  c.pos = 2 + sizeof magic;
+  for (gsize i = 0; i < G_N_ELEMENTS (parts); i++) {
+    parts[i] = shu_pickle_read (p, &c, error);
+    if (!parts[i])
+      return NULL;
+  }
+  if (parts[0]->type != SHU_PICKLE_INT || parts[0]->number != 1001 ||
+      !check_system (parts[1]) || parts[3]->type != SHU_PICKLE_LIST) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+        "%s: not of the version of torch.save()'s format that is known, or "
+        "written on a big-endian machine",
+        name);
+    return NULL;
+  }
+  if (!cut_data (&t, bytes, c.pos, parts[3], error))
+    return NULL;
+  return finish (
+      &t, parts[2], "PyTorch (before 1.6)", g_bytes_get_size (bytes), error);
+}
