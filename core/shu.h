@@ -11,6 +11,8 @@
 #include "formats/photo.h"
 #include "formats/sharpness.h"
 #include "stages/model.h"
+#include "stages/model_check.h"
 #include "stages/stages.h"
 #include "tensor/bundle.h"
 #include "tensor/tensor.h"
+#include "weights/import.h"

@@ -41,6 +41,8 @@ static const char help_end[] =
     "file\n"
     "  synchuman inspect FILE…        explain a GLB, a bundle or a model "
     "folder\n"
+    "  synchuman models check FOLDER  what a model folder lacks; import: make\n"
+    "                                 safetensors of PyTorch's and ONNX files\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.\n";
 

@@ -15,6 +15,7 @@ static const struct {
     {"make", cmd_make},
     {"run", cmd_run},
     {"inspect", cmd_inspect},
+    {"models", cmd_models},
 };
 
 /* By default OpenMP's threads spin while they wait for each other, which costs

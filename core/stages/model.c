@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "stages/body_private.h"
 #include "stages/model_folder_private.h"
+#include "stages/model_files_private.h"
 #include "stages/taps_private.h"
 #include "tensor/device.h"
 #include "tensor/source.h"
@@ -52,6 +53,7 @@ shu_model_body_voxels (ShuModel *m)
 ShuConfig *
 shu_model_config (const ShuModel *m, const char *path, GError **error)
 {
+  g_autofree char *part = g_path_get_dirname (path);
   g_autofree char *file = NULL;
 
   if (m->synthetic) {
@@ -59,6 +61,13 @@ shu_model_config (const ShuModel *m, const char *path, GError **error)
 
     g_assert (text);
     return shu_config_parse (text, -1, path, error);
+  }
+  if (g_str_has_suffix (path, "/config.json")) {
+    g_auto (ShuPartFiles) files = {0};
+
+    return shu_part_find (m->folder, part, &files, error)
+               ? shu_part_config (&files, error)
+               : NULL;
   }
   file = shu_model_path (m, path);
   return shu_config_open (file, error);
@@ -78,12 +87,13 @@ synthetic_exists (const char *name, gpointer data)
 ShuWeights *
 shu_model_weights (const ShuModel *m, const char *path, int set, GError **error)
 {
-  g_autofree char *file = NULL;
+  g_auto (ShuPartFiles) files = {0};
 
   if (m->synthetic)
     return shu_weights_new_synthetic (m->made.seed + set, synthetic_exists);
-  file = shu_model_path (m, path);
-  return shu_weights_open (file, error);
+  return shu_part_find (m->folder, path, &files, error)
+             ? shu_part_weights (&files, error)
+             : NULL;
 }
 
 /* ---- opening ---- */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The program as people run it: what it writes, what it refuses, and that it
  * leaves nothing behind.
- *   test_cli SYNCHUMAN PHOTO_TO_GLB EMBED */
+ *   test_cli SYNCHUMAN PHOTO_TO_GLB EMBED MINI_MODEL */
 #include "../harness.h"
+#include "../weights/fixtures.h"
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <signal.h>
@@ -10,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char *program, *example, *embed;
+static char *program, *example, *embed, *models_mini;
 
 /**
  * Fixture:
@@ -187,6 +188,10 @@ refuses (Fixture *f, gconstpointer data)
       {"run photo in=IN/text.jpg out=x.glb", 1, "IN/text.jpg"},
       {"inspect IN/text.jpg", 1, "text.jpg"},
       {"inspect IN/nothing", 1, "nothing"},
+      {"models check IN/nowhere", 1, "nowhere"},
+      {"models check --force IN/empty-model", 2, "--force"},
+      {"models import IN/nowhere.pth", 1, "nowhere.pth"},
+      {"models import IN/good.png", 1, "good.png"},
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
@@ -388,6 +393,86 @@ stops (Fixture *f, gconstpointer data)
   g_assert_false (harness_exists (f->out, "good.glb"));
 }
 
+static JsonObject *
+last_json (Fixture *f, JsonParser *parser)
+{
+  g_assert_true (json_parser_load_from_data (parser, f->text, -1, NULL));
+  return json_node_get_object (json_parser_get_root (parser));
+}
+
+static void
+checks_models (Fixture *f, gconstpointer data)
+{
+  g_autofree char *good = g_strconcat ("models check ", models_mini, NULL);
+  g_autofree char *json =
+      g_strconcat ("models check --json ", models_mini, NULL);
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonObject *o, *part;
+
+  g_assert_cmpint (run (f, program, good), ==, 0);
+  g_assert_nonnull (strstr (f->text, "Everything is there"));
+  g_assert_cmpint (run (f, program, json), ==, 0);
+  o = last_json (f, parser);
+  g_assert_true (json_object_get_boolean_member (o, "ok"));
+  g_assert_cmpint (run (f, program, "models check IN/empty-model"), ==, 1);
+  g_assert_nonnull (strstr (f->text, "pipeline_config.json"));
+  g_assert_nonnull (strstr (f->text, "IGL-HKUST/SyncHuman"));
+  g_assert_nonnull (strstr (f->text, "rembg"));
+  g_assert_cmpint (
+      run (f, program, "models check IN/empty-model --json"), ==, 1);
+  o = last_json (f, parser);
+  g_assert_false (json_object_get_boolean_member (o, "ok"));
+  part = json_array_get_object_element (
+      json_object_get_array_member (o, "parts"), 1);
+  g_assert_cmpstr (
+      json_object_get_string_member (part, "name"), ==, "joint denoiser");
+  g_assert_false (json_object_get_boolean_member (part, "found"));
+  g_assert_cmpuint (
+      json_array_get_length (json_object_get_array_member (part, "problems")),
+      >, 0);
+  g_assert_cmpint (run (f, program, "models"), ==, 2);
+  g_assert_cmpint (run (f, program, "models check"), ==, 2);
+  g_assert_cmpint (run (f, program, "models --help"), ==, 0);
+}
+
+static void
+imports_models (Fixture *f, gconstpointer data)
+{
+  static const float values[] = {1, 2, 3, 4};
+  const TorchTensor t = {
+      "a", "Float", "0", 4, 0, 2, {2, 2}, NULL, values, sizeof values};
+  g_autoptr (GBytes) torch = torch_zip (1, &t, NULL);
+  g_autoptr (GBytes) onnx = onnx_u2net ();
+  g_autofree char *inner = g_build_filename (f->in, "models", "inner", NULL);
+  g_autoptr (GBytes) before = NULL, after = NULL;
+
+  g_mkdir_with_parents (inner, 0777);
+  harness_put (f->in, "models/a.pth", g_bytes_get_data (torch, NULL),
+      g_bytes_get_size (torch));
+  harness_put (f->in, "models/inner/u2net.onnx", g_bytes_get_data (onnx, NULL),
+      g_bytes_get_size (onnx));
+  harness_put (f->in, "models/bad.pt", "no pickle", 9);
+  g_assert_cmpint (run (f, program, "models import IN/models"), ==, 1);
+  g_assert_nonnull (strstr (f->text, "a.safetensors: 1 tensor\n"));
+  g_assert_nonnull (strstr (f->text, "u2net.safetensors: 238 tensors"));
+  g_assert_nonnull (strstr (f->errors, "bad.pt"));
+  g_assert_cmpint (count_errors (f->errors), ==, 1);
+  g_assert_false (harness_exists (f->in, "models/bad.safetensors"));
+  before = harness_contents (f->in, "models/a.safetensors");
+  /* what is there stays */
+  harness_put (f->in, "models/a.safetensors", "mine", 4);
+  g_assert_cmpint (run (f, program, "models import IN/models/a.pth"), ==, 1);
+  g_assert_nonnull (strstr (f->errors, "--force"));
+  after = harness_contents (f->in, "models/a.safetensors");
+  g_assert_cmpuint (g_bytes_get_size (after), ==, 4);
+  g_bytes_unref (after);
+  g_assert_cmpint (
+      run (f, program, "models import --force IN/models/a.pth"), ==, 0);
+  after = harness_contents (f->in, "models/a.safetensors");
+  g_assert_true (g_bytes_equal (before, after));
+  g_assert_cmpint (count_files (f->out), ==, 0);
+}
+
 static void
 examples (Fixture *f, gconstpointer data)
 {
@@ -422,13 +507,16 @@ main (int argc, char **argv)
   int status;
 
   g_test_init (&argc, &argv, NULL);
-  g_assert_cmpint (argc, ==, 4);
+  g_assert_cmpint (argc, ==, 5);
   program = g_canonicalize_filename (argv[1], NULL);
   example = g_canonicalize_filename (argv[2], NULL);
   embed = g_canonicalize_filename (argv[3], NULL);
+  models_mini = argv[4];
   home = harness_folder ();
   g_setenv ("SHU_MODEL", "synthetic-tiny:7", TRUE);
   g_setenv ("XDG_CACHE_HOME", home, TRUE);
+  g_setenv ("U2NET_HOME", home, TRUE);
+  g_unsetenv ("TORCH_HOME");
   ADD ("version", version);
   ADD ("refuses", refuses);
   ADD ("makes_one", makes_one);
@@ -439,6 +527,8 @@ main (int argc, char **argv)
   ADD ("resumes", resumes);
   ADD ("takes_video", takes_video);
   ADD ("stops", stops);
+  ADD ("checks_models", checks_models);
+  ADD ("imports_models", imports_models);
   ADD ("examples", examples);
   status = g_test_run ();
   harness_remove (home);

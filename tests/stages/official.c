@@ -1,0 +1,775 @@
+/* SPDX-License-Identifier: MIT */
+/* Folders as the official download leaves them: nothing is wrong with one that
+ * has all, every fault is named, and what lies elsewhere is found.
+ *   test_stages_official DATA_FOLDER */
+#include "../harness.h"
+#include "../weights/fixtures.h"
+#include "fixtures.h"
+#include "stages/model_private.h"
+#include "weights/safetensors.h"
+#include "weights/tensor_file.h"
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *data_folder;
+
+/**
+ * Fixture:
+ * @root: a folder with @ckpts, the model folder, and what is beside it
+ */
+typedef struct {
+  char *root, *ckpts;
+} Fixture;
+
+static void
+setup (Fixture *f, gconstpointer data)
+{
+  f->root = harness_folder ();
+  f->ckpts = g_build_filename (f->root, "ckpts", NULL);
+}
+
+static void
+teardown (Fixture *f, gconstpointer data)
+{
+  harness_remove (f->root);
+  g_free (f->root);
+  g_free (f->ckpts);
+}
+
+/* ---- the inventory ---- */
+
+typedef struct {
+  char *name;
+  gboolean is_count; /* I64 */
+  int n_dims;
+  gint64 dims[SHU_MAX_DIMS];
+  gsize n;
+} Item;
+
+static void
+item_clear (gpointer data)
+{
+  g_free (((Item *) data)->name);
+}
+
+/* "a.{0..2}.b" three times; with the shape "[3,4]" */
+static void
+expand (GArray *items, const char *pattern, const char *shape, gboolean count)
+{
+  const char *brace = strchr (pattern, '{');
+  Item item = {.is_count = count, .n = 1};
+  int lo, hi;
+
+  if (brace) {
+    const char *rest = strchr (brace, '}') + 1;
+
+    g_assert_cmpint (sscanf (brace, "{%d..%d}", &lo, &hi), ==, 2);
+    for (int i = lo; i <= hi; i++) {
+      g_autofree char *one = g_strdup_printf (
+          "%.*s%d%s", (int) (brace - pattern), pattern, i, rest);
+
+      expand (items, one, shape, count);
+    }
+    return;
+  }
+  item.name = g_strdup (pattern);
+  for (const char *p = shape + 1; g_ascii_isdigit (*p);) {
+    char *end;
+
+    item.dims[item.n_dims] = g_ascii_strtoll (p, &end, 10);
+    item.n *= (gsize) item.dims[item.n_dims++];
+    p = end + (*end == ',');
+  }
+  g_array_append_val (items, item);
+}
+
+static GArray *
+inventory (const char *part)
+{
+  g_autofree char *path = g_build_filename (data_folder, "tensors.tsv", NULL);
+  GArray *items = g_array_new (FALSE, TRUE, sizeof (Item));
+  g_autofree char *text = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  g_array_set_clear_func (items, item_clear);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  lines = g_strsplit (text, "\n", -1);
+  for (char **l = lines; *l; l++) {
+    g_auto (GStrv) words = g_strsplit (*l, "\t", -1);
+
+    if (words[0] && strcmp (words[0], part) == 0)
+      expand (items, words[1], words[2], words[3] != NULL);
+  }
+  g_assert_cmpuint (items->len, >, 0);
+  return items;
+}
+
+/* ---- files as long as the real ones, with nothing in them ---- */
+
+static gboolean
+put_hollow (const char *path, const Item *items, guint n, const char *dtype)
+{
+  g_autofree ShuSafetensorsEntry *entries = g_new0 (ShuSafetensorsEntry, n + 1);
+  g_autoptr (GBytes) header = NULL;
+  gsize size, total;
+  gconstpointer p;
+  gboolean ok;
+  int fd;
+
+  total = 0;
+  for (guint i = 0; i < n; i++) {
+    const char *type = items[i].is_count ? "I64" : dtype;
+
+    entries[i] = (ShuSafetensorsEntry){items[i].name, type, items[i].n_dims,
+        items[i].dims, items[i].n * shu_safetensors_type_size (type)};
+    total += entries[i].size;
+  }
+  header = shu_safetensors_header ((int) n, entries, NULL);
+  p = g_bytes_get_data (header, &size);
+  fd = open (path, O_CREAT | O_TRUNC | O_WRONLY, 0666);
+  ok = fd >= 0 && write (fd, p, size) == (gssize) size &&
+       ftruncate (fd, (off_t) (size + total)) == 0;
+  close (fd);
+  return ok;
+}
+
+/* In two parts with an index. */
+static gboolean
+put_shards (const char *folder, const Item *items, guint n, const char *dtype)
+{
+  static const char *const names[] = {
+      "diffusion_pytorch_model-00001-of-00002.safetensors",
+      "diffusion_pytorch_model-00002-of-00002.safetensors"};
+  g_autoptr (GString) index = g_string_new ("{\"weight_map\": {");
+  guint half = n / 2;
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (index, "%s\"%s\": \"%s\"", i > 0 ? ", " : "",
+        items[i].name, names[i >= half]);
+  g_string_append (index, "}}");
+  harness_put (folder, "diffusion_pytorch_model.safetensors.index.json",
+      index->str, index->len);
+  for (int k = 0; k < 2; k++) {
+    g_autofree char *path = g_build_filename (folder, names[k], NULL);
+
+    if (!put_hollow (path, items + k * half, k ? n - half : half, dtype))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+put_torch (const char *path, const Item *items, guint n, const char *type,
+    gboolean legacy)
+{
+  g_autofree TorchTensor *tensors = g_new0 (TorchTensor, n);
+  g_autoptr (GPtrArray) keys = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; i < n; i++) {
+    TorchTensor *t = &tensors[i];
+
+    g_ptr_array_add (keys, g_strdup_printf ("%u", i));
+    *t = (TorchTensor){.key = items[i].name,
+        .type = items[i].is_count ? "Long" : type,
+        .storage = g_ptr_array_index (keys, i),
+        .n = (gint64) items[i].n,
+        .n_dims = items[i].n_dims};
+    memcpy (t->dims, items[i].dims, sizeof items[i].dims);
+    t->size = items[i].n * (items[i].is_count ? 8 : type[0] == 'H' ? 2 : 4);
+  }
+  return legacy ? torch_legacy_hollow (path, (int) n, tensors)
+                : torch_zip_hollow (path, (int) n, tensors);
+}
+
+/* A file that is one tensor, f16 */
+static gboolean
+put_bare (const char *path, int n_dims, const gint64 *dims)
+{
+  g_autoptr (GByteArray) p = g_byte_array_new ();
+  TorchTensor t = {
+      .key = "", .type = "Half", .storage = "0", .n = 1, .n_dims = n_dims};
+  g_autofree char *zeros = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+
+  for (int i = 0; i < n_dims; i++) {
+    t.dims[i] = dims[i];
+    t.n *= dims[i];
+  }
+  t.size = 2 * (gsize) t.n;
+  t.data = zeros = g_malloc0 (t.size);
+  pickle_begin (p);
+  pickle_tensor (p, &t, FALSE);
+  pickle_ops (p, ".");
+  bytes = torch_zip (1, &t, p);
+  return g_file_set_contents (path, g_bytes_get_data (bytes, NULL),
+      (gssize) g_bytes_get_size (bytes), NULL);
+}
+
+/* ---- the download ---- */
+
+static const struct {
+  const char *part;
+  const char *to;    /* file behind the part, or behind the root */
+  const char *dtype; /* or, of PyTorch's files, the storage */
+
+  enum { WHOLE, SHARDS, ZIP, LEGACY } format;
+} parts[] = {
+    {"OneStage/SyncHuman_2D3DCrossSpaceDiffusion", NULL, "F16", SHARDS},
+    {"OneStage/vae", "diffusion_pytorch_model.safetensors", "F32", WHOLE},
+    {"OneStage/image_encoder", "model.safetensors", "F16", WHOLE},
+    {"OneStage/sparse_structure_decoder", "model.safetensors", "BF16", WHOLE},
+    {"SecondStage/ckpts/slat_flow", "model.safetensors", "F32", WHOLE},
+    {"SecondStage/ckpts/decoder_Mesh", "model.safetensors", "F16", WHOLE},
+    {"SecondStage/ckpts/decoder_GS", "model.safetensors", "F32", WHOLE},
+    {"OneStage/dinov2", "torch/hub/checkpoints/dinov2_vitl14_reg4_pretrain.pth",
+        "Float", ZIP},
+    {"OneStage/matting", "u2net/u2net.pth", "Float", LEGACY},
+};
+
+static char *
+part_file (const Fixture *f, gsize i)
+{
+  return parts[i].format >= ZIP
+             ? g_build_filename (f->root, parts[i].to, NULL)
+             : g_build_filename (f->ckpts, parts[i].part, parts[i].to, NULL);
+}
+
+static gboolean
+put_part (const Fixture *f, gsize i, const GArray *items)
+{
+  g_autofree char *path = part_file (f, i);
+  g_autofree char *folder = g_path_get_dirname (path);
+  const Item *first = (const Item *) items->data;
+
+  g_mkdir_with_parents (parts[i].format == SHARDS ? path : folder, 0777);
+  if (parts[i].format == SHARDS)
+    return put_shards (path, first, items->len, parts[i].dtype);
+  if (parts[i].format == WHOLE)
+    return put_hollow (path, first, items->len, parts[i].dtype);
+  return put_torch (
+      path, first, items->len, parts[i].dtype, parts[i].format == LEGACY);
+}
+
+static void
+copy_json (const Fixture *f, const char *part)
+{
+  g_autofree char *from = g_build_filename (data_folder, part, NULL);
+  g_autofree char *to = g_build_filename (f->ckpts, part, NULL);
+  g_autoptr (GDir) dir = g_dir_open (from, 0, NULL);
+  const char *name;
+
+  g_mkdir_with_parents (to, 0777);
+  while ((name = g_dir_read_name (dir))) {
+    g_autofree char *path = g_build_filename (from, name, NULL);
+    g_autofree char *text = NULL;
+    gsize size;
+
+    if (g_file_get_contents (path, &text, &size, NULL)) {
+      g_autofree char *inner = g_build_filename (part, name, NULL);
+
+      harness_put (f->ckpts, inner, text, size);
+    }
+  }
+}
+
+static const char *const prompts[] = {"normal_embeds.pt", "clr_embeds.pt"};
+
+static char *
+prompt_file (const Fixture *f, int i)
+{
+  return g_build_filename (f->root, "SyncHuman", "data",
+      "fixed_prompt_embeds_7view", prompts[i], NULL);
+}
+
+/* FALSE: this disk cannot hold it */
+static gboolean
+put_download (const Fixture *f)
+{
+  static const char *const folders[] = {"OneStage",
+      "OneStage/feature_extractor", "OneStage/image_encoder",
+      "OneStage/sparse_structure_decoder",
+      "OneStage/SyncHuman_2D3DCrossSpaceDiffusion", "OneStage/vae",
+      "SecondStage", "SecondStage/ckpts/decoder_GS",
+      "SecondStage/ckpts/decoder_Mesh", "SecondStage/ckpts/slat_flow"};
+  gboolean ok = TRUE;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (folders); i++)
+    copy_json (f, folders[i]);
+  for (gsize i = 0; ok && i < G_N_ELEMENTS (parts); i++) {
+    g_autoptr (GArray) items = inventory (parts[i].part);
+
+    ok = put_part (f, i, items);
+  }
+  for (int i = 0; ok && i < 2; i++) {
+    g_autofree char *path = prompt_file (f, i);
+    g_autofree char *folder = g_path_get_dirname (path);
+
+    g_mkdir_with_parents (folder, 0777);
+    ok = put_bare (path, 3, (const gint64[]){7, 77, 1024});
+  }
+  return ok;
+}
+
+static ShuModelCheck *
+check (const Fixture *f)
+{
+  g_autoptr (GError) error = NULL;
+  ShuModelCheck *result = shu_model_check (f->ckpts, &error);
+
+  g_assert_no_error (error);
+  return result;
+}
+
+static const ShuPartCheck *
+find_part (const ShuModelCheck *c, const char *name)
+{
+  for (guint i = 0; i < c->parts->len; i++) {
+    const ShuPartCheck *p = g_ptr_array_index (c->parts, i);
+
+    if (strcmp (p->name, name) == 0)
+      return p;
+  }
+  g_error ("no part \"%s\"", name);
+}
+
+static void
+show_problems (const ShuModelCheck *c)
+{
+  for (guint i = 0; i < c->parts->len; i++) {
+    const ShuPartCheck *p = g_ptr_array_index (c->parts, i);
+
+    for (guint k = 0; k < p->problems->len; k++)
+      g_test_message ("%s: %s", p->name, (char *) p->problems->pdata[k]);
+  }
+}
+
+/* ---- tests of the check ---- */
+
+static void
+nothing_is_wrong (Fixture *f, gconstpointer data)
+{
+  static const struct {
+    const char *name, *holds, *note;
+    int n;
+  } rows[] = {
+      {"joint denoiser", "safetensors, F16", NULL, 1397},
+      {"VAE", "safetensors, F32", NULL, 248},
+      {"image encoder", "safetensors, F16, I64", "position_ids", 521},
+      {"structure decoder", "safetensors, BF16", NULL, 74},
+      {"prompt embeddings", "PyTorch, F16", NULL, 2},
+      {"DINOv2", "PyTorch, F32", "mask_token", 344},
+      {"matting", "PyTorch (before 1.6), F32, I64", "112 tensors", 798},
+      {"SLat flow", "safetensors, F32", NULL, 526},
+      {"mesh decoder", "safetensors, F16", NULL, 172},
+      {"Gaussian decoder", "safetensors, F32", NULL, 153},
+  };
+
+  g_autoptr (ShuModelCheck) c = NULL;
+
+  if (!put_download (f)) {
+    g_test_skip ("the disk has no room for holes");
+    return;
+  }
+  c = check (f);
+  show_problems (c);
+  g_assert_cmpint (c->n_problems, ==, 0);
+  g_assert_cmpuint (c->parts->len, ==, 1 + G_N_ELEMENTS (rows));
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    const ShuPartCheck *p = find_part (c, rows[i].name);
+
+    g_assert_true (p->found);
+    g_assert_cmpint (p->n_tensors, ==, rows[i].n);
+    g_assert_cmpstr (p->holds, ==, rows[i].holds);
+    g_assert_cmpuint (p->notes->len, ==, rows[i].note ? 1 : 0);
+    if (rows[i].note)
+      g_assert_nonnull (strstr (p->notes->pdata[0], rows[i].note));
+  }
+  /* as many bytes as the reference says */
+  g_assert_cmpuint (
+      find_part (c, "joint denoiser")->n_bytes, ==, 2 * 1703663884ull);
+  g_assert_cmpuint (find_part (c, "DINOv2")->n_bytes, ==, 4 * 304372736ull);
+}
+
+/* What may be wrong with the tensors of a file */
+typedef enum {
+  NO_TENSOR,
+  WRONG_SHAPE,
+  WRONG_TYPE,
+  ONE_MORE, /* does no harm */
+} Fault;
+
+static void
+spoil (GArray *items, const char *name, Fault fault)
+{
+  for (guint i = 0; i < items->len; i++) {
+    Item *item = &g_array_index (items, Item, i);
+
+    if (strcmp (item->name, name) != 0)
+      continue;
+    if (fault == NO_TENSOR)
+      g_array_remove_index (items, i);
+    else if (fault == WRONG_SHAPE)
+      item->n += item->n / (gsize) item->dims[0]++;
+    else if (fault == WRONG_TYPE)
+      item->is_count = TRUE;
+    else {
+      Item more = {.name = g_strdup ("more"), .n_dims = 1, .dims = {1}, .n = 1};
+
+      g_array_append_val (items, more);
+    }
+    return;
+  }
+  g_error ("no \"%s\"", name);
+}
+
+static const struct {
+  int part; /* in the table above */
+  const char *name, *tensor;
+  Fault fault;
+  const char *message;
+} faults[] = {
+    {0, "joint denoiser", "conv_in.weight", NO_TENSOR,
+        "\"conv_in.weight\" is missing, expected [320,8,3,3]"},
+    {0, "joint denoiser", "dual_CrossAttblocks_SS.1.normStructure1.weight",
+        WRONG_SHAPE,
+        "dual_CrossAttblocks_SS.1.normStructure1.weight: expected [1024], got "
+        "[1025]"},
+    {1, "VAE", "decoder.conv_out.bias", WRONG_TYPE,
+        "decoder.conv_out.bias: expected F32, F16 or BF16, got I64"},
+    {2, "image encoder", "visual_projection.weight", NO_TENSOR,
+        "\"visual_projection.weight\" is missing"},
+    {3, "structure decoder", "blocks.5.conv.bias", WRONG_SHAPE,
+        "blocks.5.conv.bias: expected [256], got [257]"},
+    {4, "SLat flow", "out_blocks.1.skip_connection.bias", WRONG_TYPE,
+        "got I64"},
+    {4, "SLat flow", "out_layer.bias", ONE_MORE, NULL},
+    {5, "mesh decoder", "upsample.1.out_layers.3.conv.weight", NO_TENSOR,
+        "\"upsample.1.out_layers.3.conv.weight\" is missing, expected "
+        "[96,3,3,3,96]"},
+    {5, "mesh decoder", "blocks.11.mv_condition.2.bias", WRONG_SHAPE,
+        "expected [768], got [769]"},
+    {6, "Gaussian decoder", "out_layer.weight", WRONG_SHAPE,
+        "out_layer.weight: expected [448,768], got [449,768]"},
+    {7, "DINOv2", "blocks.7.ls2.gamma", NO_TENSOR,
+        "\"blocks.7.ls2.gamma\" is missing, expected [1024]"},
+    {8, "matting", "side6.weight", WRONG_SHAPE,
+        "side6.weight: expected [1,512,3,3], got [2,512,3,3]"},
+};
+
+static void
+names_tensors (Fixture *f, gconstpointer data)
+{
+  if (!put_download (f)) {
+    g_test_skip ("the disk has no room for holes");
+    return;
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS (faults); i++) {
+    const int part = faults[i].part;
+    g_autoptr (GArray) good = inventory (parts[part].part);
+    g_autoptr (GArray) bad = inventory (parts[part].part);
+    g_autoptr (ShuModelCheck) c = NULL;
+    const ShuPartCheck *p;
+
+    spoil (bad, faults[i].tensor, faults[i].fault);
+    g_assert_true (put_part (f, part, bad));
+    c = check (f);
+    p = find_part (c, faults[i].name);
+    show_problems (c);
+    if (faults[i].message) {
+      g_assert_cmpint (c->n_problems, ==, 1);
+      g_assert_cmpuint (p->problems->len, ==, 1);
+      g_assert_nonnull (strstr (p->problems->pdata[0], faults[i].message));
+    } else {
+      g_assert_cmpint (c->n_problems, ==, 0);
+      g_assert_nonnull (strstr (p->notes->pdata[0], "more"));
+    }
+    g_assert_true (put_part (f, part, good));
+  }
+}
+
+/* ---- files that are not what they should be ---- */
+
+typedef enum { GONE, EXTRA, SHORT, OTHER } Change;
+
+static const struct {
+  const char *file; /* behind the root */
+  Change change;
+  const char *name, *message;
+  const char *from, *to; /* of OTHER */
+} changes[] = {
+    {"ckpts/OneStage/pipeline_config.json", GONE, "settings",
+        "OneStage/pipeline_config.json"},
+    {"ckpts/SecondStage/pipeline.json", GONE, "settings", "pipeline.json"},
+    {"ckpts/OneStage/feature_extractor/preprocessor_config.json", GONE,
+        "settings", "preprocessor_config.json"},
+    {"ckpts/OneStage/vae/config.json", OTHER, "VAE",
+        "expected [128,256,3,3], got [256,512,3,3]", "512,\n    512\n",
+        "512\n"},
+    {"ckpts/OneStage/SyncHuman_2D3DCrossSpaceDiffusion/config.json", OTHER,
+        "settings", "must be a multiple", "\"sample_size\": 96",
+        "\"sample_size\": 97"},
+    {"ckpts/OneStage/image_encoder/config.json", GONE, "image encoder",
+        "image_encoder/config.json"},
+    {"ckpts/OneStage/image_encoder/model.safetensors", GONE, "image encoder",
+        "no weights here"},
+    {"ckpts/OneStage/image_encoder/config.json", OTHER, "image encoder",
+        "expected [512,1280], got [1024,1280]", "\"projection_dim\": 1024",
+        "\"projection_dim\": 512"},
+    {"ckpts/SecondStage/ckpts/slat_flow/model.safetensors", SHORT, "SLat flow",
+        "beyond the end of the file"},
+    {"ckpts/SecondStage/ckpts/decoder_GS/config.json", OTHER,
+        "Gaussian decoder", "use_faceinfo", "\"use_faceinfo\":false",
+        "\"use_faceinfo\":true"},
+    {"ckpts/OneStage/SyncHuman_2D3DCrossSpaceDiffusion/"
+     "diffusion_pytorch_model-00002-of-00002.safetensors",
+        GONE, "joint denoiser", "00002-of-00002.safetensors"},
+    {"ckpts/OneStage/SyncHuman_2D3DCrossSpaceDiffusion/"
+     "diffusion_pytorch_model-00003-of-00003.safetensors",
+        EXTRA, "joint denoiser", "the index does not name this shard"},
+    {"ckpts/OneStage/vae/model-00001-of-00002.safetensors", EXTRA, "VAE",
+        "there is no index"},
+    {"torch/hub/checkpoints/dinov2_vitl14_reg4_pretrain.pth", GONE, "DINOv2",
+        "torch/hub/checkpoints"},
+    {"torch/hub/checkpoints/dinov2_vitl14_reg4_pretrain.pth", SHORT, "DINOv2",
+        "ends too early"},
+    {"u2net/u2net.pth", GONE, "matting", "u2net"},
+    {"u2net/u2net.pth", SHORT, "matting", "ends inside its data"},
+    {"SyncHuman/data/fixed_prompt_embeds_7view/clr_embeds.pt", GONE,
+        "prompt embeddings", "fixed_prompt_embeds_7view"},
+};
+
+static void
+change_text (const char *path, const char *from, const char *to)
+{
+  g_autofree char *text = NULL;
+  GString *edited;
+
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  edited = g_string_new (text);
+  g_assert_cmpuint (g_string_replace (edited, from, to, 1), ==, 1);
+  g_assert_true (g_file_set_contents (path, edited->str, -1, NULL));
+  g_string_free (edited, TRUE);
+}
+
+static void
+names_files (Fixture *f, gconstpointer data)
+{
+  if (!put_download (f)) {
+    g_test_skip ("the disk has no room for holes");
+    return;
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS (changes); i++) {
+    g_autofree char *path = g_build_filename (f->root, changes[i].file, NULL);
+    g_autofree char *aside = g_strconcat (path, ".aside", NULL);
+    g_autoptr (ShuModelCheck) c = NULL, again = NULL;
+    GStatBuf st = {0};
+    const ShuPartCheck *p;
+    gboolean named = FALSE;
+
+    g_test_message ("%s", changes[i].file);
+    if (changes[i].change == GONE)
+      g_assert_cmpint (g_rename (path, aside), ==, 0);
+    else if (changes[i].change == EXTRA)
+      harness_put (f->root, changes[i].file, "x", 1);
+    else if (changes[i].change == OTHER)
+      change_text (path, changes[i].from, changes[i].to);
+    else {
+      g_assert_cmpint (g_stat (path, &st), ==, 0);
+      g_assert_cmpint (truncate (path, st.st_size - 10), ==, 0);
+    }
+    c = check (f);
+    show_problems (c);
+    p = find_part (c, changes[i].name);
+    for (guint k = 0; k < p->problems->len; k++)
+      named = named || strstr (p->problems->pdata[k], changes[i].message);
+    g_assert_true (named);
+    /* and back */
+    if (changes[i].change == GONE)
+      g_rename (aside, path);
+    else if (changes[i].change == EXTRA)
+      g_unlink (path);
+    else if (changes[i].change == OTHER)
+      change_text (path, changes[i].to, changes[i].from);
+    else
+      for (gsize k = 0; k < G_N_ELEMENTS (parts); k++) {
+        g_autofree char *file = part_file (f, k);
+        g_autoptr (GArray) items = inventory (parts[k].part);
+
+        if (strcmp (file, path) == 0)
+          g_assert_true (put_part (f, k, items));
+      }
+    again = check (f);
+    g_assert_cmpint (again->n_problems, ==, 0);
+  }
+}
+
+static void
+any_folder (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModelCheck) c = NULL;
+
+  g_assert_null (shu_model_check (f->ckpts, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_MISSING);
+  c = shu_model_check (f->root, NULL);
+  g_assert_cmpint (c->n_problems, ==, 3 + 7 * 2 + 3);
+  for (guint i = 1; i < c->parts->len; i++)
+    g_assert_false (
+        ((const ShuPartCheck *) g_ptr_array_index (c->parts, i))->found);
+}
+
+/* ---- what lies elsewhere is loaded from there ---- */
+
+/* The tensors of the small model's @part as PyTorch would have them. */
+static void
+move_part (
+    const char *folder, const char *part, const char *to, gboolean legacy)
+{
+  g_autofree char *own = g_build_filename (folder, part, NULL);
+  g_autofree char *path = g_build_filename (own, "model.safetensors", NULL);
+  g_autofree char *place = g_path_get_dirname (to);
+  g_autoptr (ShuTensorFile) file = shu_tensor_file_open (path, NULL);
+  int n = shu_tensor_file_n (file);
+  g_autofree TorchTensor *tensors = g_new0 (TorchTensor, n);
+  g_autoptr (GPtrArray) all =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) shu_tensor_unref);
+  g_autoptr (GPtrArray) keys = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GBytes) bytes = NULL;
+
+  for (int i = 0; i < n; i++) {
+    ShuTensor *t = shu_tensor_file_tensor (file, i, NULL);
+
+    g_ptr_array_add (all, t);
+    g_ptr_array_add (keys, g_strdup_printf ("%d", i));
+    tensors[i] = (TorchTensor){.key = shu_tensor_file_name (file, i),
+        .type = t->dtype == SHU_DTYPE_F32 ? "Float" : "Half",
+        .storage = g_ptr_array_index (keys, i),
+        .n = (gint64) t->n,
+        .n_dims = t->n_dims,
+        .data = t->data,
+        .size = shu_tensor_bytes (t)};
+    memcpy (tensors[i].dims, t->dims, sizeof t->dims);
+  }
+  bytes = legacy ? torch_legacy (n, tensors) : torch_zip (n, tensors, NULL);
+  g_mkdir_with_parents (place, 0777);
+  g_assert_true (g_file_set_contents (to, g_bytes_get_data (bytes, NULL),
+      (gssize) g_bytes_get_size (bytes), NULL));
+  harness_remove (own);
+}
+
+static void
+scattered (Fixture *f, gconstpointer data)
+{
+  g_autofree char *folder = fixture_model_folder ();
+  g_autofree char *dino = g_build_filename (f->root, "torch", "hub",
+      "checkpoints", "dinov2_vitl14_reg4_pretrain.pth", NULL);
+  g_autofree char *u2net =
+      g_build_filename (f->root, "u2net", "u2net.pth", NULL);
+  g_autoptr (ShuModel) whole = shu_model_get (folder, "cpu", NULL);
+  g_autoptr (ShuTensor) before =
+      shu_tensor_ref (shu_model_prompts (whole, NULL));
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModel) m = NULL;
+  ShuTensor *after;
+
+  g_clear_pointer (&whole, shu_model_unref);
+  move_part (folder, "OneStage/dinov2", dino, FALSE);
+  move_part (folder, "OneStage/matting", u2net, TRUE);
+  for (int i = 0; i < 2; i++) {
+    g_autofree char *name = g_strdup_printf ("OneStage/%s", prompts[i]);
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+
+    g_assert_true (put_bare (path, 3, (const gint64[]){7, 4, 32}));
+  }
+  {
+    g_autofree char *own =
+        g_build_filename (folder, "OneStage", "prompt_embeds", NULL);
+
+    harness_remove (own);
+  }
+  m = shu_model_get (folder, "cpu", &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (shu_model_net (m, SHU_NET_DINO, &error));
+  g_assert_no_error (error);
+  g_assert_nonnull (shu_model_net (m, SHU_NET_MATTING, &error));
+  g_assert_no_error (error);
+  after = shu_model_prompts (m, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (after->dims[0], ==, before->dims[0]);
+  g_assert_cmpfloat (*(float *) after->data, ==, 0);
+  g_clear_pointer (&m, shu_model_unref);
+  /* gone: the message says what is looked for and where */
+  g_assert_cmpint (g_unlink (dino), ==, 0);
+  m = shu_model_get (folder, "cpu", NULL);
+  g_assert_null (shu_model_net (m, SHU_NET_DINO, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_MISSING);
+  g_assert_nonnull (strstr (
+      error->message, "dinov2_vitl14_reg4_pretrain (.safetensors, .pth)"));
+  g_assert_nonnull (strstr (error->message, "torch/hub/checkpoints"));
+  fixture_remove_folder (folder);
+}
+
+/* The cache's folder counts where PyTorch's own variable is not set. */
+static void
+other_places (Fixture *f, gconstpointer data)
+{
+  g_autofree char *folder = fixture_model_folder ();
+  g_autofree char *dino = g_build_filename (f->root, "cache", "torch", "hub",
+      "checkpoints", "dinov2_vitl14_reg4_pretrain.pth", NULL);
+  g_autofree char *u2net =
+      g_build_filename (f->root, "data", ".u2net", "u2net.pth", NULL);
+  g_autofree char *cache = g_build_filename (f->root, "cache", NULL);
+  g_autofree char *share = g_build_filename (f->root, "data", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModel) m = NULL;
+
+  move_part (folder, "OneStage/dinov2", dino, FALSE);
+  move_part (folder, "OneStage/matting", u2net, FALSE);
+  g_unsetenv ("TORCH_HOME");
+  g_unsetenv ("U2NET_HOME");
+  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
+  g_setenv ("XDG_DATA_HOME", share, TRUE);
+  m = shu_model_get (folder, "cpu", &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (shu_model_net (m, SHU_NET_DINO, &error));
+  g_assert_nonnull (shu_model_net (m, SHU_NET_MATTING, &error));
+  g_assert_no_error (error);
+  g_unsetenv ("XDG_CACHE_HOME");
+  g_unsetenv ("XDG_DATA_HOME");
+  fixture_remove_folder (folder);
+}
+
+#define ADD(path, func)                                                        \
+  g_test_add (                                                                 \
+      "/stages/official/" path, Fixture, NULL, setup_places, func, teardown)
+
+/* The tools' places are in the fixture's root. */
+static void
+setup_places (Fixture *f, gconstpointer data)
+{
+  g_autofree char *torch = NULL, *u2net = NULL;
+
+  setup (f, data);
+  torch = g_build_filename (f->root, "torch", NULL);
+  u2net = g_build_filename (f->root, "u2net", NULL);
+  g_setenv ("TORCH_HOME", torch, TRUE);
+  g_setenv ("U2NET_HOME", u2net, TRUE);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_unsetenv ("SHU_MODEL");
+  g_unsetenv ("SHU_DEVICE");
+  g_test_init (&argc, &argv, NULL);
+  data_folder = argv[1];
+  ADD ("nothing_is_wrong", nothing_is_wrong);
+  ADD ("names_tensors", names_tensors);
+  ADD ("names_files", names_files);
+  ADD ("any_folder", any_folder);
+  ADD ("scattered_parts", scattered);
+  ADD ("other_places", other_places);
+  return g_test_run ();
+}
