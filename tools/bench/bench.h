@@ -10,6 +10,7 @@ typedef struct {
   char *model, *device;
   char **parts; /* names, or "all" */
   gboolean ops;
+  char *pytorch; /* (nullable): the official repository */
   gboolean processor_time;
 } BenchOptions;
 
@@ -43,3 +44,20 @@ gboolean bench_ops (ShuPart *p, const BenchCeiling *ceiling, GError **error);
 /* A run of whole stages: what lies between two reports of progress, as text;
  * (transfer full): NULL with an error */
 char *bench_steps (ShuPart *p, GError **error);
+
+/* What a part takes in PyTorch, in seconds, or why nobody knows */
+typedef struct {
+  double median, min;
+  char *why;
+} BenchPytorch;
+
+/**
+ * bench_pytorch:
+ * @path: a copy of the official repository
+ * @parts: names of parts; those without a counterpart are left out
+ *
+ * Returns: (transfer full): name -> BenchPytorch; NULL with an error where
+ * there is no Python, no PyTorch or no repository
+ */
+GHashTable *bench_pytorch (
+    const char *path, const char *const *parts, GError **error);

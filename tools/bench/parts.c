@@ -20,8 +20,9 @@ typedef struct {
   double flop, bytes;
   double least; /* seconds */
   guint64 operations;
-  gsize results, memory; /* bytes */
-  char *steps;           /* (nullable): of a whole stage, for people */
+  gsize results, memory;       /* bytes */
+  char *steps;                 /* (nullable): of a whole stage, for people */
+  const BenchPytorch *pytorch; /* (nullable) */
 } Measured;
 
 static void
@@ -115,10 +116,11 @@ print_head (const BenchOptions *o, ShuCtx *c, const BenchCeiling *ceiling)
     return;
   }
   printf ("%s: %.1f TFLOP/s in a large product, %.0f GB/s in a copy\n\n"
-          "%-12s %-34s %10s %10s %9s %9s %8s %7s %6s %-6s %5s %6s %9s %9s\n",
+          "%-12s %-34s %10s %10s %9s %9s %8s %7s %6s %-6s %5s %6s %9s %9s%s\n",
       device, ceiling->matrix * 1e-12, ceiling->copy * 1e-9, "part", "size",
       "median ms", "min ms", "TFLOP", "GB", "TFLOP/s", "GB/s", "of top",
-      "bound", "in job", "ops", "results", "memory MB");
+      "bound", "in job", "ops", "results", "memory MB",
+      o->pytorch ? " PyTorch ms times" : "");
 }
 
 static const char *
@@ -157,6 +159,9 @@ print_json (ShuPart *p, const char *name, const Measured *m,
   if (m->operations > 0)
     printf (", \"operations\": %" G_GUINT64_FORMAT ", \"results_mb\": %zu",
         m->operations, m->results >> 20);
+  if (m->pytorch && !m->pytorch->why)
+    printf (", \"pytorch_median_ms\": %.4f, \"pytorch_min_ms\": %.4f",
+        1e3 * m->pytorch->median, 1e3 * m->pytorch->min);
   printf (", \"runs_in_job\": %d, \"memory_mb\": %zu}", runs_in_job (p),
       m->memory >> 20);
 }
@@ -175,10 +180,16 @@ print_row (ShuPart *p, const char *name, const Measured *m,
   else
     printf ("%9s %9s %8s %7s %6s %-6s ", "", "", "", "", "", "");
   if (m->operations > 0)
-    printf ("%5d %6" G_GUINT64_FORMAT " %9zu %9zu\n", runs_in_job (p),
+    printf ("%5d %6" G_GUINT64_FORMAT " %9zu %9zu", runs_in_job (p),
         m->operations, m->results >> 20, m->memory >> 20);
   else
-    printf ("%5d %6s %9s %9zu\n", runs_in_job (p), "", "", m->memory >> 20);
+    printf ("%5d %6s %9s %9zu", runs_in_job (p), "", "", m->memory >> 20);
+  if (m->pytorch && m->pytorch->why)
+    printf ("  %s", m->pytorch->why);
+  else if (m->pytorch)
+    printf (" %10.3f %5.2f", 1e3 * m->pytorch->median,
+        m->pytorch->median / m->median);
+  printf ("\n");
 }
 
 /* ---- parts ---- */
@@ -202,57 +213,75 @@ sum_up (const ShuPart *p, Measured *m, Sum *sums)
   }
 }
 
-/* @sums: NULL where not all networks are measured */
+typedef struct {
+  const BenchOptions *o;
+  ShuModel *model;
+  BenchCeiling ceiling;
+  GHashTable *pytorch; /* (nullable): of bench_pytorch() */
+  gboolean all;        /* the parts, so that sums are complete */
+  Sum sums[SHU_N_PART_STAGES];
+} Bench;
+
 static gboolean
-run_part (const BenchOptions *o, ShuModel *model, const char *name,
-    const BenchCeiling *ceiling, Sum *sums, gboolean first, GError **error)
+run_part (Bench *b, const char *name, gboolean first, GError **error)
 {
-  g_autoptr (ShuPart) p = shu_part_new (model, name, error);
+  const BenchOptions *o = b->o;
+  g_autoptr (ShuPart) p = shu_part_new (b->model, name, error);
   g_auto (Measured) m = {0};
 
   if (!p || !time_part (p, o->seconds > 0 ? o->seconds : 1, &m, error))
     return FALSE;
-  if (shu_part_context (p) && !count_work (p, ceiling, &m, error))
+  if (shu_part_context (p) && !count_work (p, &b->ceiling, &m, error))
     return FALSE;
   m.results = shu_part_results (p);
   m.memory = shu_part_memory (p);
-  if (sums)
-    sum_up (p, &m, sums);
+  if (b->pytorch)
+    m.pytorch = g_hash_table_lookup (b->pytorch, name);
+  if (b->all)
+    sum_up (p, &m, b->sums);
   if (o->json)
-    print_json (p, name, &m, ceiling, first);
+    print_json (p, name, &m, &b->ceiling, first);
   else
-    print_row (p, name, &m, ceiling);
+    print_row (p, name, &m, &b->ceiling);
   fflush (stdout);
   if (!o->ops || o->json)
     return TRUE;
   if (m.steps)
     printf ("%s", m.steps);
-  return !shu_part_context (p) || bench_ops (p, ceiling, error);
+  return !shu_part_context (p) || bench_ops (p, &b->ceiling, error);
+}
+
+static gboolean
+run_parts (Bench *b, const char *const *names, GError **error)
+{
+  g_autoptr (ShuCtx) c = shu_ctx_new (shu_model_device (b->model), error);
+
+  if (!c || !bench_ceiling (shu_model_device (b->model), &b->ceiling, error))
+    return FALSE;
+  print_head (b->o, c, &b->ceiling);
+  for (int i = 0; names[i]; i++)
+    if (!run_part (b, names[i], i == 0, error))
+      return FALSE;
+  if (b->o->json)
+    printf ("\n  ]\n}\n");
+  return TRUE;
 }
 
 gboolean
 bench_parts (const BenchOptions *o, GError **error)
 {
-  g_autoptr (ShuModel) model = shu_model_get (o->model, o->device, error);
-  g_autoptr (ShuCtx) c = NULL;
   gboolean all =
       !o->parts || g_strv_contains ((const char *const *) o->parts, "all");
   const char *const *names =
       all ? shu_part_names () : (const char *const *) o->parts;
-  Sum sums[SHU_N_PART_STAGES] = {0};
-  BenchCeiling ceiling;
+  g_autoptr (GHashTable) pytorch = NULL;
+  g_autoptr (ShuModel) model = NULL;
 
-  if (!model)
+  if (o->pytorch && !(pytorch = bench_pytorch (o->pytorch, names, error)))
     return FALSE;
-  c = shu_ctx_new (shu_model_device (model), error);
-  if (!c || !bench_ceiling (shu_model_device (model), &ceiling, error))
-    return FALSE;
-  print_head (o, c, &ceiling);
-  for (int i = 0; names[i]; i++)
-    if (!run_part (
-            o, model, names[i], &ceiling, all ? sums : NULL, i == 0, error))
-      return FALSE;
-  if (o->json)
-    printf ("\n  ]\n}\n");
-  return TRUE;
+  model = shu_model_get (o->model, o->device, error);
+  return model &&
+         run_parts (
+             &(Bench){.o = o, .model = model, .pytorch = pytorch, .all = all},
+             names, error);
 }

@@ -21,6 +21,10 @@ measure (int argc, char **argv, GError **error)
       {"ops", 0, 0, G_OPTION_ARG_NONE, &o.ops,
           "Show what each network's operations take, and each stage's steps",
           NULL},
+      {"pytorch", 0, 0, G_OPTION_ARG_FILENAME, &o.pytorch,
+          "Time the official PyTorch modules, too; a copy of the official "
+          "repository",
+          "FOLDER"},
       {"only", 0, 0, G_OPTION_ARG_STRING, &o.only,
           "Of the operations on the CPU only this one, e.g. conv2d, or load",
           "OP"},
@@ -42,9 +46,10 @@ measure (int argc, char **argv, GError **error)
     return FALSE;
   if (parts)
     o.parts = g_strsplit (parts, ",", -1);
-  ok = parts || o.device || o.ops ? bench_parts (&o, error)
-                                  : bench_rows (&o, error);
+  ok = parts || o.device || o.ops || o.pytorch ? bench_parts (&o, error)
+                                               : bench_rows (&o, error);
   g_strfreev (o.parts);
+  g_free (o.pytorch);
   g_free (o.only);
   g_free (o.model);
   g_free (o.device);

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# synchuman-bench on the smallest networks: all parts, the two kinds of output, PyTorch's times beside ours, and its errors.
+# usage: bench.sh SYNCHUMAN_BENCH
+set -eu
+bench=${1:?synchuman-bench}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+status=0
+
+run () {
+  "$bench" --device cpu --model synthetic-tiny:7 --seconds 0.01 "$@" >"$folder/out" 2>"$folder/err"
+}
+
+# expect FILE TEXT WHAT: the text must be there
+expect () {
+  if ! grep -qF -- "$2" "$folder/$1"; then
+    echo "$3: no \"$2\" in"
+    cat "$folder/$1"
+    status=1
+  fi
+}
+
+run --part all --ops
+for part in matting joint slat-flow flexicubes stage1 stage2 job; do
+  expect out "$part " "all parts"
+done
+expect out "ms in operations" "--ops"
+expect out "to stage2" "--ops"
+
+# a PyTorch that knows one part and lacks something for another
+mkdir "$folder/bin"
+cat >"$folder/bin/python3" <<'PYTHON'
+#!/bin/sh
+cat >/dev/null
+echo "clip 12.5000 12.0000"
+echo "dino - ModuleNotFoundError: No module named 'transformers'"
+PYTHON
+chmod +x "$folder/bin/python3"
+PATH=$folder/bin:$PATH run --part clip,dino,matting --pytorch "$folder"
+expect out "12.500" "PyTorch's time"
+expect out "No module named 'transformers'" "why there is none"
+PATH=$folder/bin:$PATH run --part clip,dino --pytorch "$folder" --json
+expect out '"pytorch_median_ms": 12.5000' "JSON"
+expect out '"tflop"' "JSON"
+
+printf '#!/bin/sh\ncat >/dev/null\necho "no torch" >&2\nexit 1\n' >"$folder/bin/python3"
+if PATH=$folder/bin:$PATH run --part clip --pytorch "$folder"; then
+  echo "a PyTorch that fails: no failure"
+  status=1
+fi
+expect err "PyTorch: no torch" "a PyTorch that fails"
+if run --part nothing; then
+  echo "an unknown part: no failure"
+  status=1
+fi
+expect err 'no part "nothing"; the parts are matting' "an unknown part"
+exit $status
