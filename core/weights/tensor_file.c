@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "weights/onnx.h"
 #include "weights/safetensors.h"
-#include "weights/torch_pickle.h"
+#include "weights/torch_file.h"
 #include <string.h>
 
 typedef struct {

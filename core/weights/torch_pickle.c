@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The pickle holds no data: a tensor in it is a call of _rebuild_tensor_v2()
  * with a storage, an offset, a shape and strides, and a storage is a
- * persistent id with a key.  In an archive the storage is the member
- * "data/KEY"; in files of before, storages follow the pickles. */
-#include "weights/torch_pickle.h"
+ * persistent id with a key.  Where the storages' bytes are is
+ * the container's business (torch_file.c). */
+#include "weights/torch_private.h"
 #include "base/error.h"
-#include "weights/pickle_private.h"
 #include "weights/safetensors.h"
-#include "weights/stored_zip_private.h"
-#include "weights/tensor_file_private.h"
 #include <string.h>
 
 enum {
-  MAX_PICKLE = 64 << 20, /* bytes */
-  MAX_DEPTH = 16,        /* of nested dictionaries */
+  MAX_DEPTH = 16, /* of nested dictionaries */
   MAX_VISITS = 1 << 20,
   MAX_SHARING = 8, /* tensors may have so many times the file's bytes */
 };
@@ -43,13 +39,6 @@ static const struct {
     {"torch.BoolStorage", "BOOL"},
 };
 
-typedef struct {
-  char *key;
-  const char *dtype;
-  gsize elem, n; /* bytes of an element; elements */
-  GBytes *bytes; /* NULL: not found yet */
-} Storage;
-
 /* Elements @offset.. of @storage are a part of it that old files give a name;
  * a tensor's own offset counts from there. */
 typedef struct {
@@ -64,37 +53,28 @@ typedef struct {
   gint64 dims[SHU_MAX_DIMS], strides[SHU_MAX_DIMS];
 } Tensor;
 
-typedef struct {
-  const char *label;
-  GArray *storages;        /* Storage */
-  GHashTable *by_key;      /* key -> position + 1 */
-  GArray *views, *tensors; /* View, Tensor */
-  ShuTensorFile *file;
-  int visits;
-} Torch;
-
 static void
 storage_clear (gpointer data)
 {
-  Storage *s = data;
+  ShuTorchStorage *s = data;
 
   g_free (s->key);
   g_clear_pointer (&s->bytes, g_bytes_unref);
 }
 
-static void
-torch_init (Torch *t, const char *label)
+void
+shu_torch_init (ShuTorch *t, const char *label)
 {
-  *t = (Torch){.label = label};
-  t->storages = g_array_new (FALSE, TRUE, sizeof (Storage));
+  *t = (ShuTorch){.label = label};
+  t->storages = g_array_new (FALSE, TRUE, sizeof (ShuTorchStorage));
   g_array_set_clear_func (t->storages, storage_clear);
   t->by_key = g_hash_table_new (g_str_hash, g_str_equal);
   t->views = g_array_new (FALSE, TRUE, sizeof (View));
   t->tensors = g_array_new (FALSE, TRUE, sizeof (Tensor));
 }
 
-static void
-torch_clear (Torch *t)
+void
+shu_torch_clear (ShuTorch *t)
 {
   g_hash_table_unref (t->by_key);
   g_array_unref (t->storages);
@@ -102,8 +82,6 @@ torch_clear (Torch *t)
   g_array_unref (t->tensors);
   g_clear_pointer (&t->file, shu_tensor_file_free);
 }
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Torch, torch_clear)
 
 /* ---- what a pickle asks for ---- */
 
@@ -155,17 +133,17 @@ get_object (const ShuPickleValue *list, gsize i, int tag)
 
 /* The storage of a key, made when it is first named; NULL: it was another one.
  */
-static Storage *
+static ShuTorchStorage *
 need_storage (
-    Torch *t, const ShuPickleValue *key, int type, gsize n, guint *ret_i)
+    ShuTorch *t, const ShuPickleValue *key, int type, gsize n, guint *ret_i)
 {
   g_autofree char *name = g_strndup (key->text, key->n);
   const char *dtype = storage_classes[type].dtype;
   guint i = GPOINTER_TO_UINT (g_hash_table_lookup (t->by_key, name));
-  Storage *s;
+  ShuTorchStorage *s;
 
   if (i == 0) {
-    Storage new = {.dtype = dtype, .n = n};
+    ShuTorchStorage new = {.dtype = dtype, .n = n};
 
     new.elem = shu_safetensors_type_size (dtype);
     new.key = g_steal_pointer (&name);
@@ -173,7 +151,7 @@ need_storage (
     i = t->storages->len;
     g_hash_table_insert (t->by_key, new.key, GUINT_TO_POINTER (i));
   }
-  s = &g_array_index (t->storages, Storage, i - 1);
+  s = &g_array_index (t->storages, ShuTorchStorage, i - 1);
   *ret_i = i - 1;
   return s->dtype == dtype && s->n == n ? s : NULL;
 }
@@ -183,7 +161,7 @@ need_storage (
 static ShuPickleValue *
 find_storage (ShuPickle *p, ShuPickleValue *id)
 {
-  Torch *t = shu_pickle_data (p);
+  ShuTorch *t = shu_pickle_data (p);
   gboolean fits = id->type == SHU_PICKLE_TUPLE && id->n >= 5 && id->n <= 6 &&
                   shu_pickle_is_text (id->items[0], "storage");
   const ShuPickleValue *class = fits ? get_object (id, 1, STORAGE_CLASS) : NULL;
@@ -212,7 +190,7 @@ find_storage (ShuPickle *p, ShuPickleValue *id)
 static ShuPickleValue *
 make_tensor (ShuPickle *p, const ShuPickleValue *args)
 {
-  Torch *t = shu_pickle_data (p);
+  ShuTorch *t = shu_pickle_data (p);
   const ShuPickleValue *storage = get_object (args, 0, STORAGE);
   const ShuPickleValue *shape = args->n > 2 ? args->items[2] : NULL;
   const ShuPickleValue *strides = args->n > 3 ? args->items[3] : NULL;
@@ -288,7 +266,7 @@ call (ShuPickle *p, const ShuPickleValue *what, ShuPickleValue *args)
   return NULL;
 }
 
-static const ShuPickleHooks hooks = {find_global, call, find_storage};
+const ShuPickleHooks shu_torch_hooks = {find_global, call, find_storage};
 
 /* ---- names ---- */
 
@@ -310,10 +288,10 @@ is_contiguous (const Tensor *t)
 }
 
 static gboolean
-add_tensor (Torch *t, const char *name, const Tensor *tensor, GError **error)
+add_tensor (ShuTorch *t, const char *name, const Tensor *tensor, GError **error)
 {
-  const Storage *s =
-      &g_array_index (t->storages, Storage, tensor->view.storage);
+  const ShuTorchStorage *s =
+      &g_array_index (t->storages, ShuTorchStorage, tensor->view.storage);
   ShuStored stored = {.dtype = s->dtype, .n_dims = tensor->n_dims};
   g_autoptr (GBytes) part = NULL;
   gsize size;
@@ -336,19 +314,19 @@ add_tensor (Torch *t, const char *name, const Tensor *tensor, GError **error)
 }
 
 static gboolean
-limit (Torch *t, const char *what, GError **error)
+limit (ShuTorch *t, const char *what, GError **error)
 {
   g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT, "%s: %s", t->label, what);
   return FALSE;
 }
 
-static gboolean add_values (Torch *t, const ShuPickleValue *v, GString *name,
+static gboolean add_values (ShuTorch *t, const ShuPickleValue *v, GString *name,
     int depth, GError **error);
 
 /* @v under @key behind @name, which is as it was afterwards. */
 static gboolean
-add_member (Torch *t, const ShuPickleValue *v, GString *name, const char *key,
-    gsize key_size, int depth, GError **error)
+add_member (ShuTorch *t, const ShuPickleValue *v, GString *name,
+    const char *key, gsize key_size, int depth, GError **error)
 {
   gsize length = name->len;
   gboolean ok;
@@ -374,8 +352,8 @@ may_hold (const ShuPickleValue *v)
 }
 
 static gboolean
-add_values (
-    Torch *t, const ShuPickleValue *v, GString *name, int depth, GError **error)
+add_values (ShuTorch *t, const ShuPickleValue *v, GString *name, int depth,
+    GError **error)
 {
   if (++t->visits > MAX_VISITS || depth > MAX_DEPTH)
     return limit (t, "dictionaries in it are nested too deep", error);
@@ -408,9 +386,8 @@ add_values (
   return TRUE;
 }
 
-/* The file that @root describes; a lone tensor is called as the file is. */
-static ShuTensorFile *
-finish (Torch *t, const ShuPickleValue *root, const char *format,
+ShuTensorFile *
+shu_torch_finish (ShuTorch *t, const ShuPickleValue *root, const char *format,
     gsize file_size, GError **error)
 {
   g_autoptr (GString) name = g_string_new (NULL);
@@ -433,187 +410,4 @@ finish (Torch *t, const ShuPickleValue *root, const char *format,
   if (!add_values (t, root, name, 0, error))
     return NULL;
   return g_steal_pointer (&t->file);
-}
-
-static ShuCursor
-pickle_cursor (GBytes *bytes, gsize at)
-{
-  gsize size;
-  const guint8 *p = g_bytes_get_data (bytes, &size);
-
-  return shu_cursor (p + at, MIN (size - at, MAX_PICKLE));
-}
-
-/* ---- archives ---- */
-
-/* What stands before "data.pkl" in its name; NULL where there is none. */
-static char *
-find_prefix (GHashTable *members)
-{
-  GHashTableIter iter;
-  gpointer key;
-
-  g_hash_table_iter_init (&iter, members);
-  while (g_hash_table_iter_next (&iter, &key, NULL)) {
-    const char *name = key, *slash = strchr (name, '/');
-
-    if (strcmp (slash ? slash + 1 : name, "data.pkl") == 0)
-      return g_strndup (name, strlen (name) - strlen ("data.pkl"));
-  }
-  return NULL;
-}
-
-static GBytes *
-member (GHashTable *members, const char *prefix, const char *name)
-{
-  g_autofree char *full = g_strconcat (prefix, name, NULL);
-
-  return g_hash_table_lookup (members, full);
-}
-
-static gboolean
-is_big_endian (GHashTable *members, const char *prefix)
-{
-  GBytes *order = member (members, prefix, "byteorder");
-  gsize size;
-  const char *text = order ? g_bytes_get_data (order, &size) : NULL;
-
-  return text && size == 3 && memcmp (text, "big", 3) == 0;
-}
-
-static gboolean
-find_data (Torch *t, GHashTable *members, const char *prefix, GError **error)
-{
-  for (guint i = 0; i < t->storages->len; i++) {
-    Storage *s = &g_array_index (t->storages, Storage, i);
-    g_autofree char *name = g_strconcat ("data/", s->key, NULL);
-    GBytes *bytes = member (members, prefix, name);
-    gsize size;
-
-    if (!bytes || !shu_mul_size (s->n, s->elem, &size) ||
-        g_bytes_get_size (bytes) != size) {
-      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-          "%s: storage \"%.200s\": %s", t->label, s->key,
-          bytes ? "its size is not what the pickle says"
-                : "it is not in the archive");
-      return FALSE;
-    }
-    s->bytes = g_bytes_ref (bytes);
-  }
-  return TRUE;
-}
-
-ShuTensorFile *
-shu_torch_parse_zip (GBytes *bytes, const char *name, GError **error)
-{
-  g_autoptr (GHashTable) members = shu_stored_zip_read (bytes, name, error);
-  g_autofree char *prefix = members ? find_prefix (members) : NULL;
-  g_auto (Torch) t = {0};
-  g_autoptr (ShuPickle) p = NULL;
-  const ShuPickleValue *root;
-  ShuCursor c;
-
-  torch_init (&t, name);
-  if (!members)
-    return NULL;
-  if (!prefix || is_big_endian (members, prefix)) {
-    g_set_error (error, SHU_ERROR,
-        prefix ? SHU_ERROR_UNSUPPORTED : SHU_ERROR_INVALID, "%s: %s", name,
-        prefix ? "written on a big-endian machine"
-               : "an archive, but not one of PyTorch (no data.pkl in it)");
-    return NULL;
-  }
-  p = shu_pickle_new (name, &hooks, &t);
-  c = pickle_cursor (member (members, prefix, "data.pkl"), 0);
-  root = shu_pickle_read (p, &c, error);
-  if (!root || !find_data (&t, members, prefix, error))
-    return NULL;
-  return finish (&t, root, "PyTorch", g_bytes_get_size (bytes), error);
-}
-
-/* ---- before ---- */
-
-/* A number, little endian, that no pickle of anything else begins with */
-static const guint8 magic[] = {
-    0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
-
-static gboolean
-check_system (const ShuPickleValue *info)
-{
-  for (gsize i = 0; info->type == SHU_PICKLE_DICT && i + 1 < info->n; i += 2)
-    if (shu_pickle_is_text (info->items[i], "little_endian"))
-      return info->items[i + 1]->type == SHU_PICKLE_INT &&
-             info->items[i + 1]->number == 1;
-  return FALSE;
-}
-
-/* Each storage: the number of its elements, and these. */
-static gboolean
-cut_data (Torch *t, GBytes *bytes, gsize at, const ShuPickleValue *keys,
-    GError **error)
-{
-  gsize size;
-  const guint8 *p = g_bytes_get_data (bytes, &size);
-  ShuCursor c = shu_cursor (p, size);
-
-  c.pos = at;
-  for (gsize i = 0; i < keys->n; i++) {
-    const ShuPickleValue *key = keys->items[i];
-    g_autofree char *name = key->type == SHU_PICKLE_TEXT
-                                ? g_strndup (key->text, key->n)
-                                : g_strdup ("");
-    guint k = GPOINTER_TO_UINT (g_hash_table_lookup (t->by_key, name));
-    Storage *s = k ? &g_array_index (t->storages, Storage, k - 1) : NULL;
-    guint64 n = shu_cursor_uint (&c, 8);
-    gsize length;
-
-    if (!c.failed && (!s || s->bytes || n != s->n)) {
-      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-          "%s: the storages are not those that the pickle names", t->label);
-      return FALSE;
-    }
-    if (c.failed || !shu_mul_size (s->n, s->elem, &length) ||
-        !shu_cursor_take (&c, length)) {
-      g_set_error (error, SHU_ERROR, SHU_ERROR_TRUNCATED,
-          "%s: the file ends inside its data; copy it again", t->label);
-      return FALSE;
-    }
-    s->bytes = g_bytes_new_from_bytes (bytes, c.pos - length, length);
-  }
-  return TRUE;
-}
-
-ShuTensorFile *
-shu_torch_parse_legacy (GBytes *bytes, const char *name, GError **error)
-{
-  g_auto (Torch) t = {0};
-  g_autoptr (ShuPickle) p = shu_pickle_new (name, &hooks, &t);
-  const ShuPickleValue *parts[4]; /* protocol, system, root, keys */
-  ShuCursor c = pickle_cursor (bytes, 0);
-
-  torch_init (&t, name);
-  if (c.size < 2 + sizeof magic ||
-      memcmp (c.data + 2, magic, sizeof magic) != 0) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-        "%s: a pickle, but not one of torch.save()", name);
-    return NULL;
-  }
-  c.pos = 2 + sizeof magic;
-  for (gsize i = 0; i < G_N_ELEMENTS (parts); i++) {
-    parts[i] = shu_pickle_read (p, &c, error);
-    if (!parts[i])
-      return NULL;
-  }
-  if (parts[0]->type != SHU_PICKLE_INT || parts[0]->number != 1001 ||
-      !check_system (parts[1]) || parts[3]->type != SHU_PICKLE_LIST) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
-        "%s: not of the version of torch.save()'s format that is known, or "
-        "written on a big-endian machine",
-        name);
-    return NULL;
-  }
-  if (!cut_data (&t, bytes, c.pos, parts[3], error))
-    return NULL;
-  return finish (
-      &t, parts[2], "PyTorch (before 1.6)", g_bytes_get_size (bytes), error);
 }

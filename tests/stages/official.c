@@ -4,316 +4,31 @@
  *   test_stages_official DATA_FOLDER */
 #include "../harness.h"
 #include "../weights/fixtures.h"
+#include "download.h"
 #include "fixtures.h"
 #include "stages/model_private.h"
-#include "weights/safetensors.h"
 #include "weights/tensor_file.h"
-#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char *data_folder;
-
-/**
- * Fixture:
- * @root: a folder with @ckpts, the model folder, and what is beside it
- */
-typedef struct {
-  char *root, *ckpts;
-} Fixture;
-
 static void
-setup (Fixture *f, gconstpointer data)
+setup (Download *f, gconstpointer data)
 {
   f->root = harness_folder ();
   f->ckpts = g_build_filename (f->root, "ckpts", NULL);
 }
 
 static void
-teardown (Fixture *f, gconstpointer data)
+teardown (Download *f, gconstpointer data)
 {
   harness_remove (f->root);
   g_free (f->root);
   g_free (f->ckpts);
 }
 
-/* ---- the inventory ---- */
-
-typedef struct {
-  char *name;
-  gboolean is_count; /* I64 */
-  int n_dims;
-  gint64 dims[SHU_MAX_DIMS];
-  gsize n;
-} Item;
-
-static void
-item_clear (gpointer data)
-{
-  g_free (((Item *) data)->name);
-}
-
-/* "a.{0..2}.b" three times; with the shape "[3,4]" */
-static void
-expand (GArray *items, const char *pattern, const char *shape, gboolean count)
-{
-  const char *brace = strchr (pattern, '{');
-  Item item = {.is_count = count, .n = 1};
-  int lo, hi;
-
-  if (brace) {
-    const char *rest = strchr (brace, '}') + 1;
-
-    g_assert_cmpint (sscanf (brace, "{%d..%d}", &lo, &hi), ==, 2);
-    for (int i = lo; i <= hi; i++) {
-      g_autofree char *one = g_strdup_printf (
-          "%.*s%d%s", (int) (brace - pattern), pattern, i, rest);
-
-      expand (items, one, shape, count);
-    }
-    return;
-  }
-  item.name = g_strdup (pattern);
-  for (const char *p = shape + 1; g_ascii_isdigit (*p);) {
-    char *end;
-
-    item.dims[item.n_dims] = g_ascii_strtoll (p, &end, 10);
-    item.n *= (gsize) item.dims[item.n_dims++];
-    p = end + (*end == ',');
-  }
-  g_array_append_val (items, item);
-}
-
-static GArray *
-inventory (const char *part)
-{
-  g_autofree char *path = g_build_filename (data_folder, "tensors.tsv", NULL);
-  GArray *items = g_array_new (FALSE, TRUE, sizeof (Item));
-  g_autofree char *text = NULL;
-  g_auto (GStrv) lines = NULL;
-
-  g_array_set_clear_func (items, item_clear);
-  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
-  lines = g_strsplit (text, "\n", -1);
-  for (char **l = lines; *l; l++) {
-    g_auto (GStrv) words = g_strsplit (*l, "\t", -1);
-
-    if (words[0] && strcmp (words[0], part) == 0)
-      expand (items, words[1], words[2], words[3] != NULL);
-  }
-  g_assert_cmpuint (items->len, >, 0);
-  return items;
-}
-
-/* ---- files as long as the real ones, with nothing in them ---- */
-
-static gboolean
-put_hollow (const char *path, const Item *items, guint n, const char *dtype)
-{
-  g_autofree ShuSafetensorsEntry *entries = g_new0 (ShuSafetensorsEntry, n + 1);
-  g_autoptr (GBytes) header = NULL;
-  gsize size, total;
-  gconstpointer p;
-  gboolean ok;
-  int fd;
-
-  total = 0;
-  for (guint i = 0; i < n; i++) {
-    const char *type = items[i].is_count ? "I64" : dtype;
-
-    entries[i] = (ShuSafetensorsEntry){items[i].name, type, items[i].n_dims,
-        items[i].dims, items[i].n * shu_safetensors_type_size (type)};
-    total += entries[i].size;
-  }
-  header = shu_safetensors_header ((int) n, entries, NULL);
-  p = g_bytes_get_data (header, &size);
-  fd = open (path, O_CREAT | O_TRUNC | O_WRONLY, 0666);
-  ok = fd >= 0 && write (fd, p, size) == (gssize) size &&
-       ftruncate (fd, (off_t) (size + total)) == 0;
-  close (fd);
-  return ok;
-}
-
-/* In two parts with an index. */
-static gboolean
-put_shards (const char *folder, const Item *items, guint n, const char *dtype)
-{
-  static const char *const names[] = {
-      "diffusion_pytorch_model-00001-of-00002.safetensors",
-      "diffusion_pytorch_model-00002-of-00002.safetensors"};
-  g_autoptr (GString) index = g_string_new ("{\"weight_map\": {");
-  guint half = n / 2;
-
-  for (guint i = 0; i < n; i++)
-    g_string_append_printf (index, "%s\"%s\": \"%s\"", i > 0 ? ", " : "",
-        items[i].name, names[i >= half]);
-  g_string_append (index, "}}");
-  harness_put (folder, "diffusion_pytorch_model.safetensors.index.json",
-      index->str, index->len);
-  for (int k = 0; k < 2; k++) {
-    g_autofree char *path = g_build_filename (folder, names[k], NULL);
-
-    if (!put_hollow (path, items + k * half, k ? n - half : half, dtype))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-static gboolean
-put_torch (const char *path, const Item *items, guint n, const char *type,
-    gboolean legacy)
-{
-  g_autofree TorchTensor *tensors = g_new0 (TorchTensor, n);
-  g_autoptr (GPtrArray) keys = g_ptr_array_new_with_free_func (g_free);
-
-  for (guint i = 0; i < n; i++) {
-    TorchTensor *t = &tensors[i];
-
-    g_ptr_array_add (keys, g_strdup_printf ("%u", i));
-    *t = (TorchTensor){.key = items[i].name,
-        .type = items[i].is_count ? "Long" : type,
-        .storage = g_ptr_array_index (keys, i),
-        .n = (gint64) items[i].n,
-        .n_dims = items[i].n_dims};
-    memcpy (t->dims, items[i].dims, sizeof items[i].dims);
-    t->size = items[i].n * (items[i].is_count ? 8 : type[0] == 'H' ? 2 : 4);
-  }
-  return legacy ? torch_legacy_hollow (path, (int) n, tensors)
-                : torch_zip_hollow (path, (int) n, tensors);
-}
-
-/* A file that is one tensor, f16 */
-static gboolean
-put_bare (const char *path, int n_dims, const gint64 *dims)
-{
-  g_autoptr (GByteArray) p = g_byte_array_new ();
-  TorchTensor t = {
-      .key = "", .type = "Half", .storage = "0", .n = 1, .n_dims = n_dims};
-  g_autofree char *zeros = NULL;
-  g_autoptr (GBytes) bytes = NULL;
-
-  for (int i = 0; i < n_dims; i++) {
-    t.dims[i] = dims[i];
-    t.n *= dims[i];
-  }
-  t.size = 2 * (gsize) t.n;
-  t.data = zeros = g_malloc0 (t.size);
-  pickle_begin (p);
-  pickle_tensor (p, &t, FALSE);
-  pickle_ops (p, ".");
-  bytes = torch_zip (1, &t, p);
-  return g_file_set_contents (path, g_bytes_get_data (bytes, NULL),
-      (gssize) g_bytes_get_size (bytes), NULL);
-}
-
-/* ---- the download ---- */
-
-static const struct {
-  const char *part;
-  const char *to;    /* file behind the part, or behind the root */
-  const char *dtype; /* or, of PyTorch's files, the storage */
-
-  enum { WHOLE, SHARDS, ZIP, LEGACY } format;
-} parts[] = {
-    {"OneStage/SyncHuman_2D3DCrossSpaceDiffusion", NULL, "F16", SHARDS},
-    {"OneStage/vae", "diffusion_pytorch_model.safetensors", "F32", WHOLE},
-    {"OneStage/image_encoder", "model.safetensors", "F16", WHOLE},
-    {"OneStage/sparse_structure_decoder", "model.safetensors", "BF16", WHOLE},
-    {"SecondStage/ckpts/slat_flow", "model.safetensors", "F32", WHOLE},
-    {"SecondStage/ckpts/decoder_Mesh", "model.safetensors", "F16", WHOLE},
-    {"SecondStage/ckpts/decoder_GS", "model.safetensors", "F32", WHOLE},
-    {"OneStage/dinov2", "torch/hub/checkpoints/dinov2_vitl14_reg4_pretrain.pth",
-        "Float", ZIP},
-    {"OneStage/matting", "u2net/u2net.pth", "Float", LEGACY},
-};
-
-static char *
-part_file (const Fixture *f, gsize i)
-{
-  return parts[i].format >= ZIP
-             ? g_build_filename (f->root, parts[i].to, NULL)
-             : g_build_filename (f->ckpts, parts[i].part, parts[i].to, NULL);
-}
-
-static gboolean
-put_part (const Fixture *f, gsize i, const GArray *items)
-{
-  g_autofree char *path = part_file (f, i);
-  g_autofree char *folder = g_path_get_dirname (path);
-  const Item *first = (const Item *) items->data;
-
-  g_mkdir_with_parents (parts[i].format == SHARDS ? path : folder, 0777);
-  if (parts[i].format == SHARDS)
-    return put_shards (path, first, items->len, parts[i].dtype);
-  if (parts[i].format == WHOLE)
-    return put_hollow (path, first, items->len, parts[i].dtype);
-  return put_torch (
-      path, first, items->len, parts[i].dtype, parts[i].format == LEGACY);
-}
-
-static void
-copy_json (const Fixture *f, const char *part)
-{
-  g_autofree char *from = g_build_filename (data_folder, part, NULL);
-  g_autofree char *to = g_build_filename (f->ckpts, part, NULL);
-  g_autoptr (GDir) dir = g_dir_open (from, 0, NULL);
-  const char *name;
-
-  g_mkdir_with_parents (to, 0777);
-  while ((name = g_dir_read_name (dir))) {
-    g_autofree char *path = g_build_filename (from, name, NULL);
-    g_autofree char *text = NULL;
-    gsize size;
-
-    if (g_file_get_contents (path, &text, &size, NULL)) {
-      g_autofree char *inner = g_build_filename (part, name, NULL);
-
-      harness_put (f->ckpts, inner, text, size);
-    }
-  }
-}
-
-static const char *const prompts[] = {"normal_embeds.pt", "clr_embeds.pt"};
-
-static char *
-prompt_file (const Fixture *f, int i)
-{
-  return g_build_filename (f->root, "SyncHuman", "data",
-      "fixed_prompt_embeds_7view", prompts[i], NULL);
-}
-
-/* FALSE: this disk cannot hold it */
-static gboolean
-put_download (const Fixture *f)
-{
-  static const char *const folders[] = {"OneStage",
-      "OneStage/feature_extractor", "OneStage/image_encoder",
-      "OneStage/sparse_structure_decoder",
-      "OneStage/SyncHuman_2D3DCrossSpaceDiffusion", "OneStage/vae",
-      "SecondStage", "SecondStage/ckpts/decoder_GS",
-      "SecondStage/ckpts/decoder_Mesh", "SecondStage/ckpts/slat_flow"};
-  gboolean ok = TRUE;
-
-  for (gsize i = 0; i < G_N_ELEMENTS (folders); i++)
-    copy_json (f, folders[i]);
-  for (gsize i = 0; ok && i < G_N_ELEMENTS (parts); i++) {
-    g_autoptr (GArray) items = inventory (parts[i].part);
-
-    ok = put_part (f, i, items);
-  }
-  for (int i = 0; ok && i < 2; i++) {
-    g_autofree char *path = prompt_file (f, i);
-    g_autofree char *folder = g_path_get_dirname (path);
-
-    g_mkdir_with_parents (folder, 0777);
-    ok = put_bare (path, 3, (const gint64[]){7, 77, 1024});
-  }
-  return ok;
-}
-
 static ShuModelCheck *
-check (const Fixture *f)
+check (const Download *f)
 {
   g_autoptr (GError) error = NULL;
   ShuModelCheck *result = shu_model_check (f->ckpts, &error);
@@ -348,7 +63,7 @@ show_problems (const ShuModelCheck *c)
 /* ---- tests of the check ---- */
 
 static void
-nothing_is_wrong (Fixture *f, gconstpointer data)
+nothing_is_wrong (Download *f, gconstpointer data)
 {
   static const struct {
     const char *name, *holds, *note;
@@ -368,7 +83,7 @@ nothing_is_wrong (Fixture *f, gconstpointer data)
 
   g_autoptr (ShuModelCheck) c = NULL;
 
-  if (!put_download (f)) {
+  if (!download_put (f)) {
     g_test_skip ("the disk has no room for holes");
     return;
   }
@@ -404,7 +119,7 @@ static void
 spoil (GArray *items, const char *name, Fault fault)
 {
   for (guint i = 0; i < items->len; i++) {
-    Item *item = &g_array_index (items, Item, i);
+    DownloadItem *item = &g_array_index (items, DownloadItem, i);
 
     if (strcmp (item->name, name) != 0)
       continue;
@@ -415,7 +130,8 @@ spoil (GArray *items, const char *name, Fault fault)
     else if (fault == WRONG_TYPE)
       item->is_count = TRUE;
     else {
-      Item more = {.name = g_strdup ("more"), .n_dims = 1, .dims = {1}, .n = 1};
+      DownloadItem more = {
+          .name = g_strdup ("more"), .n_dims = 1, .dims = {1}, .n = 1};
 
       g_array_append_val (items, more);
     }
@@ -425,55 +141,56 @@ spoil (GArray *items, const char *name, Fault fault)
 }
 
 static const struct {
-  int part; /* in the table above */
+  int part;
   const char *name, *tensor;
   Fault fault;
   const char *message;
 } faults[] = {
-    {0, "joint denoiser", "conv_in.weight", NO_TENSOR,
+    {DOWNLOAD_JOINT, "joint denoiser", "conv_in.weight", NO_TENSOR,
         "\"conv_in.weight\" is missing, expected [320,8,3,3]"},
-    {0, "joint denoiser", "dual_CrossAttblocks_SS.1.normStructure1.weight",
-        WRONG_SHAPE,
+    {DOWNLOAD_JOINT, "joint denoiser",
+        "dual_CrossAttblocks_SS.1.normStructure1.weight", WRONG_SHAPE,
         "dual_CrossAttblocks_SS.1.normStructure1.weight: expected [1024], got "
         "[1025]"},
-    {1, "VAE", "decoder.conv_out.bias", WRONG_TYPE,
+    {DOWNLOAD_VAE, "VAE", "decoder.conv_out.bias", WRONG_TYPE,
         "decoder.conv_out.bias: expected F32, F16 or BF16, got I64"},
-    {2, "image encoder", "visual_projection.weight", NO_TENSOR,
+    {DOWNLOAD_CLIP, "image encoder", "visual_projection.weight", NO_TENSOR,
         "\"visual_projection.weight\" is missing"},
-    {3, "structure decoder", "blocks.5.conv.bias", WRONG_SHAPE,
-        "blocks.5.conv.bias: expected [256], got [257]"},
-    {4, "SLat flow", "out_blocks.1.skip_connection.bias", WRONG_TYPE,
-        "got I64"},
-    {4, "SLat flow", "out_layer.bias", ONE_MORE, NULL},
-    {5, "mesh decoder", "upsample.1.out_layers.3.conv.weight", NO_TENSOR,
+    {DOWNLOAD_SS_DECODER, "structure decoder", "blocks.5.conv.bias",
+        WRONG_SHAPE, "blocks.5.conv.bias: expected [256], got [257]"},
+    {DOWNLOAD_SLAT_FLOW, "SLat flow", "out_blocks.1.skip_connection.bias",
+        WRONG_TYPE, "got I64"},
+    {DOWNLOAD_SLAT_FLOW, "SLat flow", "out_layer.bias", ONE_MORE, NULL},
+    {DOWNLOAD_MESH_DECODER, "mesh decoder",
+        "upsample.1.out_layers.3.conv.weight", NO_TENSOR,
         "\"upsample.1.out_layers.3.conv.weight\" is missing, expected "
         "[96,3,3,3,96]"},
-    {5, "mesh decoder", "blocks.11.mv_condition.2.bias", WRONG_SHAPE,
-        "expected [768], got [769]"},
-    {6, "Gaussian decoder", "out_layer.weight", WRONG_SHAPE,
+    {DOWNLOAD_MESH_DECODER, "mesh decoder", "blocks.11.mv_condition.2.bias",
+        WRONG_SHAPE, "expected [768], got [769]"},
+    {DOWNLOAD_GS_DECODER, "Gaussian decoder", "out_layer.weight", WRONG_SHAPE,
         "out_layer.weight: expected [448,768], got [449,768]"},
-    {7, "DINOv2", "blocks.7.ls2.gamma", NO_TENSOR,
+    {DOWNLOAD_DINO, "DINOv2", "blocks.7.ls2.gamma", NO_TENSOR,
         "\"blocks.7.ls2.gamma\" is missing, expected [1024]"},
-    {8, "matting", "side6.weight", WRONG_SHAPE,
+    {DOWNLOAD_MATTING, "matting", "side6.weight", WRONG_SHAPE,
         "side6.weight: expected [1,512,3,3], got [2,512,3,3]"},
 };
 
 static void
-names_tensors (Fixture *f, gconstpointer data)
+names_tensors (Download *f, gconstpointer data)
 {
-  if (!put_download (f)) {
+  if (!download_put (f)) {
     g_test_skip ("the disk has no room for holes");
     return;
   }
   for (gsize i = 0; i < G_N_ELEMENTS (faults); i++) {
     const int part = faults[i].part;
-    g_autoptr (GArray) good = inventory (parts[part].part);
-    g_autoptr (GArray) bad = inventory (parts[part].part);
+    g_autoptr (GArray) good = download_inventory (part);
+    g_autoptr (GArray) bad = download_inventory (part);
     g_autoptr (ShuModelCheck) c = NULL;
     const ShuPartCheck *p;
 
     spoil (bad, faults[i].tensor, faults[i].fault);
-    g_assert_true (put_part (f, part, bad));
+    g_assert_true (download_put_part (f, part, bad));
     c = check (f);
     p = find_part (c, faults[i].name);
     show_problems (c);
@@ -485,7 +202,7 @@ names_tensors (Fixture *f, gconstpointer data)
       g_assert_cmpint (c->n_problems, ==, 0);
       g_assert_nonnull (strstr (p->notes->pdata[0], "more"));
     }
-    g_assert_true (put_part (f, part, good));
+    g_assert_true (download_put_part (f, part, good));
   }
 }
 
@@ -554,9 +271,9 @@ change_text (const char *path, const char *from, const char *to)
 }
 
 static void
-names_files (Fixture *f, gconstpointer data)
+names_files (Download *f, gconstpointer data)
 {
-  if (!put_download (f)) {
+  if (!download_put (f)) {
     g_test_skip ("the disk has no room for holes");
     return;
   }
@@ -593,12 +310,12 @@ names_files (Fixture *f, gconstpointer data)
     else if (changes[i].change == OTHER)
       change_text (path, changes[i].to, changes[i].from);
     else
-      for (gsize k = 0; k < G_N_ELEMENTS (parts); k++) {
-        g_autofree char *file = part_file (f, k);
-        g_autoptr (GArray) items = inventory (parts[k].part);
+      for (int k = 0; k < DOWNLOAD_N_PARTS; k++) {
+        g_autofree char *file = download_part_file (f, k);
+        g_autoptr (GArray) items = download_inventory (k);
 
         if (strcmp (file, path) == 0)
-          g_assert_true (put_part (f, k, items));
+          g_assert_true (download_put_part (f, k, items));
       }
     again = check (f);
     g_assert_cmpint (again->n_problems, ==, 0);
@@ -606,7 +323,7 @@ names_files (Fixture *f, gconstpointer data)
 }
 
 static void
-any_folder (Fixture *f, gconstpointer data)
+any_folder (Download *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (ShuModelCheck) c = NULL;
@@ -659,8 +376,10 @@ move_part (
   harness_remove (own);
 }
 
+static const char *const prompts[] = {"normal_embeds.pt", "clr_embeds.pt"};
+
 static void
-scattered (Fixture *f, gconstpointer data)
+scattered (Download *f, gconstpointer data)
 {
   g_autofree char *folder = fixture_model_folder ();
   g_autofree char *dino = g_build_filename (f->root, "torch", "hub",
@@ -681,7 +400,7 @@ scattered (Fixture *f, gconstpointer data)
     g_autofree char *name = g_strdup_printf ("OneStage/%s", prompts[i]);
     g_autofree char *path = g_build_filename (folder, name, NULL);
 
-    g_assert_true (put_bare (path, 3, (const gint64[]){7, 4, 32}));
+    g_assert_true (download_put_bare (path, 3, (const gint64[]){7, 4, 32}));
   }
   {
     g_autofree char *own =
@@ -713,7 +432,7 @@ scattered (Fixture *f, gconstpointer data)
 
 /* The cache's folder counts where PyTorch's own variable is not set. */
 static void
-other_places (Fixture *f, gconstpointer data)
+other_places (Download *f, gconstpointer data)
 {
   g_autofree char *folder = fixture_model_folder ();
   g_autofree char *dino = g_build_filename (f->root, "cache", "torch", "hub",
@@ -743,11 +462,11 @@ other_places (Fixture *f, gconstpointer data)
 
 #define ADD(path, func)                                                        \
   g_test_add (                                                                 \
-      "/stages/official/" path, Fixture, NULL, setup_places, func, teardown)
+      "/stages/official/" path, Download, NULL, setup_places, func, teardown)
 
 /* The tools' places are in the fixture's root. */
 static void
-setup_places (Fixture *f, gconstpointer data)
+setup_places (Download *f, gconstpointer data)
 {
   g_autofree char *torch = NULL, *u2net = NULL;
 
@@ -764,7 +483,7 @@ main (int argc, char **argv)
   g_unsetenv ("SHU_MODEL");
   g_unsetenv ("SHU_DEVICE");
   g_test_init (&argc, &argv, NULL);
-  data_folder = argv[1];
+  download_init (argv[1]);
   ADD ("nothing_is_wrong", nothing_is_wrong);
   ADD ("names_tensors", names_tensors);
   ADD ("names_files", names_files);
