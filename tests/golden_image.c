@@ -4,9 +4,9 @@
 #include "golden_image.h"
 #include "golden_data.h"
 #include "formats/png.h"
-#include "formats/postprocess.h"
+#include "base/postprocess.h"
 #include "formats/preprocess.h"
-#include "formats/resample.h"
+#include "base/resample.h"
 #include <math.h>
 #include <string.h>
 
@@ -116,6 +116,13 @@ byte_sum (const ShuImage *image)
   return sum;
 }
 
+/* (transfer full) (nullable) */
+static ShuImage *
+image_of (GoldenCase *t, ShuTensor *picture)
+{
+  return shu_picture_to_image (t->ctx, picture, SHU_TRAFFIC_IMAGE);
+}
+
 static void
 run_preprocess_picture (GoldenCase *t, const char *name)
 {
@@ -133,14 +140,20 @@ run_preprocess_picture (GoldenCase *t, const char *name)
   if (!in || !stored || !clip)
     return;
   golden_expect_exact (t, wh, (gint32[]){in->width, in->height}, 2);
-  canvas = shu_body_canvas (in, side, NULL, &error);
-  condition =
-      canvas ? shu_condition_image (in, stored->width, NULL, &error) : NULL;
-  if (!condition) {
+  {
+    SHU_SCOPE (t->ctx);
+    ShuTensor *cutout = shu_picture_from_image (t->ctx, in);
+    ShuTensor *body_canvas = shu_body_canvas (t->ctx, cutout, side, NULL);
+
+    canvas = image_of (t, body_canvas);
+    face = image_of (t, shu_face_canvas (t->ctx, body_canvas));
+    condition =
+        image_of (t, shu_condition_image (t->ctx, cutout, stored->width, NULL));
+  }
+  if (!shu_ctx_finish (t->ctx, &error)) {
     golden_take_error (t, error);
     return;
   }
-  face = shu_face_canvas (canvas);
   body = shu_image_flatten (canvas, 1);
   face_rgb = shu_image_flatten (face, 1);
   small =
@@ -416,8 +429,14 @@ run_matting_picture (GoldenCase *t, const char *name)
   expect_image (t, "out", name, "cutout", cutout);
   if (has_picture (t, "m_%s_cutout.png", name))
     expect_picture (t, "m_%s_cutout.png", name, cutout);
-  condition = shu_condition_image (cutout, stored->width, NULL, &error);
-  if (!condition) {
+  {
+    SHU_SCOPE (t->ctx);
+
+    condition = image_of (
+        t, shu_condition_image (t->ctx, shu_picture_from_image (t->ctx, cutout),
+               stored->width, NULL));
+  }
+  if (!shu_ctx_finish (t->ctx, &error)) {
     golden_take_error (t, error);
     return;
   }

@@ -155,7 +155,15 @@ golden_run_condition_image (GoldenCase *t)
   cutout = shu_image_new (in_dims[1], in_dims[0], 4);
   for (gsize i = 0; i < n; i++)
     cutout->data[i] = rgba[i];
-  got = shu_condition_image (cutout, out_dims[0], &box, &error);
+  {
+    SHU_SCOPE (t->ctx);
+
+    got = shu_picture_to_image (t->ctx,
+        shu_condition_image (
+            t->ctx, shu_picture_from_image (t->ctx, cutout), out_dims[0], &box),
+        SHU_TRAFFIC_IMAGE);
+  }
+  shu_ctx_finish (t->ctx, &error);
   if (!got || shu_image_size (got) != n_out) {
     golden_take_error (t, error);
     return;

@@ -229,6 +229,7 @@ score_model (const ShuImage *cutout, const ShuBundle *model, double *s,
     ShuImage **ret_front, GError **error)
 {
   const int S = 384;
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
   g_autoptr (ShuMesh) mesh = shu_bundle_take_mesh (model, TRUE, error);
   g_autoptr (ShuImage) texture = NULL;
   g_autoptr (ShuImage) canvas = NULL;
@@ -241,8 +242,10 @@ score_model (const ShuImage *cutout, const ShuBundle *model, double *s,
   if (!mesh)
     return FALSE;
   texture = shu_bundle_take_image (model, "texture", 3, error);
-  canvas = shu_body_canvas (cutout, S, NULL, error);
-  if (!texture || !canvas)
+  canvas = shu_picture_to_image (c,
+      shu_body_canvas (c, shu_picture_from_image (c, cutout), S, NULL),
+      SHU_TRAFFIC_IMAGE);
+  if (!texture || !shu_ctx_finish (c, error))
     return FALSE;
   front = shu_render (
       mesh, texture, &camera, &(ShuRenderParams){.width = S, .height = S});

@@ -2,7 +2,7 @@
 /* Pictures of generated people with a known cut-out. */
 #include "scenes.h"
 #include "formats/preprocess.h"
-#include "formats/resample.h"
+#include "base/resample.h"
 #include "human.h"
 #include <math.h>
 #include <string.h>

@@ -34,11 +34,57 @@ ShuImage *shu_image_new (int width, int height, int n_channels);
 ShuImage *shu_image_copy (const ShuImage *image);
 void shu_image_free (ShuImage *image);
 
+/**
+ * ShuBox:
+ * Pixels x0 <= x < x1, y0 <= y < y1; may reach beyond the picture.
+ */
+typedef struct {
+  int x0, y0, x1, y1;
+} ShuBox;
+
 static inline gsize
 shu_image_size (const ShuImage *image)
 {
   return (gsize) image->width * image->height * image->n_channels;
 }
+
+/**
+ * shu_composite:
+ * @rgba: straight alpha
+ * @background: grey level, 1 is white
+ * @ret: (out caller-allocates): [H,W,3] in 0..1; float32 rounding after the
+ *   product, the background's share and the sum
+ */
+void shu_composite (const ShuImage *rgba, float background, float *ret);
+
+/**
+ * shu_image_flatten:
+ * Returns: (transfer full): RGB, shu_composite() times 255 and truncated: what
+ *   CLIP, the VAE and DINOv2 see
+ */
+ShuImage *shu_image_flatten (const ShuImage *rgba, float background);
+
+/**
+ * shu_image_crop:
+ * Returns: (transfer full): the pixels of @box; zeros outside the picture
+ */
+ShuImage *shu_image_crop (const ShuImage *image, const ShuBox *box);
+
+/**
+ * shu_image_has_alpha:
+ * Returns: TRUE where some pixel is not opaque.  Such a picture needs no
+ *   matting: its own alpha says who the person is.
+ */
+gboolean shu_image_has_alpha (const ShuImage *image);
+
+/**
+ * shu_image_coverage:
+ * Returns: the mean of alpha / 255; 1 for pictures without alpha
+ */
+double shu_image_coverage (const ShuImage *image);
+
+/* RGB from grey, RGB or RGBA (whose alpha is dropped, not blended). */
+ShuImage *shu_image_to_rgb (const ShuImage *image);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuImage, shu_image_free)
 

@@ -2,6 +2,7 @@
 /* How long work reports its progress and learns that it should stop. */
 #pragma once
 #include <gio/gio.h>
+#include "base/traffic.h"
 
 G_BEGIN_DECLS
 
@@ -19,12 +20,21 @@ typedef void (*ShuProgressFunc) (
 /**
  * ShuProgress:
  * Everything may be NULL; so may a pointer to it.
+ * @traffic: counts what the work copies between host and device
  */
 typedef struct {
   ShuProgressFunc func;
   gpointer data;
   GCancellable *cancellable;
+  ShuTraffic *traffic;
 } ShuProgress;
+
+/* (nullable): of @progress, which may be NULL, too */
+static inline ShuTraffic *
+shu_progress_traffic (const ShuProgress *progress)
+{
+  return progress ? progress->traffic : NULL;
+}
 
 /**
  * shu_progress:

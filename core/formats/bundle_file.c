@@ -29,6 +29,7 @@ shu_bundle_encode (const ShuBundle *b)
   for (int i = 0; i < n; i++) {
     names[i] = shu_bundle_name (b, i);
     tensors[i] = shu_bundle_nth (b, i);
+    g_return_val_if_fail (shu_tensor_is_host (tensors[i]), NULL);
   }
   g_hash_table_iter_init (&iter, shu_bundle_metadata (b));
   while (g_hash_table_iter_next (&iter, &key, &value))

@@ -6,7 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* Deterministic.  Returns: (transfer full) */
+/* Deterministic.  All of @b is in host memory (shu_bundle_to_host()).
+ * Returns: (transfer full) */
 GBytes *shu_bundle_encode (const ShuBundle *b);
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Before and after the matting network, as rembg does it for "u2net". */
 #include "preprocess.h"
-#include "resample.h"
+#include "base/resample.h"
 #include "base/error.h"
 #include <math.h>
 

@@ -3,17 +3,9 @@
  * cut-out it gives, body and face for the multi-view network, the conditioning
  * picture for the 3D networks.  Byte for byte as the reference does it. */
 #pragma once
-#include "base/image.h"
+#include "ops/pictures.h"
 
 G_BEGIN_DECLS
-
-/**
- * ShuBox:
- * Pixels x0 <= x < x1, y0 <= y < y1; may reach beyond the picture.
- */
-typedef struct {
-  int x0, y0, x1, y1;
-} ShuBox;
 
 /**
  * ShuSubject:
@@ -25,18 +17,18 @@ typedef struct {
  * @coverage: sum of alpha / 255 over the number of pixels of the cut-out
  * @body_box: part of the cut-out shown in @body
  * @condition_box: part of the cut-out shown in @condition
+ *
+ * The pictures are scoped.
  */
 typedef struct {
-  ShuImage *body;
-  ShuImage *face;
-  ShuImage *front;
-  ShuImage *condition;
+  ShuTensor *body;
+  ShuTensor *face;
+  ShuTensor *front;
+  ShuTensor *condition;
   double coverage;
   ShuBox body_box;
   ShuBox condition_box;
 } ShuSubject;
-
-void shu_subject_free (ShuSubject *subject);
 
 /**
  * shu_preprocess:
@@ -44,74 +36,33 @@ void shu_subject_free (ShuSubject *subject);
  * @side: side S of the multi-view canvas, a multiple of 3; official 768
  * @condition_side: side C of the conditioning picture; official 518
  *
- * Returns: (transfer full): or NULL with %SHU_ERROR_NO_PERSON where the cut-out
- *   shows nothing usable, %SHU_ERROR_INVALID where it is not RGBA
+ * Returns: FALSE where @c has failed: with %SHU_ERROR_NO_PERSON where the
+ *   cut-out shows nothing usable, %SHU_ERROR_INVALID where it is not RGBA
  */
-ShuSubject *shu_preprocess (
-    const ShuImage *cutout, int side, int condition_side, GError **error);
+gboolean shu_preprocess (ShuCtx *c, ShuTensor *cutout, int side,
+    int condition_side, ShuSubject *ret);
 
 /**
  * shu_body_canvas:
  * Crops to alpha != 0 (the last row and column are lost, as in the reference),
  * scales to the canvas (bicubic) and centres.
  *
- * Returns: (transfer full): RGBA [side,side]
+ * Returns: scoped RGBA [side,side]
  */
-ShuImage *shu_body_canvas (
-    const ShuImage *cutout, int side, ShuBox *ret_box, GError **error);
+ShuTensor *shu_body_canvas (
+    ShuCtx *c, ShuTensor *cutout, int side, ShuBox *ret_box);
 
-/**
- * shu_face_canvas:
- * Returns: (transfer full): RGBA of the size of @canvas: its top centre third
- */
-ShuImage *shu_face_canvas (const ShuImage *canvas);
+/* Scoped RGBA of the size of @canvas: its top centre third */
+ShuTensor *shu_face_canvas (ShuCtx *c, ShuTensor *canvas);
 
 /**
  * shu_condition_image:
  * The square around alpha >= 205 with a margin of a fifth, on black, Lanczos.
  *
- * Returns: (transfer full): RGB [side,side]
+ * Returns: scoped RGB [side,side]
  */
-ShuImage *shu_condition_image (
-    const ShuImage *cutout, int side, ShuBox *ret_box, GError **error);
-
-/**
- * shu_composite:
- * @rgba: straight alpha
- * @background: grey level, 1 is white
- * @ret: (out caller-allocates): [H,W,3] in 0..1; float32 rounding after the
- *   product, the background's share and the sum
- */
-void shu_composite (const ShuImage *rgba, float background, float *ret);
-
-/**
- * shu_image_flatten:
- * Returns: (transfer full): RGB, shu_composite() times 255 and truncated: what
- *   CLIP, the VAE and DINOv2 see
- */
-ShuImage *shu_image_flatten (const ShuImage *rgba, float background);
-
-/**
- * shu_image_crop:
- * Returns: (transfer full): the pixels of @box; zeros outside the picture
- */
-ShuImage *shu_image_crop (const ShuImage *image, const ShuBox *box);
-
-/**
- * shu_image_has_alpha:
- * Returns: TRUE where some pixel is not opaque.  Such a picture needs no
- *   matting: its own alpha says who the person is.
- */
-gboolean shu_image_has_alpha (const ShuImage *image);
-
-/**
- * shu_image_coverage:
- * Returns: the mean of alpha / 255; 1 for pictures without alpha
- */
-double shu_image_coverage (const ShuImage *image);
-
-/* RGB from grey, RGB or RGBA (whose alpha is dropped, not blended). */
-ShuImage *shu_image_to_rgb (const ShuImage *image);
+ShuTensor *shu_condition_image (
+    ShuCtx *c, ShuTensor *cutout, int side, ShuBox *ret_box);
 
 /**
  * shu_matting_picture:
@@ -159,7 +110,5 @@ void shu_matting_clean (ShuImage *mask);
  */
 ShuImage *shu_matting_cutout (
     const ShuImage *picture, const ShuImage *mask, gboolean straight);
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuSubject, shu_subject_free)
 
 G_END_DECLS

@@ -3,7 +3,7 @@
 #include "stage1_folder.h"
 #include "npz.h"
 #include "png.h"
-#include "postprocess.h"
+#include "base/postprocess.h"
 #include "preprocess.h"
 #include "base/error.h"
 #include "base/file.h"

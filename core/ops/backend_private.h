@@ -6,6 +6,7 @@
  * to the context. */
 #pragma once
 #include "ops/ops.h"
+#include "ops/pictures.h"
 #include "tensor/context_backend.h"
 
 G_BEGIN_DECLS
@@ -44,7 +45,7 @@ struct _ShuBackend {
   /* @data of @dtype, that of y or F32 */
   void (*upload) (ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data);
   void (*download) (ShuCtx *c, gpointer data, ShuTensor *x);
-  /* x, of host memory, as an operand; NULL where the host is the device.
+  /* x, of host memory, as an operand; NULL where that can be read as it is.
    * What is made of it stays with x: most are weights. */
   ShuTensor *(*adopt) (ShuCtx *c, ShuTensor *x);
   /* as shu_upload_weights(); NULL where the host is the device */
@@ -122,6 +123,21 @@ struct _ShuBackend {
   /* Seconds between two moments that have passed. */
   double (*between) (gpointer from, gpointer to);
   void (*unmark) (gpointer mark);
+
+  /* pictures; y has another size than x */
+  void (*picture_resize) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuFilter filter);
+  void (*picture_crop) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box);
+  void (*picture_flatten) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, float background, gboolean saved);
+  void (*picture_paste_face) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *face);
+  void (*picture_normalize) (ShuCtx *c, ShuTensor *y, ShuTensor *x,
+      double scale, const double mean[3], const double std[3]);
+  void (*picture_from_view) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+  void (*picture_measure) (
+      ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
 };
 
 extern const ShuBackend shu_backend_cpu;

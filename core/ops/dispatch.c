@@ -7,7 +7,7 @@ static const ShuBackend *
 pick (const ShuCtx *c)
 {
 #ifdef SHU_HAVE_CUDA
-  if (c->place != SHU_HOST)
+  if (c->place >= 0)
     return &shu_backend_cuda;
 #endif
   return &shu_backend_cpu;
@@ -47,13 +47,16 @@ shu_operand_of_host (ShuCtx *c, ShuTensor *x)
 ShuTensor *
 shu_operand (ShuCtx *c, ShuTensor *x)
 {
+  g_autofree char *device = NULL;
+
   if (x->storage->place == c->place)
     return c->place == SHU_HOST ? shu_operand_of_host (c, x) : x;
   if (x->storage->place == SHU_HOST)
-    return c->backend->adopt (c, x);
+    return shu_place_is_cpu (c->place) ? shu_operand_of_host (c, x)
+                                       : c->backend->adopt (c, x);
+  device = shu_tensor_device (x);
   shu_ctx_fail (c, SHU_ERROR_INVALID,
-      "a tensor of cuda:%d is of no use to a context of %s", x->storage->place,
-      c->device);
+      "a tensor of %s is of no use to a context of %s", device, c->device);
   return c->nil;
 }
 

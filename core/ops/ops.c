@@ -43,7 +43,7 @@ index_operand (ShuCtx *c, ShuTensor **x, int n_dims)
 static gboolean
 is_weight (ShuCtx *c, ShuTensor *w)
 {
-  if (c->place == SHU_HOST)
+  if (shu_place_is_cpu (c->place))
     w = shu_operand_of_host (c, w);
   return w->dtype == SHU_DTYPE_F32 && w->storage->place == SHU_HOST;
 }

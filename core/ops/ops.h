@@ -71,8 +71,14 @@ typedef enum {
 /* A host array as a scoped tensor (copied). */
 ShuTensor *shu_from_host (ShuCtx *c, ShuDType dtype, int n_dims,
     const gint64 *dims, gconstpointer data);
-/* Copies all of @t to host memory as f32 (I32 stays I32). */
+ShuTensor *shu_from_host_as (ShuCtx *c, ShuTrafficKind kind, ShuDType dtype,
+    int n_dims, const gint64 *dims, gconstpointer data);
+/* Copies all of @t to host memory as f32 (I32 and U8 stay what they are). */
 gboolean shu_to_host (ShuCtx *c, ShuTensor *t, gpointer ret_data);
+gboolean shu_to_host_as (
+    ShuCtx *c, ShuTrafficKind kind, ShuTensor *t, gpointer ret_data);
+/* @t, wherever it is, where @c works; scoped, in its own type */
+ShuTensor *shu_on_device (ShuCtx *c, ShuTensor *t, ShuTrafficKind kind);
 ShuTensor *shu_fill (ShuCtx *c, int n_dims, const gint64 *dims, float value);
 
 /* ---- shape; a reshape is a view, the others copy ---- */

@@ -7,8 +7,8 @@
 /* ---- moving data ---- */
 
 ShuTensor *
-shu_from_host (ShuCtx *c, ShuDType dtype, int n_dims, const gint64 *dims,
-    gconstpointer data)
+shu_from_host_as (ShuCtx *c, ShuTrafficKind kind, ShuDType dtype, int n_dims,
+    const gint64 *dims, gconstpointer data)
 {
   const ShuBackend *be = SHU_BACKEND_FOR (c, upload);
   ShuTensor *y;
@@ -16,13 +16,23 @@ shu_from_host (ShuCtx *c, ShuDType dtype, int n_dims, const gint64 *dims,
   if (!be)
     return c->nil;
   y = shu_scoped (c, dtype == SHU_DTYPE_F32 ? c->real : dtype, n_dims, dims);
-  if (!shu_ctx_failed (c) && y->n > 0)
-    be->upload (c, y, dtype, data);
+  if (shu_ctx_failed (c) || y->n == 0)
+    return y;
+  be->upload (c, y, dtype, data);
+  if (c->place != SHU_HOST)
+    shu_traffic_add_up (c->traffic, kind, y->n * shu_dtype_size (dtype));
   return y;
 }
 
+ShuTensor *
+shu_from_host (ShuCtx *c, ShuDType dtype, int n_dims, const gint64 *dims,
+    gconstpointer data)
+{
+  return shu_from_host_as (c, SHU_TRAFFIC_TENSOR, dtype, n_dims, dims, data);
+}
+
 gboolean
-shu_to_host (ShuCtx *c, ShuTensor *t, gpointer ret_data)
+shu_to_host_as (ShuCtx *c, ShuTrafficKind kind, ShuTensor *t, gpointer ret_data)
 {
   const ShuBackend *be = SHU_BACKEND_FOR (c, download);
 
@@ -32,9 +42,45 @@ shu_to_host (ShuCtx *c, ShuTensor *t, gpointer ret_data)
     t = shu_operand_of_host (c, t);
   if (t->storage->place == SHU_HOST && c->place != SHU_HOST)
     be = &shu_backend_cpu;
+  if (t->storage->place != SHU_HOST)
+    shu_traffic_add_down (c->traffic, kind, shu_tensor_bytes (t));
   if (t->n > 0)
     be->download (c, ret_data, t);
   return !shu_ctx_failed (c);
+}
+
+gboolean
+shu_to_host (ShuCtx *c, ShuTensor *t, gpointer ret_data)
+{
+  return shu_to_host_as (c, SHU_TRAFFIC_TENSOR, t, ret_data);
+}
+
+ShuTensor *
+shu_on_device (ShuCtx *c, ShuTensor *t, ShuTrafficKind kind)
+{
+  g_autoptr (ShuTensor) host = NULL;
+  GError *error = NULL;
+  ShuTensor *y;
+
+  if (!shu_ctx_ready (c))
+    return c->nil;
+  if (t->storage->place == c->place)
+    return shu_scoped_ref (c, t);
+  if (c->dry)
+    return shu_scoped (c, t->dtype, t->n_dims, t->dims);
+  host = shu_tensor_to_host (t, c->traffic, kind, &error);
+  if (!host) {
+    shu_ctx_take_error (c, error);
+    return c->nil;
+  }
+  if (c->place == SHU_HOST)
+    return shu_scoped_ref (c, host);
+  y = shu_scoped (c, t->dtype, t->n_dims, t->dims);
+  if (shu_ctx_failed (c) || y->n == 0)
+    return y;
+  SHU_BACKEND_FOR (c, upload)->upload (c, y, t->dtype, host->data);
+  shu_traffic_add_up (c->traffic, kind, shu_tensor_bytes (y));
+  return y;
 }
 
 ShuTensor *

@@ -22,7 +22,7 @@ shu_upload_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
 {
   const ShuBackend *be;
 
-  if (c->place == SHU_HOST || n == 0)
+  if (shu_place_is_cpu (c->place) || n == 0)
     return;
   be = SHU_BACKEND_FOR (c, weights);
   if (be)

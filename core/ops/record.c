@@ -501,6 +501,57 @@ position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords)
   RECORD_ (position_embedding, 0, OPERANDS (y, coords), y, coords);
 }
 
+/* ---- pictures ---- */
+
+static void
+picture_resize (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuFilter filter)
+{
+  RECORD_ (picture_resize, 0, OPERANDS (y, x), y, x, filter);
+}
+
+static void
+picture_crop (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box)
+{
+  RECORD_ (picture_crop, 0, OPERANDS (y, x), y, x, box);
+}
+
+static void
+picture_flatten (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, float background, gboolean saved)
+{
+  RECORD_ (picture_flatten, 0, OPERANDS (y, x), y, x, background, saved);
+}
+
+static void
+picture_paste_face (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *face)
+{
+  RECORD_ (picture_paste_face, 0, OPERANDS (y, x, face), y, x, face);
+}
+
+static void
+picture_normalize (ShuCtx *c, ShuTensor *y, ShuTensor *x, double scale,
+    const double mean[3], const double std[3])
+{
+  RECORD_ (picture_normalize, 0, OPERANDS (y, x), y, x, scale, mean, std);
+}
+
+static void
+picture_from_view (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  RECORD_ (picture_from_view, 0, OPERANDS (y, x), y, x);
+}
+
+static void
+picture_measure (
+    ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret)
+{
+  /* as if something were everywhere */
+  if (c->record->flags & SHU_RECORD_DRY)
+    *ret = (ShuPictureMeasures){
+        .box = {0, 0, (int) x->dims[1] - 1, (int) x->dims[0] - 1}, .max = 255};
+  RECORD_ (picture_measure, 0, OPERANDS (x), x, threshold, ret);
+}
+
 const ShuBackend shu_backend_record = {
     .name = "record",
     .upload = upload,
@@ -539,6 +590,13 @@ const ShuBackend shu_backend_record = {
     .sparse_pool = sparse_pool,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
+    .picture_resize = picture_resize,
+    .picture_crop = picture_crop,
+    .picture_flatten = picture_flatten,
+    .picture_paste_face = picture_paste_face,
+    .picture_normalize = picture_normalize,
+    .picture_from_view = picture_from_view,
+    .picture_measure = picture_measure,
 };
 
 /* ---- beginning and end ---- */

@@ -13,15 +13,17 @@ shu_stage_glb (
   ShuGlbParams p = *params;
   g_autoptr (ShuMesh) mesh = NULL;
   g_autoptr (ShuImage) texture = NULL;
+  g_autoptr (ShuBundle) host = NULL;
   g_autoptr (GBytes) png = NULL;
 
   p.height = MAX (p.height, 0);
-  if (!shu_bundle_check_schema (model, schemas, error))
+  if (!shu_bundle_check_schema (model, schemas, error) ||
+      !(host = shu_bundle_to_host (model, NULL, error)))
     return NULL;
-  mesh = shu_bundle_take_mesh (model, TRUE, error);
+  mesh = shu_bundle_take_mesh (host, TRUE, error);
   if (!mesh)
     return NULL;
-  texture = shu_bundle_take_image (model, "texture", 3, error);
+  texture = shu_bundle_take_image (host, "texture", 3, error);
   if (!texture)
     return NULL;
   png = shu_png_encode (texture, error);
@@ -33,13 +35,15 @@ shu_stage_mesh_ply (
     const ShuBundle *bundle, const ShuGlbParams *params, GError **error)
 {
   static const char *const schemas[] = {"asset", "mesh", "model", NULL};
+  g_autoptr (ShuBundle) host = NULL;
   g_autoptr (ShuMesh) mesh = NULL;
 
-  if (!shu_bundle_check_schema (bundle, schemas, error))
+  if (!shu_bundle_check_schema (bundle, schemas, error) ||
+      !(host = shu_bundle_to_host (bundle, NULL, error)))
     return NULL;
   mesh = g_str_equal (shu_bundle_schema (bundle), "asset")
-             ? shu_asset_extract (bundle, error)
-             : shu_bundle_take_mesh (bundle, FALSE, error);
+             ? shu_asset_extract (host, error)
+             : shu_bundle_take_mesh (host, FALSE, error);
   return mesh ? shu_ply_mesh (mesh, MAX (params->height, 0), error) : NULL;
 }
 
@@ -47,10 +51,12 @@ GBytes *
 shu_stage_gaussian_ply (const ShuBundle *bundle, GError **error)
 {
   static const char *const schemas[] = {"asset", "mesh", "model", NULL};
+  g_autoptr (ShuBundle) host = NULL;
   ShuGaussians gaussians;
 
   if (!shu_bundle_check_schema (bundle, schemas, error) ||
-      !shu_bundle_gaussians (bundle, &gaussians, error))
+      !(host = shu_bundle_to_host (bundle, NULL, error)) ||
+      !shu_bundle_gaussians (host, &gaussians, error))
     return NULL;
   return shu_ply_gaussians (&gaussians, error);
 }

@@ -24,14 +24,35 @@ shu_bundle_check_schema (
 
 /* ---- pictures ---- */
 
-void
-shu_bundle_put_image (ShuBundle *b, const char *name, const ShuImage *image)
+ShuTensor *
+shu_tensor_new_image (const ShuImage *image)
 {
   ShuTensor *t = shu_tensor_new (
       SHU_DTYPE_U8, SHU_DIMS (image->height, image->width, image->n_channels));
 
   memcpy (t->data, image->data, shu_image_size (image));
-  shu_bundle_take (b, name, t);
+  return t;
+}
+
+ShuImage *
+shu_tensor_to_image (ShuTensor *t, ShuTraffic *traffic, GError **error)
+{
+  g_autoptr (ShuTensor) host =
+      shu_tensor_to_host (t, traffic, SHU_TRAFFIC_IMAGE, error);
+  ShuImage *image;
+
+  g_return_val_if_fail (t->dtype == SHU_DTYPE_U8 && t->n_dims == 3, NULL);
+  if (!host)
+    return NULL;
+  image = shu_image_new (t->dims[1], t->dims[0], t->dims[2]);
+  memcpy (image->data, host->data, shu_image_size (image));
+  return image;
+}
+
+void
+shu_bundle_put_image (ShuBundle *b, const char *name, const ShuImage *image)
+{
+  shu_bundle_take (b, name, shu_tensor_new_image (image));
 }
 
 void
@@ -50,6 +71,31 @@ shu_bundle_put_images (
   shu_bundle_take (b, name, t);
 }
 
+static void
+too_few (const ShuBundle *b, const char *name, gint64 n, int i, GError **error)
+{
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      "bundle \"%s\": field \"%s\": %d pictures, picture %d is needed",
+      shu_bundle_schema (b), name, (int) n, i);
+}
+
+/* Whether a tensor [...,H,W,C] of @b is small enough for pictures. */
+static gboolean
+fits_pictures (
+    const ShuBundle *b, const char *name, const ShuTensor *t, GError **error)
+{
+  gint64 H = t->dims[t->n_dims - 3], W = t->dims[t->n_dims - 2];
+
+  if (H <= SHU_IMAGE_MAX_SIDE && W <= SHU_IMAGE_MAX_SIDE &&
+      H * W <= SHU_IMAGE_MAX_PIXELS)
+    return TRUE;
+  g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
+      "bundle \"%s\": field \"%s\": a picture of %" G_GINT64_FORMAT
+      " x %" G_GINT64_FORMAT " pixels is too large",
+      shu_bundle_schema (b), name, W, H);
+  return FALSE;
+}
+
 /* Item @i of [n,H,W,C] (or the whole of [H,W,C], with @i 0). */
 static ShuImage *
 take_image (const ShuBundle *b, const char *name, int n_dims, int n_channels,
@@ -58,28 +104,18 @@ take_image (const ShuBundle *b, const char *name, int n_dims, int n_channels,
   const gint64 dims[] = {-1, -1, -1, n_channels};
   ShuTensor *t =
       shu_bundle_need (b, name, SHU_DTYPE_U8, n_dims, dims + 4 - n_dims, error);
-  gint64 H, W;
   ShuImage *image;
 
   if (!t)
     return NULL;
-  H = t->dims[n_dims - 3];
-  W = t->dims[n_dims - 2];
   if (n_dims == 4 && i >= t->dims[0]) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-        "bundle \"%s\": field \"%s\": %d pictures, picture %d is needed",
-        shu_bundle_schema (b), name, (int) t->dims[0], i);
+    too_few (b, name, t->dims[0], i, error);
     return NULL;
   }
-  if (H > SHU_IMAGE_MAX_SIDE || W > SHU_IMAGE_MAX_SIDE ||
-      H * W > SHU_IMAGE_MAX_PIXELS) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
-        "bundle \"%s\": field \"%s\": a picture of %" G_GINT64_FORMAT
-        " x %" G_GINT64_FORMAT " pixels is too large",
-        shu_bundle_schema (b), name, W, H);
+  if (!fits_pictures (b, name, t, error))
     return NULL;
-  }
-  image = shu_image_new (W, H, n_channels);
+  image = shu_image_new (
+      (int) t->dims[n_dims - 2], (int) t->dims[n_dims - 3], n_channels);
   memcpy (image->data, (guint8 *) t->data + i * shu_image_size (image),
       shu_image_size (image));
   return image;
@@ -97,6 +133,34 @@ shu_bundle_take_nth_image (
     const ShuBundle *b, const char *name, int i, GError **error)
 {
   return take_image (b, name, 4, 3, i, error);
+}
+
+ShuTensor *
+shu_bundle_picture (ShuCtx *c, const ShuBundle *b, const char *name,
+    int n_channels, GError **error)
+{
+  ShuTensor *t = shu_bundle_need_anywhere (
+      b, name, SHU_DTYPE_U8, SHU_DIMS (-1, -1, n_channels), error);
+
+  if (!t || !fits_pictures (b, name, t, error))
+    return NULL;
+  return shu_on_device (c, t, SHU_TRAFFIC_IMAGE);
+}
+
+ShuTensor *
+shu_bundle_pictures (ShuCtx *c, const ShuBundle *b, const char *name,
+    int n_least, GError **error)
+{
+  ShuTensor *t = shu_bundle_need_anywhere (
+      b, name, SHU_DTYPE_U8, SHU_DIMS (-1, -1, -1, 3), error);
+
+  if (!t || !fits_pictures (b, name, t, error))
+    return NULL;
+  if (t->dims[0] < n_least) {
+    too_few (b, name, t->dims[0], n_least - 1, error);
+    return NULL;
+  }
+  return shu_on_device (c, t, SHU_TRAFFIC_IMAGE);
 }
 
 /* ---- meshes and Gaussians ---- */

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/image.h"
 #include "geometry/mesh.h"
+#include "ops/pictures.h"
 #include "tensor/bundle.h"
 
 /* Puts a picture as u8 [H,W,C]. */
@@ -18,6 +19,14 @@ ShuImage *shu_bundle_take_image (
 /* Picture @i of u8 [n,S,S,3] */
 ShuImage *shu_bundle_take_nth_image (
     const ShuBundle *b, const char *name, int i, GError **error);
+
+/* An RGB (or RGBA) picture u8 [H,W,C] where @c works: scoped, NULL with an
+ * error */
+ShuTensor *shu_bundle_picture (ShuCtx *c, const ShuBundle *b, const char *name,
+    int n_channels, GError **error);
+/* u8 [n,H,W,3] with at least @n_least pictures, in the same way */
+ShuTensor *shu_bundle_pictures (ShuCtx *c, const ShuBundle *b, const char *name,
+    int n_least, GError **error);
 
 /* "vertices", "faces", "attributes", "uv": those that the mesh has. */
 void shu_bundle_put_mesh (ShuBundle *b, const ShuMesh *mesh);

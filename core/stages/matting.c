@@ -4,7 +4,7 @@
 #include "stages/stages.h"
 #include "base/error.h"
 #include "formats/preprocess.h"
-#include "formats/resample.h"
+#include "base/resample.h"
 #include "formats/subject.h"
 #include "models/u2net.h"
 #include "stages/body_private.h"

@@ -410,23 +410,32 @@ shu_model_context (
   if (c && progress && progress->cancellable)
     shu_ctx_set_cancellable (c, progress->cancellable);
   if (c)
+    shu_ctx_set_traffic (c, shu_progress_traffic (progress));
+  if (c)
     shu_taps_install (c);
   return c;
 }
 
 void
-shu_fetch (ShuCtx *c, ShuTensor *t, gsize n, float *ret_values)
+shu_fetch_as (
+    ShuCtx *c, ShuTrafficKind kind, ShuTensor *t, gsize n, float *ret_values)
 {
   if (shu_ctx_failed (c))
     return;
   if (t->dtype != SHU_DTYPE_I32 && t->n == n) {
-    shu_to_host (c, t, ret_values);
+    shu_to_host_as (c, kind, t, ret_values);
     return;
   }
   shu_ctx_fail (c, SHU_ERROR_INVALID,
       "a network gave %zu values where %zu are expected; the parts of the "
       "model folder do not fit each other",
       t->n, n);
+}
+
+void
+shu_fetch (ShuCtx *c, ShuTensor *t, gsize n, float *ret_values)
+{
+  shu_fetch_as (c, SHU_TRAFFIC_TENSOR, t, n, ret_values);
 }
 
 /* ---- prompts ---- */

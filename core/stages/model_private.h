@@ -51,6 +51,9 @@ ShuCtx *shu_model_context (
  *   whose parts do not fit each other writes nowhere
  */
 void shu_fetch (ShuCtx *c, ShuTensor *t, gsize n, float *ret_values);
+/* The same for what may come down: arrays of the mesh, numbers. */
+void shu_fetch_as (
+    ShuCtx *c, ShuTrafficKind kind, ShuTensor *t, gsize n, float *ret_values);
 
 /* ---- synthetic.c ---- */
 

@@ -33,31 +33,60 @@ check_params (const ShuPreprocessParams *p, GError **error)
   return TRUE;
 }
 
+/* What shu_preprocess() made, and the cut-out it was made of. */
+static ShuBundle *
+fill_bundle (ShuCtx *c, const ShuSubject *s, ShuTensor *cutout,
+    const ShuPreprocessParams *params)
+{
+  ShuBundle *b = shu_bundle_new ("subject");
+
+  shu_bundle_set (b, "body", s->body);
+  shu_bundle_set (b, "face", s->face);
+  shu_bundle_set (b, "front", s->front);
+  shu_bundle_set (b, "condition", s->condition);
+  shu_bundle_set (b, "cutout", cutout);
+  shu_bundle_set_int (b, "seed", params->seed);
+  shu_bundle_set_double (b, "alpha-coverage", s->coverage);
+  set_box (b, "body-box", &s->body_box);
+  set_box (b, "condition-box", &s->condition_box);
+  return b;
+}
+
+ShuBundle *
+shu_stage_preprocess_picture (const char *device, ShuTensor *cutout,
+    const ShuPreprocessParams *params, const ShuProgress *progress,
+    GError **error)
+{
+  g_autofree char *here = device ? NULL : shu_tensor_device (cutout);
+  g_autoptr (ShuBundle) b = NULL;
+  g_autoptr (ShuCtx) c = NULL;
+
+  if (!check_params (params, error) ||
+      !shu_progress (progress, "preprocess", 0, 1, error) ||
+      !(c = shu_ctx_new (device ? device : here, error)))
+    return NULL;
+  shu_ctx_set_traffic (c, shu_progress_traffic (progress));
+  {
+    SHU_SCOPE (c);
+    ShuTensor *picture = shu_on_device (c, cutout, SHU_TRAFFIC_IMAGE);
+    ShuSubject s;
+
+    if (shu_preprocess (
+            c, picture, params->view_size, params->condition_size, &s))
+      b = fill_bundle (c, &s, picture, params);
+    if (!shu_ctx_finish (c, error))
+      return NULL;
+  }
+  if (!shu_progress (progress, "preprocess", 1, 1, error))
+    return NULL;
+  return g_steal_pointer (&b);
+}
+
 ShuBundle *
 shu_stage_preprocess (const ShuImage *cutout, const ShuPreprocessParams *params,
     const ShuProgress *progress, GError **error)
 {
-  g_autoptr (ShuSubject) subject = NULL;
-  g_autoptr (ShuBundle) b = NULL;
+  g_autoptr (ShuTensor) t = shu_tensor_new_image (cutout);
 
-  if (!check_params (params, error) ||
-      !shu_progress (progress, "preprocess", 0, 1, error))
-    return NULL;
-  subject =
-      shu_preprocess (cutout, params->view_size, params->condition_size, error);
-  if (!subject)
-    return NULL;
-  b = shu_bundle_new ("subject");
-  shu_bundle_put_image (b, "body", subject->body);
-  shu_bundle_put_image (b, "face", subject->face);
-  shu_bundle_put_image (b, "front", subject->front);
-  shu_bundle_put_image (b, "condition", subject->condition);
-  shu_bundle_put_image (b, "cutout", cutout);
-  shu_bundle_set_int (b, "seed", params->seed);
-  shu_bundle_set_double (b, "alpha-coverage", subject->coverage);
-  set_box (b, "body-box", &subject->body_box);
-  set_box (b, "condition-box", &subject->condition_box);
-  if (!shu_progress (progress, "preprocess", 1, 1, error))
-    return NULL;
-  return g_steal_pointer (&b);
+  return shu_stage_preprocess_picture ("cpu", t, params, progress, error);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "stages/preview_private.h"
-#include "formats/resample.h"
+#include "base/resample.h"
 #include <math.h>
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * from eight sides. */
 #include "stages/stages.h"
 #include "formats/preprocess.h"
-#include "formats/resample.h"
+#include "base/resample.h"
 #include "geometry/camera.h"
 #include "geometry/render.h"
 #include "stages/fields_private.h"
@@ -81,11 +81,12 @@ put_model (ShuImage *sheet, const ShuBundle *b, GError **error)
  * model. */
 ShuImage *
 shu_contact_sheet (
-    const ShuImage *photo, const ShuBundle *model, GError **error)
+    const ShuImage *photo, const ShuBundle *bundle, GError **error)
 {
+  g_autoptr (ShuBundle) model = shu_bundle_to_host (bundle, NULL, error);
   g_autoptr (ShuImage) sheet = shu_image_new (WIDTH, HEIGHT, 3);
   g_autoptr (ShuImage) cutout =
-      shu_bundle_take_image (model, "cutout", 4, error);
+      model ? shu_bundle_take_image (model, "cutout", 4, error) : NULL;
 
   memset (sheet->data, 255, shu_image_size (sheet));
   if (!cutout)

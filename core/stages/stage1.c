@@ -12,8 +12,6 @@
  * float16 between steps; here they stay float32. */
 #include "stages/stages.h"
 #include "base/error.h"
-#include "formats/postprocess.h"
-#include "formats/resample.h"
 #include "models/clip.h"
 #include "models/dinov2.h"
 #include "models/joint.h"
@@ -99,16 +97,14 @@ spread (ShuCtx *c, ShuTensor *values)
 /* CLIP embeddings beside the embedding of noise level 0, which is cosines
  * (ones), then sines (zeros): [2V,2P] */
 static ShuTensor *
-class_labels (
-    Job *job, const ShuImage *body, const ShuImage *face, GError **error)
+class_labels (Job *job, ShuTensor *body, ShuTensor *face, GError **error)
 {
   ShuCtx *c = job->c;
   const ShuClip *clip = shu_nets_take (job->nets, SHU_NET_CLIP, error);
   g_autoptr (ShuConfig) config = NULL;
-  const ShuImage *images[] = {body, face};
+  ShuTensor *pictures[] = {body, face};
   ShuTensor *rows[2], *level;
   double mean[3], std[3];
-  float m[3], s[3];
   int P, side;
 
   if (!clip)
@@ -122,17 +118,14 @@ class_labels (
     shu_config_fail (config, "\"image_mean\", \"image_std\": 3 numbers");
   if (!shu_config_finish (config, error))
     return NULL;
-  for (int k = 0; k < 3; k++) {
-    m[k] = mean[k];
-    s[k] = std[k];
-  }
   side = shu_clip_image_size (clip);
   P = shu_clip_projection_dim (clip);
   for (int i = 0; i < 2; i++) {
-    g_autoptr (ShuImage) small =
-        shu_image_resize (images[i], side, side, SHU_FILTER_BICUBIC);
+    ShuTensor *small =
+        shu_picture_resize (c, pictures[i], side, side, SHU_FILTER_BICUBIC);
 
-    rows[i] = shu_clip_embed (c, clip, shu_vision_input (c, small, side, m, s));
+    rows[i] =
+        shu_clip_embed (c, clip, shu_vision_input (c, small, side, mean, std));
   }
   level = shu_concat2 (c, 1, shu_fill (c, SHU_DIMS (2, P / 2), 1),
       shu_fill (c, SHU_DIMS (2, P - P / 2), 0));
@@ -143,15 +136,15 @@ class_labels (
 
 /* The pictures' latents: [2V,L,L,K] */
 static ShuTensor *
-image_latents (Job *job, const ShuImage *body, const ShuImage *face)
+image_latents (Job *job, ShuTensor *body, ShuTensor *face)
 {
-  static const float half[] = {0.5f, 0.5f, 0.5f};
+  static const double half[] = {0.5, 0.5, 0.5};
   ShuCtx *c = job->c;
   ShuTensor *rows[] = {
       shu_vae_encode_mode (
-          c, job->vae, shu_vision_input (c, body, body->width, half, half)),
+          c, job->vae, shu_vision_input (c, body, body->dims[1], half, half)),
       shu_vae_encode_mode (
-          c, job->vae, shu_vision_input (c, face, face->width, half, half)),
+          c, job->vae, shu_vision_input (c, face, face->dims[1], half, half)),
   };
 
   return spread (c, shu_affine (c, shu_concat (c, 0, 2, rows),
@@ -159,7 +152,7 @@ image_latents (Job *job, const ShuImage *body, const ShuImage *face)
 }
 
 static ShuTensor *
-context_tokens (Job *job, const ShuImage *condition, GError **error)
+context_tokens (Job *job, ShuTensor *condition, GError **error)
 {
   const ShuDinov2 *dino = shu_nets_take (job->nets, SHU_NET_DINO, error);
   ShuCtx *c = job->c;
@@ -168,25 +161,27 @@ context_tokens (Job *job, const ShuImage *condition, GError **error)
   if (!dino)
     return NULL;
   tokens = shu_dinov2_condition (c, dino,
-      shu_vision_input (
-          c, condition, condition->width, shu_imagenet_mean, shu_imagenet_std));
+      shu_vision_input (c, condition, condition->dims[1], shu_imagenet_mean,
+          shu_imagenet_std));
   shu_nets_give (job->nets, SHU_NET_DINO);
   return tokens;
 }
 
-/* A square picture of the subject; (transfer full) */
-static ShuImage *
+/* A square picture of the subject: scoped */
+static ShuTensor *
 take_square (Job *job, const char *name, int side, GError **error)
 {
-  g_autoptr (ShuImage) image =
-      shu_bundle_take_image (job->subject, name, 3, error);
+  ShuTensor *t = shu_bundle_need_anywhere (
+      job->subject, name, SHU_DTYPE_U8, SHU_DIMS (-1, -1, 3), error);
 
-  if (!image || (image->width == side && image->height == side))
-    return g_steal_pointer (&image);
+  if (!t)
+    return NULL;
+  if (t->dims[0] == side && t->dims[1] == side)
+    return shu_on_device (job->c, t, SHU_TRAFFIC_IMAGE);
   g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
       "bundle \"subject\": field \"%s\" has %d x %d pixels, the model needs "
       "%d x %d; preprocess with the sizes of this model folder",
-      name, image->width, image->height, side, side);
+      name, (int) t->dims[1], (int) t->dims[0], side, side);
   return NULL;
 }
 
@@ -195,19 +190,20 @@ take_square (Job *job, const char *name, int side, GError **error)
 /* How latents look is learnt from the subject's own: rows [2V] as of
  * spread(), of which the last two of the first half are body and face. */
 static void
-prepare_preview (
-    Job *job, ShuTensor *rows, const ShuImage *body, const ShuImage *face)
+prepare_preview (Job *job, ShuTensor *rows, ShuTensor *body, ShuTensor *face)
 {
-  const ShuImage *pictures[] = {body, face};
   gsize n = (gsize) job->L * job->L * job->K;
   g_autofree float *values = g_new0 (float, ROWS *n);
+  g_autoptr (ShuImage) b = NULL, f = NULL;
 
   if (!job->p.preview)
     return;
-  shu_fetch (job->c, rows, ROWS * n, values);
-  if (!shu_ctx_failed (job->c))
-    shu_latent_colors_init (
-        &job->colors, job->L, job->K, 2, pictures, values + (FACE - 1) * n);
+  shu_fetch_as (job->c, SHU_TRAFFIC_PREVIEW, rows, ROWS * n, values);
+  b = shu_picture_to_image (job->c, body, SHU_TRAFFIC_PREVIEW);
+  f = shu_picture_to_image (job->c, face, SHU_TRAFFIC_PREVIEW);
+  if (b && f)
+    shu_latent_colors_init (&job->colors, job->L, job->K, 2,
+        (const ShuImage *[]){b, f}, values + (FACE - 1) * n);
 }
 
 /* What the step at time @t takes the views to be; colours go first. */
@@ -237,7 +233,7 @@ prepare (Job *job, GError **error)
 {
   ShuCtx *c = job->c;
   SHU_SCOPE (c);
-  g_autoptr (ShuImage) body = NULL, face = NULL, condition = NULL;
+  ShuTensor *body, *face, *condition;
   g_autoptr (ShuJointPrepared) prepared = NULL;
   const ShuModelDefaults *d = shu_model_defaults (job->model);
   ShuTensor *text = shu_model_prompts (job->model, error);
@@ -349,84 +345,80 @@ sample_step (Job *job, const ShuJointPrepared *prepared, double t,
 
 /* ---- results ---- */
 
-/* Decoded view of row @row, 0..1: (transfer full) [S,S,3] */
-static float *
-decode_row (Job *job, int row, int S, GError **error)
+/* Decoded view of row @row: scoped RGB [S,S,3]; NULL with an error */
+static ShuTensor *
+decode_row (Job *job, int row, GError **error)
 {
   ShuCtx *c = job->c;
+  SHU_SCOPE (c);
   gsize n = (gsize) job->L * job->L * job->K;
-  g_autofree float *v = g_new (float, (gsize) 3 * S * S);
+  int S = shu_model_defaults (job->model)->view_size;
+  ShuTensor *z, *view;
 
   shu_ctx_set_part (c, "vae");
-  {
-    SHU_SCOPE (c);
-    ShuTensor *z = shu_from_host (c, SHU_DTYPE_F32,
-        SHU_DIMS (1, job->L, job->L, job->K), job->latents + row * n);
-
-    z = shu_affine (c, z, 1 / shu_vae_scaling_factor (job->vae), 0);
-    shu_fetch (c, shu_vae_decode (c, job->vae, z), (gsize) 3 * S * S, v);
-  }
+  z = shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (1, job->L, job->L, job->K),
+      job->latents + row * n);
+  z = shu_affine (c, z, 1 / shu_vae_scaling_factor (job->vae), 0);
+  view = shu_vae_decode (c, job->vae, z);
+  if (!shu_ctx_failed (c) && (view->dims[1] != S || view->dims[2] != S))
+    shu_ctx_fail (c, SHU_ERROR_INVALID,
+        "the VAE gives views of %d pixels where %d are expected; the parts of "
+        "the model folder do not fit each other",
+        (int) view->dims[1], S);
+  view = shu_keep (c, shu_picture_from_view (c, view));
   if (!shu_ctx_finish (c, error) || !advance (job, error))
     return NULL;
-  shu_view_denormalize (v, (gsize) 3 * S * S);
-  return g_steal_pointer (&v);
+  return view;
 }
 
-static void
-free_images (ShuImage **images)
+/* @pictures [S,S,3] as the field @name [V,S,S,3] */
+static gboolean
+put_views (Job *job, const char *name, ShuTensor **pictures, ShuBundle *views,
+    GError **error)
 {
-  for (int v = 0; v < V; v++)
-    shu_image_free (images[v]);
+  ShuCtx *c = job->c;
+  int S = shu_model_defaults (job->model)->view_size;
+  ShuTensor *all =
+      shu_reshape (c, shu_concat (c, 0, V, pictures), SHU_DIMS (V, S, S, 3));
+  g_autoptr (ShuTensor) own = shu_own (c, all);
+
+  if (!shu_ctx_finish (c, error))
+    return FALSE;
+  shu_bundle_set (views, name, own);
+  return TRUE;
 }
 
 /* Normal views; the front one gets the face's, which are sharper. */
 static gboolean
-decode_normals (Job *job, int S, ShuBundle *views, GError **error)
+decode_normals (Job *job, ShuBundle *views, GError **error)
 {
-  ShuImage *images[V] = {NULL};
-  g_autofree float *front = NULL;
+  SHU_SCOPE (job->c);
+  ShuTensor *pictures[V];
 
   for (int v = 0; v < V; v++) {
-    g_autofree float *values = decode_row (job, v, S, error);
-
-    if (!values) {
-      free_images (images);
+    pictures[v] = decode_row (job, v, error);
+    if (!pictures[v])
       return FALSE;
-    }
-    if (v == FACE) {
-      shu_view_paste_face (front, values, S);
-      images[0] = shu_view_to_image (front, S, S, FALSE);
-    }
-    if (v == 0)
-      front = g_steal_pointer (&values);
-    else
-      images[v] = shu_view_to_image (values, S, S, FALSE);
   }
-  shu_bundle_put_images (views, "normal", V, images);
-  free_images (images);
-  return TRUE;
+  pictures[0] = shu_picture_paste_face (job->c, pictures[0], pictures[FACE]);
+  return put_views (job, "normal", pictures, views, error);
 }
 
 /* Colour views; the front one is the photo. */
 static gboolean
-decode_colors (Job *job, int S, ShuBundle *views, GError **error)
+decode_colors (Job *job, ShuBundle *views, GError **error)
 {
-  ShuImage *images[V] = {take_square (job, "front", S, error)};
+  SHU_SCOPE (job->c);
+  ShuTensor *pictures[V] = {take_square (
+      job, "front", shu_model_defaults (job->model)->view_size, error)};
 
-  for (int v = 1; images[0] && v < V; v++) {
-    g_autofree float *values = decode_row (job, V + v, S, error);
-
-    if (!values) {
-      free_images (images);
+  for (int v = 0; v < V; v++) {
+    if (v > 0)
+      pictures[v] = decode_row (job, V + v, error);
+    if (!pictures[v])
       return FALSE;
-    }
-    images[v] = shu_view_to_image (values, S, S, FALSE);
   }
-  if (!images[0])
-    return FALSE;
-  shu_bundle_put_images (views, "color", V, images);
-  free_images (images);
-  return TRUE;
+  return put_views (job, "color", pictures, views, error);
 }
 
 /* Rows (0,x,y,z) of the voxels: (transfer full) */
@@ -449,7 +441,8 @@ decode_voxels (Job *job, GError **error)
     ShuTensor *z = shu_from_host (c, SHU_DTYPE_F32,
         SHU_DIMS (1, job->R, job->R, job->R, job->K3), job->structure);
 
-    shu_fetch (c, shu_ss_decoder (c, decoder, z), n, logits);
+    shu_fetch_as (
+        c, SHU_TRAFFIC_MESH, shu_ss_decoder (c, decoder, z), n, logits);
   }
   if (!shu_ctx_finish (c, error))
     return NULL;
@@ -489,7 +482,6 @@ sample (Job *job, GError **error)
 static gboolean
 run (Job *job, ShuBundle *views, GError **error)
 {
-  int S = shu_model_defaults (job->model)->view_size;
   g_autoptr (GArray) voxels = NULL;
   ShuTensor *coords;
 
@@ -499,13 +491,9 @@ run (Job *job, ShuBundle *views, GError **error)
   voxels = decode_voxels (job, error);
   if (!voxels || !(job->vae = shu_nets_take (job->nets, SHU_NET_VAE, error)))
     return FALSE;
-  if (shu_ctx_is_dry (job->c)) { /* one view takes what the others take */
-    g_autofree float *row = decode_row (job, 0, S, error);
-
-    return row != NULL;
-  }
-  if (!decode_normals (job, S, views, error) ||
-      !decode_colors (job, S, views, error))
+  if (shu_ctx_is_dry (job->c)) /* one view takes what the others take */
+    return decode_row (job, 0, error) != NULL;
+  if (!decode_normals (job, views, error) || !decode_colors (job, views, error))
     return FALSE;
   coords = shu_tensor_new (SHU_DTYPE_I32, SHU_DIMS (voxels->len / 4, 4));
   memcpy (coords->data, voxels->data, shu_tensor_bytes (coords));

@@ -4,7 +4,6 @@
 #include "stages/stages.h"
 #include "base/error.h"
 #include "formats/preprocess.h"
-#include "formats/resample.h"
 #include "models/dinov2.h"
 #include "models/gs_decoder.h"
 #include "models/mesh_decoder.h"
@@ -90,22 +89,20 @@ check_params (const Job *job, GError **error)
 }
 
 /* The condition image: stored, or, where that is of another model's size, made
- * of the cut-out as Stage 1 does. */
-static ShuImage *
+ * of the cut-out as Stage 1 does: scoped, NULL with an error */
+static ShuTensor *
 condition_image (const Job *job, GError **error)
 {
-  const ShuModelDefaults *d = shu_model_defaults (job->model);
-  g_autoptr (ShuImage) cutout = NULL, stored = NULL;
+  int side = shu_model_defaults (job->model)->condition_size;
+  ShuTensor *cutout, *stored;
 
   if (shu_bundle_get (job->views, "condition")) {
-    stored = shu_bundle_take_image (job->views, "condition", 3, error);
-    if (!stored || (stored->width == d->condition_size &&
-                       stored->height == d->condition_size))
-      return g_steal_pointer (&stored);
+    stored = shu_bundle_picture (job->c, job->views, "condition", 3, error);
+    if (!stored || (stored->dims[0] == side && stored->dims[1] == side))
+      return stored;
   }
-  cutout = shu_bundle_take_image (job->views, "cutout", 4, error);
-  return cutout ? shu_condition_image (cutout, d->condition_size, NULL, error)
-                : NULL;
+  cutout = shu_bundle_picture (job->c, job->views, "cutout", 4, error);
+  return cutout ? shu_condition_image (job->c, cutout, side, NULL) : NULL;
 }
 
 /* ---- features of the views ---- */
@@ -119,23 +116,23 @@ view_features (Job *job, const char *field, GError **error)
   const ShuDinov2 *dino = shu_nets_take (job->nets, SHU_NET_DINO, error);
   ShuCtx *c = job->c;
   SHU_SCOPE (c);
-  ShuTensor *parts[BODY_VIEWS], *taps[G_N_ELEMENTS (d->dino_taps)], *all;
+  ShuTensor *parts[BODY_VIEWS], *taps[G_N_ELEMENTS (d->dino_taps)];
+  ShuTensor *pictures, *all;
   g_autoptr (ShuTensor) result = NULL;
 
   if (!dino)
     return NULL;
+  pictures = shu_bundle_pictures (c, job->views, field, BODY_VIEWS, error);
+  if (!pictures)
+    return NULL;
   shu_ctx_set_part (c, "dinov2");
   for (int v = 0; v < BODY_VIEWS; v++) {
-    g_autoptr (ShuImage) picture =
-        shu_bundle_take_nth_image (job->views, field, v, error);
-    g_autoptr (ShuImage) square = NULL;
-    ShuTensor *x;
+    ShuTensor *x = shu_reshape (c, shu_slice (c, pictures, 0, v, 1),
+        SHU_DIMS (pictures->dims[1], pictures->dims[2], 3));
 
-    if (!picture)
-      return NULL;
-    square = shu_image_resize (
-        picture, d->view_size, d->view_size, SHU_FILTER_BICUBIC);
-    x = shu_vision_input (c, square, job->p.up_size, shu_imagenet_mean,
+    x = shu_picture_resize (
+        c, x, d->view_size, d->view_size, SHU_FILTER_BICUBIC);
+    x = shu_vision_input (c, x, job->p.up_size, shu_imagenet_mean,
         shu_imagenet_std); /* [1,U,U,3] */
     shu_dinov2_taps (c, dino, x, d->n_dino_taps, d->dino_taps, taps);
     parts[v] = shu_concat (c, 3, d->n_dino_taps, taps); /* [1,R,R,K] */
@@ -156,11 +153,10 @@ static ShuTensor *
 condition_tokens (Job *job, GError **error)
 {
   const ShuDinov2 *dino = shu_nets_take (job->nets, SHU_NET_DINO, error);
-  g_autoptr (ShuImage) picture = NULL;
   g_autoptr (ShuTensor) result = NULL;
   ShuCtx *c = job->c;
   SHU_SCOPE (c);
-  ShuTensor *x;
+  ShuTensor *picture, *x;
 
   if (!dino)
     return NULL;
@@ -169,7 +165,7 @@ condition_tokens (Job *job, GError **error)
     return NULL;
   shu_ctx_set_part (c, "dinov2");
   x = shu_vision_input (
-      c, picture, picture->width, shu_imagenet_mean, shu_imagenet_std);
+      c, picture, picture->dims[1], shu_imagenet_mean, shu_imagenet_std);
   x = shu_dinov2_condition (c, dino, x);
   result = shu_own (c, x);
   if (!shu_ctx_finish (c, error))
@@ -291,7 +287,7 @@ decode_gaussians (Job *job, ShuTensor *slat, const ShuSlatViews *features,
   {
     SHU_SCOPE (c);
 
-    shu_fetch (c,
+    shu_fetch_as (c, SHU_TRAFFIC_MESH,
         shu_gs_decoder_forward (c, decoder, &job->voxels, slat, features), n,
         y);
   }
@@ -339,7 +335,7 @@ decode_mesh (Job *job, ShuTensor *slat, const ShuSlatViews *features,
     if (dry)
       shu_to_host (c, y, NULL);
     else
-      shu_fetch (c, y, feats->n, feats->data);
+      shu_fetch_as (c, SHU_TRAFFIC_MESH, y, feats->n, feats->data);
   }
   if (!shu_ctx_finish (c, error))
     return FALSE;

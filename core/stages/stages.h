@@ -4,7 +4,11 @@
  *
  * Every function is thread-safe, leaves its input alone, reports progress
  * under the name of its stage and stops with %G_IO_ERROR_CANCELLED within one
- * step.  In parameters -1 means the model folder's value. */
+ * step.  In parameters -1 means the model folder's value.
+ *
+ * Bundles may hold tensors of a device: those of Stage 1 and Stage 2 stay on
+ * the model's, and go from one to the other without copies.  What works on the
+ * CPU (from the mesh on, and all files) brings here what it needs. */
 #pragma once
 #include "base/progress.h"
 #include "base/image.h"
@@ -13,6 +17,12 @@
 #include "tensor/bundle.h"
 
 G_BEGIN_DECLS
+
+/* Between pictures in host memory and tensors u8 [H,W,C]; (transfer full).
+ * @t may be on a device; @traffic (nullable) counts the copy. */
+ShuTensor *shu_tensor_new_image (const ShuImage *image);
+ShuImage *shu_tensor_to_image (
+    ShuTensor *t, ShuTraffic *traffic, GError **error);
 
 /**
  * shu_stage_matting:
@@ -41,6 +51,17 @@ typedef struct {
  * Returns: (transfer full): bundle "subject"
  */
 ShuBundle *shu_stage_preprocess (const ShuImage *cutout,
+    const ShuPreprocessParams *params, const ShuProgress *progress,
+    GError **error);
+
+/**
+ * shu_stage_preprocess_picture:
+ * @device: (nullable): where to work; NULL: where @cutout is
+ * @cutout: u8 [H,W,4], in host memory or on a device
+ *
+ * As shu_stage_preprocess(); the bundle's pictures stay on the device.
+ */
+ShuBundle *shu_stage_preprocess_picture (const char *device, ShuTensor *cutout,
     const ShuPreprocessParams *params, const ShuProgress *progress,
     GError **error);
 

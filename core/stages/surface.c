@@ -16,7 +16,8 @@
 static ShuProgress
 quiet (const ShuProgress *progress)
 {
-  return (ShuProgress){.cancellable = progress ? progress->cancellable : NULL};
+  return (ShuProgress){.cancellable = progress ? progress->cancellable : NULL,
+      .traffic = shu_progress_traffic (progress)};
 }
 
 ShuMesh *
@@ -63,12 +64,16 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
   ShuSimplifyParams simplify = {
       .ratio = params->simplify < 0 ? 0.7 : params->simplify};
   g_autoptr (ShuMesh) raw = NULL, outer = NULL, simple = NULL;
+  g_autoptr (ShuBundle) host = NULL;
   ShuBundle *b;
 
   if (!shu_bundle_check_schema (asset, schemas, error) ||
       !shu_progress (progress, "mesh", 0, 3, error))
     return NULL;
-  raw = shu_asset_extract (asset, error);
+  host = shu_bundle_to_host (asset, shu_progress_traffic (progress), error);
+  if (!host)
+    return NULL;
+  raw = shu_asset_extract (host, error);
   if (!raw || !shu_progress (progress, "mesh", 1, 3, error))
     return NULL;
   outer = shu_mesh_outer_surface (raw, &cleanup, &report, &inner, error);
@@ -78,7 +83,7 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
   if (!simple || !shu_progress (progress, "mesh", 3, 3, error))
     return NULL;
   b = shu_bundle_new ("mesh");
-  shu_bundle_carry (b, asset, shu_carried_fields);
+  shu_bundle_carry (b, host, shu_carried_fields);
   shu_bundle_put_mesh (b, simple);
   shu_bundle_set_int (b, "faces-extracted", raw->n_faces);
   shu_bundle_set_int (b, "faces-hidden", report.hidden);
@@ -108,13 +113,16 @@ take_views (
 static ShuImage *
 find_person (const ShuBundle *b, const ShuImage *front)
 {
-  g_autoptr (ShuImage) cutout = NULL, canvas = NULL, person = NULL;
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
+  g_autoptr (ShuImage) canvas = NULL, person = NULL;
+  ShuTensor *cutout =
+      shu_bundle_need (b, "cutout", SHU_DTYPE_U8, SHU_DIMS (-1, -1, 4), NULL);
   int n_other = 0, n_opaque = 0;
 
-  if (!shu_bundle_get (b, "cutout"))
+  if (!cutout)
     return NULL;
-  cutout = shu_bundle_take_image (b, "cutout", 4, NULL);
-  canvas = cutout ? shu_body_canvas (cutout, front->width, NULL, NULL) : NULL;
+  canvas = shu_picture_to_image (
+      c, shu_body_canvas (c, cutout, front->width, NULL), SHU_TRAFFIC_IMAGE);
   if (!canvas)
     return NULL;
   person = shu_image_new (front->width, front->height, 1);
@@ -143,21 +151,25 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   ShuGaussians gaussians;
   g_autoptr (ShuMesh) surface = NULL, unwrapped = NULL;
   g_autoptr (ShuImage) texture = NULL, person = NULL;
+  g_autoptr (ShuBundle) host = NULL;
   ShuBundle *b = NULL;
 
   if (!shu_bundle_check_schema (mesh, schemas, error) ||
       !shu_progress (progress, "texture", 0, 2, error))
     return NULL;
-  surface = shu_bundle_take_mesh (mesh, FALSE, error);
-  if (!surface || !shu_bundle_gaussians (mesh, &gaussians, error))
+  host = shu_bundle_to_host (mesh, shu_progress_traffic (progress), error);
+  if (!host)
+    return NULL;
+  surface = shu_bundle_take_mesh (host, FALSE, error);
+  if (!surface || !shu_bundle_gaussians (host, &gaussians, error))
     return NULL;
   unwrapped = shu_atlas (surface, &atlas, NULL, &inner, error);
   if (unwrapped && shu_progress (progress, "texture", 1, 2, error) &&
-      take_views (mesh, colors, normals, error)) {
+      take_views (host, colors, normals, error)) {
     ShuBakeViews views = {.gaussians = &gaussians};
     ShuBakeParams bake = {.size = size};
 
-    views.person = person = find_person (mesh, colors[SHU_VIEW_FRONT]);
+    views.person = person = find_person (host, colors[SHU_VIEW_FRONT]);
     for (int v = 0; v < SHU_N_VIEWS; v++) {
       views.color[v] = colors[v];
       views.normal[v] = normals[v];
@@ -171,7 +183,7 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   if (!texture || !shu_progress (progress, "texture", 2, 2, error))
     return NULL;
   b = shu_bundle_new ("model");
-  shu_bundle_carry (b, mesh, shu_carried_fields);
+  shu_bundle_carry (b, host, shu_carried_fields);
   shu_bundle_put_mesh (b, unwrapped);
   shu_bundle_put_image (b, "texture", texture);
   return b;

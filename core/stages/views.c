@@ -14,9 +14,14 @@ enum { MAX_GRID = 512 };
 ShuImage *
 shu_views_frame (const ShuBundle *views, int i, GError **error)
 {
+  g_autoptr (ShuBundle) host = NULL;
+
   g_return_val_if_fail (i >= 0 && i < 2 * SHU_STAGE1_VIEWS, NULL);
+  host = shu_bundle_to_host (views, NULL, error);
+  if (!host)
+    return NULL;
   return shu_bundle_take_nth_image (
-      views, i % 2 ? "normal" : "color", i / 2, error);
+      host, i % 2 ? "normal" : "color", i / 2, error);
 }
 
 /* The folder's pictures are squares of one size. */
@@ -40,11 +45,13 @@ check_sizes (const ShuStage1Folder *f, GError **error)
 }
 
 gboolean
-shu_views_save (const ShuBundle *views, const char *folder, GError **error)
+shu_views_save (const ShuBundle *bundle, const char *folder, GError **error)
 {
+  g_autoptr (ShuBundle) views = shu_bundle_to_host (bundle, NULL, error);
   g_autoptr (ShuStage1Folder) f = g_new0 (ShuStage1Folder, 1);
-  ShuTensor *coords =
-      shu_bundle_need (views, "coords", SHU_DTYPE_I32, SHU_DIMS (-1, 4), error);
+  ShuTensor *coords = views ? shu_bundle_need (views, "coords", SHU_DTYPE_I32,
+                                  SHU_DIMS (-1, 4), error)
+                            : NULL;
   g_autoptr (GBytes) ply = NULL;
 
   if (!coords)

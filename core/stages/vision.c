@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "stages/vision_private.h"
 
-const float shu_imagenet_mean[3] = {0.485f, 0.456f, 0.406f};
-const float shu_imagenet_std[3] = {0.229f, 0.224f, 0.225f};
+const double shu_imagenet_mean[3] = {0.485, 0.456, 0.406};
+const double shu_imagenet_std[3] = {0.229, 0.224, 0.225};
 
 ShuTensor *
-shu_vision_input (ShuCtx *c, const ShuImage *image, int side,
-    const float mean[3], const float std[3])
+shu_vision_input (ShuCtx *c, ShuTensor *picture, int side, const double mean[3],
+    const double std[3])
 {
-  gsize n = (gsize) image->width * image->height;
-  g_autofree float *v = g_new (float, 3 * n);
-  ShuTensor *x;
+  ShuTensor *x = shu_picture_normalize (c, picture, 255, mean, std);
 
-  g_assert (image->n_channels == 3);
-  for (gsize i = 0; i < n; i++)
-    for (int k = 0; k < 3; k++)
-      v[3 * i + k] = (image->data[3 * i + k] / 255.0f - mean[k]) / std[k];
-  x = shu_from_host (
-      c, SHU_DTYPE_F32, SHU_DIMS (1, image->height, image->width, 3), v);
-  if (image->width != side || image->height != side)
+  if (x->dims[1] != side || x->dims[2] != side)
     x = shu_resize_bilinear (c, x, side, side);
   return x;
 }

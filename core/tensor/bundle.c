@@ -124,7 +124,7 @@ describe_dims (int n_dims, const gint64 *dims)
 }
 
 ShuTensor *
-shu_bundle_need (const ShuBundle *b, const char *name, ShuDType dtype,
+shu_bundle_need_anywhere (const ShuBundle *b, const char *name, ShuDType dtype,
     int n_dims, const gint64 *dims, GError **error)
 {
   ShuTensor *t = shu_bundle_get (b, name);
@@ -148,6 +148,23 @@ shu_bundle_need (const ShuBundle *b, const char *name, ShuDType dtype,
     return NULL;
   }
   return t;
+}
+
+ShuTensor *
+shu_bundle_need (const ShuBundle *b, const char *name, ShuDType dtype,
+    int n_dims, const gint64 *dims, GError **error)
+{
+  ShuTensor *t = shu_bundle_need_anywhere (b, name, dtype, n_dims, dims, error);
+  g_autofree char *device = NULL;
+
+  if (!t || shu_tensor_is_host (t))
+    return t;
+  device = shu_tensor_device (t);
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      "bundle \"%s\": field \"%s\" is on %s and is needed in host memory: "
+      "shu_bundle_to_host() brings it",
+      b->schema, name, device);
+  return NULL;
 }
 
 void
@@ -220,6 +237,30 @@ shu_bundle_carry (ShuBundle *b, const ShuBundle *from, const char *const *names)
     if (t)
       shu_bundle_set (b, *names, t);
   }
+}
+
+ShuBundle *
+shu_bundle_to_host (const ShuBundle *b, ShuTraffic *traffic, GError **error)
+{
+  g_autoptr (ShuBundle) host = NULL;
+  gboolean all_here = TRUE;
+
+  for (guint i = 0; i < b->tensors->len; i++)
+    all_here &= shu_tensor_is_host (g_ptr_array_index (b->tensors, i));
+  if (all_here)
+    return shu_bundle_ref ((ShuBundle *) b);
+  host = shu_bundle_new (b->schema);
+  shu_bundle_carry (host, b, NULL);
+  for (guint i = 0; i < b->tensors->len; i++) {
+    ShuTensor *t = g_ptr_array_index (b->tensors, i);
+    ShuTensor *copy = shu_tensor_to_host (t, traffic,
+        t->dtype == SHU_DTYPE_U8 ? SHU_TRAFFIC_IMAGE : SHU_TRAFFIC_MESH, error);
+
+    if (!copy)
+      return NULL;
+    shu_bundle_take (host, g_ptr_array_index (b->names, i), copy);
+  }
+  return g_steal_pointer (&host);
 }
 
 gsize

@@ -34,10 +34,15 @@ ShuTensor *shu_bundle_get (const ShuBundle *b, const char *name);
  * shu_bundle_need:
  * @dims: wanted sizes; -1 matches any size from 1
  *
- * Returns: (transfer none): the tensor, or NULL with %SHU_ERROR_MISSING or
- *   %SHU_ERROR_INVALID and a message that names the schema and the field
+ * Returns: (transfer none): the tensor, which can be read here, or NULL with
+ *   %SHU_ERROR_MISSING or %SHU_ERROR_INVALID and a message that names the
+ *   schema and the field
  */
 ShuTensor *shu_bundle_need (const ShuBundle *b, const char *name,
+    ShuDType dtype, int n_dims, const gint64 *dims, GError **error);
+
+/* The same, wherever the tensor is. */
+ShuTensor *shu_bundle_need_anywhere (const ShuBundle *b, const char *name,
     ShuDType dtype, int n_dims, const gint64 *dims, GError **error);
 
 /* Metadata: strings under names, kept sorted. */
@@ -53,6 +58,16 @@ GHashTable *shu_bundle_metadata (const ShuBundle *b);
 /* Copies metadata and the named tensors (those that are there) of @from. */
 void shu_bundle_carry (
     ShuBundle *b, const ShuBundle *from, const char *const *names);
+
+/**
+ * shu_bundle_to_host:
+ * @traffic: (nullable): counts the copies: u8 as pictures, the rest as arrays
+ *
+ * Returns: (transfer full): a bundle whose tensors can be read here: @b itself
+ *   where that is so already; NULL with an error
+ */
+ShuBundle *shu_bundle_to_host (
+    const ShuBundle *b, ShuTraffic *traffic, GError **error);
 
 /* All tensors together, bytes. */
 gsize shu_bundle_bytes (const ShuBundle *b);

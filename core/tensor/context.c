@@ -48,6 +48,10 @@ find_place (const char *device, int *ret_place, GError **error)
   *ret_place = SHU_HOST;
   if (strcmp (device, "cpu") == 0)
     return TRUE;
+  if (strcmp (device, "mock") == 0) {
+    *ret_place = SHU_MOCK;
+    return TRUE;
+  }
   if (strcmp (device, "auto") == 0) {
     if (shu_device_usable (0, &why))
       *ret_place = 0;
@@ -74,7 +78,7 @@ ctx_new (int place, char *device)
 
   c->place = place;
   c->device = device;
-  c->real = place == SHU_HOST ? SHU_DTYPE_F32 : SHU_DTYPE_F16;
+  c->real = shu_place_is_cpu (place) ? SHU_DTYPE_F32 : SHU_DTYPE_F16;
   c->pool = shu_pool_new (place);
   c->scopes =
       g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
@@ -92,9 +96,7 @@ shu_ctx_new (const char *device, GError **error)
   g_return_val_if_fail (device, NULL);
   if (!find_place (device, &place, error))
     return NULL;
-  return ctx_new (place, place == SHU_HOST
-                             ? g_strdup ("cpu")
-                             : g_strdup_printf ("cuda:%d", place));
+  return ctx_new (place, shu_place_name (place));
 }
 
 ShuCtx *
@@ -117,6 +119,7 @@ shu_ctx_free (ShuCtx *c)
   shu_tensor_unref (c->nil);
   g_clear_error (&c->error);
   g_clear_object (&c->cancellable);
+  g_clear_pointer (&c->traffic, shu_traffic_unref);
   shu_pool_trim (c->pool);
   shu_pool_unref (c->pool);
   g_free (c->device);
@@ -133,6 +136,15 @@ void
 shu_ctx_set_cancellable (ShuCtx *c, GCancellable *cancellable)
 {
   g_set_object (&c->cancellable, cancellable);
+}
+
+void
+shu_ctx_set_traffic (ShuCtx *c, ShuTraffic *traffic)
+{
+  if (traffic)
+    shu_traffic_ref (traffic);
+  g_clear_pointer (&c->traffic, shu_traffic_unref);
+  c->traffic = traffic;
 }
 
 void
@@ -203,8 +215,7 @@ shu_ctx_peak_bytes (ShuCtx *c)
 char *
 shu_ctx_device_name (ShuCtx *c)
 {
-  return c->place == SHU_HOST ? g_strdup (c->device)
-                              : shu_device_name (c->place);
+  return c->place < 0 ? g_strdup (c->device) : shu_device_name (c->place);
 }
 
 gboolean

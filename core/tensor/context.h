@@ -12,7 +12,8 @@ typedef struct _ShuCtx ShuCtx;
 /**
  * shu_ctx_new:
  * @device: "cpu", "cuda:N" ("cuda": the first), or "auto": the first CUDA
- *   device where it can be used, else the CPU
+ *   device where it can be used, else the CPU; for tests also "mock": the CPU
+ *   as a device, whose memory is not taken for that of the host
  *
  * Returns: (transfer full): a context, or NULL with %SHU_ERROR_UNSUPPORTED
  *   where the device is not there
@@ -20,11 +21,14 @@ typedef struct _ShuCtx ShuCtx;
 ShuCtx *shu_ctx_new (const char *device, GError **error);
 void shu_ctx_free (ShuCtx *c);
 
-/* "cpu" or "cuda:N" */
+/* "cpu", "cuda:N" or "mock" */
 const char *shu_ctx_device (ShuCtx *c);
 
 /* Operations fail with %G_IO_ERROR_CANCELLED once @cancellable is. */
 void shu_ctx_set_cancellable (ShuCtx *c, GCancellable *cancellable);
+
+/* Counts what is copied between host and device; NULL: nobody does. */
+void shu_ctx_set_traffic (ShuCtx *c, ShuTraffic *traffic);
 
 /**
  * shu_ctx_fail:

@@ -15,6 +15,7 @@ struct _ShuCtx {
   ShuTensor *nil;    /* what operations return after a failure */
   GError *error;
   GCancellable *cancellable;
+  ShuTraffic *traffic;
   ShuTapFunc tap;
   gpointer tap_data;
   const char *part;

@@ -35,4 +35,8 @@ char *shu_device_name (int device);
  * told. */
 gboolean shu_device_memory (int device, gsize *ret_free, gsize *ret_total);
 
+/* Waits for the copy; whoever made the data has waited for it. */
+gboolean shu_device_to_host (
+    int device, gpointer dst, gconstpointer src, gsize size, GError **error);
+
 G_END_DECLS

@@ -116,3 +116,19 @@ shu_device_name (int device)
   cudaGetLastError ();
   return g_strdup_printf ("cuda:%d", device);
 }
+
+gboolean
+shu_device_to_host (
+    int device, gpointer dst, gconstpointer src, gsize size, GError **error)
+{
+  cudaError_t e = cudaSetDevice (device);
+
+  if (e == cudaSuccess)
+    e = cudaMemcpy (dst, src, size, cudaMemcpyDeviceToHost);
+  if (e == cudaSuccess)
+    return TRUE;
+  cudaGetLastError ();
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INTERNAL,
+      "cuda:%d: copy of %zu bytes: %s", device, size, cudaGetErrorString (e));
+  return FALSE;
+}

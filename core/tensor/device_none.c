@@ -60,3 +60,10 @@ void
 shu_device_wait (int device)
 {
 }
+
+gboolean
+shu_device_to_host (
+    int device, gpointer dst, gconstpointer src, gsize size, GError **error)
+{
+  return shu_device_usable (device, error);
+}

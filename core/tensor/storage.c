@@ -8,6 +8,7 @@
 #include "tensor/storage.h"
 #include "tensor/device.h"
 #include "tensor/heap.h"
+#include "base/error.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -65,7 +66,7 @@ held_size (int place, int bucket)
   gsize size = ((gsize) 1 << shift) +
                (gsize) (bucket % STEPS) * (((gsize) 1 << shift) / STEPS);
 
-  if (place == SHU_HOST || size < HUGE_PAGE / 2)
+  if (shu_place_is_cpu (place) || size < HUGE_PAGE / 2)
     return size;
   return (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
 }
@@ -79,7 +80,7 @@ block_alloc (int place, gsize size)
 
   if (place == SHU_NOWHERE)
     return &nothing;
-  if (place != SHU_HOST)
+  if (place >= 0)
     return shu_device_alloc (place, size);
   if (posix_memalign (&p, align, size) != 0)
     return NULL;
@@ -93,10 +94,19 @@ block_free (int place, void *p)
 {
   if (place == SHU_NOWHERE)
     return;
-  if (place != SHU_HOST)
+  if (place >= 0)
     shu_device_free (place, p);
   else
     free (p);
+}
+
+char *
+shu_place_name (int place)
+{
+  if (place == SHU_MOCK)
+    return g_strdup ("mock");
+  return place == SHU_HOST ? g_strdup ("cpu")
+                           : g_strdup_printf ("cuda:%d", place);
 }
 
 ShuPool *
@@ -114,7 +124,7 @@ shu_pool_new (int place)
 static ShuHeap *
 heap_of (ShuPool *pool)
 {
-  if (!pool->heap && !pool->no_heap && pool->place != SHU_HOST) {
+  if (!pool->heap && !pool->no_heap && !shu_place_is_cpu (pool->place)) {
     pool->heap = shu_heap_new (pool->place);
     pool->no_heap = !pool->heap;
   }
@@ -337,6 +347,39 @@ shu_storage_new_foreign (int place, GBytes *owner, gpointer data, gsize size)
   return storage_new (place, data, size, NULL, owner);
 }
 
+static gboolean
+copy_to_host (const ShuStorage *s, gpointer dst, GError **error)
+{
+  if (s->place >= 0)
+    return shu_device_to_host (s->place, dst, s->data, s->size, error);
+  memcpy (dst, s->data, s->size);
+  return TRUE;
+}
+
+ShuStorage *
+shu_storage_host (
+    ShuStorage *s, ShuTraffic *traffic, ShuTrafficKind kind, GError **error)
+{
+  static GMutex lock; /* whoever asks at the same time waits for the copy */
+  ShuStorage *host;
+
+  g_mutex_lock (&lock);
+  host = s->host;
+  if (!host) {
+    host = shu_storage_try_new (s->size);
+    if (!host)
+      g_set_error (error, SHU_ERROR, SHU_ERROR_MEMORY,
+          "no memory for a copy of %zu MB of a GPU's", s->size >> 20);
+    else if (copy_to_host (s, host->data, error)) {
+      shu_traffic_add_down (traffic, kind, s->size);
+      s->host = host;
+    } else
+      g_clear_pointer (&host, shu_storage_unref);
+  }
+  g_mutex_unlock (&lock);
+  return host;
+}
+
 ShuStorage *
 shu_storage_new_source (ShuSource *source, gsize size)
 {
@@ -370,6 +413,8 @@ shu_storage_unref (ShuStorage *s)
     return;
   if (s->forms)
     s->forms_free (s->forms);
+  if (s->host)
+    shu_storage_unref (s->host);
   if (s->owner)
     g_bytes_unref (s->owner);
   else if (s->pool)

@@ -12,9 +12,19 @@ typedef struct _ShuPool ShuPool;
 /* Every block starts at a multiple of this. */
 enum { SHU_ALIGN = 64 };
 
-/* Where memory is: here, nowhere (it is only counted), or on the device of that
- * number. */
-enum { SHU_HOST = -1, SHU_NOWHERE = -2 };
+/* Where memory is: here, nowhere (it is only counted), on the device that the
+ * CPU plays for tests, or on the CUDA device of that number. */
+enum { SHU_HOST = -1, SHU_NOWHERE = -2, SHU_MOCK = -3 };
+
+/* Whether the CPU computes there. */
+static inline gboolean
+shu_place_is_cpu (int place)
+{
+  return place == SHU_HOST || place == SHU_MOCK;
+}
+
+/* "cpu", "cuda:N" or "mock": (transfer full) */
+char *shu_place_name (int place);
 
 struct _ShuStorage {
   gatomicrefcount refs;
@@ -26,6 +36,7 @@ struct _ShuStorage {
   ShuSource *source; /* of a weight; @data is NULL until the host wants it */
   gpointer forms;    /* of a weight on devices, made and freed by ops/ */
   GDestroyNotify forms_free;
+  ShuStorage *host; /* of a device's: its copy here, once one was needed */
 };
 
 ShuPool *shu_pool_new (int place);
@@ -46,6 +57,9 @@ ShuStorage *shu_storage_new_foreign (
 ShuStorage *shu_storage_new_source (ShuSource *source, gsize size);
 /* Gives it a block, not initialised; FALSE where there is no memory. */
 gboolean shu_storage_back (ShuStorage *s);
+/* What a device's @s holds, copied once: (transfer none), NULL with an error */
+ShuStorage *shu_storage_host (
+    ShuStorage *s, ShuTraffic *traffic, ShuTrafficKind kind, GError **error);
 ShuStorage *shu_storage_ref (ShuStorage *s);
 void shu_storage_unref (ShuStorage *s);
 

@@ -152,6 +152,37 @@ shu_tensor_bytes (const ShuTensor *t)
   return t->n * shu_dtype_size (t->dtype);
 }
 
+gboolean
+shu_tensor_is_host (const ShuTensor *t)
+{
+  return t->storage->place == SHU_HOST;
+}
+
+char *
+shu_tensor_device (const ShuTensor *t)
+{
+  return shu_place_name (t->storage->place);
+}
+
+ShuTensor *
+shu_tensor_to_host (
+    ShuTensor *t, ShuTraffic *traffic, ShuTrafficKind kind, GError **error)
+{
+  ShuStorage *host;
+  ShuTensor *copy;
+
+  if (shu_tensor_is_host (t))
+    return shu_tensor_host (t, error) ? shu_tensor_ref (t) : NULL;
+  host = shu_storage_host (t->storage, traffic, kind, error);
+  if (!host)
+    return NULL;
+  copy = shu_tensor_new_storage (
+      t->dtype, t->n_dims, t->dims, shu_storage_ref (host));
+  copy->data = (char *) host->data +
+               ((const char *) t->data - (const char *) t->storage->data);
+  return copy;
+}
+
 char *
 shu_tensor_describe (const ShuTensor *t)
 {

@@ -2,6 +2,7 @@
 /* A typed, contiguous array on one device.  Feature maps are channels-last
  * ([B,H,W,C], [B,D,H,W,C]), so a feature map is its token sequence. */
 #pragma once
+#include "base/traffic.h"
 #include <glib.h>
 
 G_BEGIN_DECLS
@@ -87,6 +88,23 @@ void shu_tensor_unref (ShuTensor *t);
 ShuTensor *shu_tensor_view (ShuTensor *t, int n_dims, const gint64 *dims);
 
 gsize shu_tensor_bytes (const ShuTensor *t);
+
+/* Whether @data can be read here. */
+gboolean shu_tensor_is_host (const ShuTensor *t);
+/* "cpu", "cuda:N": (transfer full) */
+char *shu_tensor_device (const ShuTensor *t);
+
+/**
+ * shu_tensor_to_host:
+ * @traffic: (nullable): counts the copy
+ *
+ * Whoever made @t has waited for it.  The copy is made once, whoever asks.
+ *
+ * Returns: (transfer full): @t itself where it is in host memory already; NULL
+ *   with an error
+ */
+ShuTensor *shu_tensor_to_host (
+    ShuTensor *t, ShuTraffic *traffic, ShuTrafficKind kind, GError **error);
 
 /* "[2,24,24,64] f32", for messages. */
 char *shu_tensor_describe (const ShuTensor *t);

@@ -3,7 +3,7 @@
  * 9.4, NumPy) on the same cut-outs. */
 #include "fixtures.h"
 #include "base/error.h"
-#include "formats/postprocess.h"
+#include "base/postprocess.h"
 #include "formats/preprocess.h"
 #include <math.h>
 #include <string.h>
@@ -32,24 +32,52 @@ static const Row rows[] = {
 
 /* clang-format on */
 
+static ShuImage *
+image_of (ShuCtx *c, ShuTensor *picture)
+{
+  ShuImage *image = shu_picture_to_image (c, picture, SHU_TRAFFIC_IMAGE);
+
+  g_assert_nonnull (image);
+  return image;
+}
+
 static void
 test_row (gconstpointer data)
 {
   const Row *r = data;
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
   g_autoptr (ShuImage) cutout = fixture_cutout (r->width, r->height);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (ShuSubject) s =
-      shu_preprocess (cutout, r->side, r->condition_side, &error);
+  g_autoptr (ShuImage) body = NULL, face = NULL, front = NULL, condition = NULL;
+  ShuSubject s;
 
-  g_assert_no_error (error);
-  g_assert_cmpmem (&s->body_box, sizeof (ShuBox), &r->box, sizeof (ShuBox));
-  g_assert_cmpuint (fixture_hash (s->body), ==, r->body);
-  g_assert_cmpuint (fixture_hash (s->face), ==, r->face);
-  g_assert_cmpuint (fixture_hash (s->condition), ==, r->condition);
-  g_assert_cmpfloat (s->coverage, >, 0);
-  g_assert_cmpfloat (s->coverage, <, 0.5);
-  for (gsize i = 0; i < shu_image_size (s->body); i++)
-    g_assert_cmpint (ABS (s->front->data[i] - s->body->data[i]), <=, 1);
+  g_assert_true (shu_preprocess (
+      c, shu_picture_from_image (c, cutout), r->side, r->condition_side, &s));
+  body = image_of (c, s.body);
+  face = image_of (c, s.face);
+  front = image_of (c, s.front);
+  condition = image_of (c, s.condition);
+  g_assert_cmpmem (&s.body_box, sizeof (ShuBox), &r->box, sizeof (ShuBox));
+  g_assert_cmpuint (fixture_hash (body), ==, r->body);
+  g_assert_cmpuint (fixture_hash (face), ==, r->face);
+  g_assert_cmpuint (fixture_hash (condition), ==, r->condition);
+  g_assert_cmpfloat (s.coverage, >, 0);
+  g_assert_cmpfloat (s.coverage, <, 0.5);
+  for (gsize i = 0; i < shu_image_size (body); i++)
+    g_assert_cmpint (ABS (front->data[i] - body->data[i]), <=, 1);
+}
+
+/* That @cutout is refused with @code. */
+static void
+expect_refused (const ShuImage *cutout, int code)
+{
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
+  g_autoptr (GError) error = NULL;
+  ShuSubject s;
+
+  g_assert_false (
+      shu_preprocess (c, shu_picture_from_image (c, cutout), 96, 70, &s));
+  g_assert_false (shu_ctx_finish (c, &error));
+  g_assert_error (error, SHU_ERROR, code);
 }
 
 /* A picture with a filled box of the given alpha. */
@@ -84,11 +112,8 @@ test_rejections (void)
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
     g_autoptr (ShuImage) cutout =
         box_cutout (bad[i].width, bad[i].height, bad[i].box, bad[i].alpha);
-    g_autoptr (GError) error = NULL;
-    g_autoptr (ShuSubject) s = shu_preprocess (cutout, 96, 70, &error);
 
-    g_assert_null (s);
-    g_assert_error (error, SHU_ERROR, SHU_ERROR_NO_PERSON);
+    expect_refused (cutout, SHU_ERROR_NO_PERSON);
   }
 }
 
@@ -96,20 +121,19 @@ static void
 test_rgb_is_refused (void)
 {
   g_autoptr (ShuImage) rgb = fixture_ramp (30, 30);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (ShuSubject) s = shu_preprocess (rgb, 96, 70, &error);
 
-  g_assert_null (s);
-  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+  expect_refused (rgb, SHU_ERROR_INVALID);
 }
 
 /* 768 / 47 * 47 truncates to 767. */
 static void
 test_side_may_be_short (void)
 {
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
   g_autoptr (ShuImage) cutout =
       box_cutout (60, 60, (ShuBox){3, 4, 3 + 21, 4 + 48}, 255);
-  g_autoptr (ShuImage) canvas = shu_body_canvas (cutout, 768, NULL, NULL);
+  g_autoptr (ShuImage) canvas = image_of (
+      c, shu_body_canvas (c, shu_picture_from_image (c, cutout), 768, NULL));
   const guint8 *last = canvas->data + (767 * 768 + 384) * 4;
 
   g_assert_cmpint (canvas->data[384 * 4 + 3], ==, 255);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Resizing against Pillow 9.4: the hashes are those of its results. */
 #include "fixtures.h"
-#include "formats/resample.h"
+#include "base/resample.h"
 #include <string.h>
 
 typedef struct {

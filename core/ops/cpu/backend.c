@@ -42,4 +42,11 @@ const ShuBackend shu_backend_cpu = {
     .mark = shu_cpu_mark,
     .between = shu_cpu_between,
     .unmark = g_free,
+    .picture_resize = shu_cpu_picture_resize,
+    .picture_crop = shu_cpu_picture_crop,
+    .picture_flatten = shu_cpu_picture_flatten,
+    .picture_paste_face = shu_cpu_picture_paste_face,
+    .picture_normalize = shu_cpu_picture_normalize,
+    .picture_from_view = shu_cpu_picture_from_view,
+    .picture_measure = shu_cpu_picture_measure,
 };

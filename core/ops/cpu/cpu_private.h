@@ -131,4 +131,19 @@ double shu_cpu_between (gpointer from, gpointer to);
 void shu_cpu_timestep_embedding (ShuCtx *c, ShuTensor *y, const float *values);
 void shu_cpu_position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords);
 
+/* pictures.c */
+void shu_cpu_picture_resize (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuFilter filter);
+void shu_cpu_picture_crop (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box);
+void shu_cpu_picture_flatten (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, float background, gboolean saved);
+void shu_cpu_picture_paste_face (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *face);
+void shu_cpu_picture_normalize (ShuCtx *c, ShuTensor *y, ShuTensor *x,
+    double scale, const double mean[3], const double std[3]);
+void shu_cpu_picture_from_view (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+void shu_cpu_picture_measure (
+    ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
+
 G_END_DECLS

@@ -33,6 +33,7 @@ shu_cpu_download (ShuCtx *c, gpointer data, ShuTensor *x)
   switch (x->dtype) {
   case SHU_DTYPE_F32:
   case SHU_DTYPE_I32:
+  case SHU_DTYPE_U8:
     copy_bytes (data, x->data, shu_tensor_bytes (x));
     break;
   case SHU_DTYPE_F16:
@@ -40,10 +41,6 @@ shu_cpu_download (ShuCtx *c, gpointer data, ShuTensor *x)
     break;
   case SHU_DTYPE_BF16:
     shu_bf16_to_f32_n (x->data, data, x->n);
-    break;
-  case SHU_DTYPE_U8:
-    for (gsize i = 0; i < x->n; i++)
-      ((float *) data)[i] = ((const guint8 *) x->data)[i];
     break;
   }
 }

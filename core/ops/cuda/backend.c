@@ -335,4 +335,11 @@ const ShuBackend shu_backend_cuda = {
     .mark = shu_cuda_mark,
     .between = shu_cuda_between,
     .unmark = shu_cuda_unmark,
+    .picture_resize = shu_cuda_picture_resize,
+    .picture_crop = shu_cuda_picture_crop,
+    .picture_flatten = shu_cuda_picture_flatten,
+    .picture_paste_face = shu_cuda_picture_paste_face,
+    .picture_normalize = shu_cuda_picture_normalize,
+    .picture_from_view = shu_cuda_picture_from_view,
+    .picture_measure = shu_cuda_picture_measure,
 };

@@ -163,4 +163,20 @@ void shu_cuda_sparse_conv (
 void shu_cuda_sparse_conv_subdivided (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
 
+/* ---- pictures.c ---- */
+
+void shu_cuda_picture_resize (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuFilter filter);
+void shu_cuda_picture_crop (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box);
+void shu_cuda_picture_flatten (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, float background, gboolean saved);
+void shu_cuda_picture_paste_face (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *face);
+void shu_cuda_picture_normalize (ShuCtx *c, ShuTensor *y, ShuTensor *x,
+    double scale, const double mean[3], const double std[3]);
+void shu_cuda_picture_from_view (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+void shu_cuda_picture_measure (
+    ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
+
 G_END_DECLS

@@ -210,6 +210,55 @@ cudaError_t shu_launch_formula_f16 (void *y, uint64_t key, float offset,
 cudaError_t shu_launch_formula_f32 (float *y, uint64_t key, float offset,
     float scale, size_t n, cudaStream_t stream);
 
+/* ---- pictures.cu: bytes, channels last, C of 1, 3 or 4 ---- */
+
+/* Of one axis, as ShuTaps, in device memory */
+typedef struct {
+  int stride;
+  const int *first;
+  const int *count;
+  const int32_t *weight;
+} ShuCudaTaps;
+
+/* y [H,n_out,C] from x [H,W,C] */
+cudaError_t shu_launch_picture_columns (uint8_t *y, const uint8_t *x, size_t H,
+    size_t W, size_t n_out, int C, const ShuCudaTaps *taps,
+    cudaStream_t stream);
+/* y [n_out,row] from x [H,row]: row bytes */
+cudaError_t shu_launch_picture_rows (uint8_t *y, const uint8_t *x, size_t row,
+    size_t n_out, const ShuCudaTaps *taps, cudaStream_t stream);
+/* n pixels RGBA; y may be x */
+cudaError_t shu_launch_picture_premultiply (
+    uint8_t *y, const uint8_t *x, size_t n, cudaStream_t stream);
+cudaError_t shu_launch_picture_unpremultiply (
+    uint8_t *y, const uint8_t *x, size_t n, cudaStream_t stream);
+/* y [h,w,C]: x [H,W,C] from (left, top) on, zeros outside */
+cudaError_t shu_launch_picture_crop (uint8_t *y, const uint8_t *x, int h, int w,
+    int H, int W, int C, int left, int top, cudaStream_t stream);
+/* n pixels RGBA -> RGB */
+cudaError_t shu_launch_picture_flatten (uint8_t *y, const uint8_t *x, size_t n,
+    float background, int saved, cudaStream_t stream);
+/* x, face [S,S,3] */
+cudaError_t shu_launch_picture_paste_face (uint8_t *y, const uint8_t *x,
+    const uint8_t *face, int S, cudaStream_t stream);
+/* n pixels RGB -> f16 (v / scale - mean) / std; mean, std: 3 each, host */
+cudaError_t shu_launch_picture_normalize (void *y, const uint8_t *x, size_t n,
+    double scale, const double *mean, const double *std, cudaStream_t stream);
+/* n values f16, -1..1 -> bytes */
+cudaError_t shu_launch_picture_from_view (
+    uint8_t *y, const void *x, size_t n, cudaStream_t stream);
+
+/* ShuPictureMeasures in device memory */
+typedef struct {
+  unsigned long long sum;
+  int x0, y0, x1, y1;
+  int min, max;
+} ShuCudaMeasures;
+
+/* @ret holds the values to start from */
+cudaError_t shu_launch_picture_measure (ShuCudaMeasures *ret, const uint8_t *x,
+    int H, int W, int C, int threshold, cudaStream_t stream);
+
 #ifdef __cplusplus
 }
 #endif

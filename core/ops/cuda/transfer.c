@@ -238,6 +238,7 @@ shu_cuda_download (ShuCtx *c, gpointer data, ShuTensor *x)
   SHU_SCOPE (c);
   ShuCuda *s = shu_cuda (c);
   gconstpointer from = x->data;
+  gsize bytes = shu_tensor_bytes (x);
   cudaError_t e = cudaSuccess;
 
   if (!s)
@@ -249,14 +250,14 @@ shu_cuda_download (ShuCtx *c, gpointer data, ShuTensor *x)
       return;
     e = shu_launch_f16_to_f32 (wide, x->data, x->n, s->stream);
     from = wide;
-  } else if (x->dtype != SHU_DTYPE_F32 && x->dtype != SHU_DTYPE_I32) {
+    bytes = x->n * sizeof *wide;
+  } else if (x->dtype == SHU_DTYPE_BF16) {
     shu_ctx_fail (c, SHU_ERROR_UNSUPPORTED, "download: no %s on %s",
         shu_dtype_name (x->dtype), c->device);
     return;
   }
   if (e == cudaSuccess)
-    e = cudaMemcpyAsync (
-        data, from, x->n * 4, cudaMemcpyDeviceToHost, s->stream);
+    e = cudaMemcpyAsync (data, from, bytes, cudaMemcpyDeviceToHost, s->stream);
   if (shu_cuda_check (c, e, "download"))
     c->wait (c);
 }

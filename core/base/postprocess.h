@@ -20,6 +20,9 @@ void shu_view_denormalize (float *v, gsize n);
  */
 void shu_view_paste_face (float *front, const float *face, int S);
 
+/* 0..1 as a byte; @half as below. */
+guint8 shu_view_byte (float v, gboolean half);
+
 /**
  * shu_view_to_image:
  * @v: [H,W,3] in 0..1

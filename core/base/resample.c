@@ -6,16 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PRECISION = 22 };
-
-/* The taps of one axis: output i is the sum over k < count[i] of
- * weight[i * stride + k] * input[first[i] + k]. */
-typedef struct {
-  int stride;
-  int *first;
-  int *count;
-  gint32 *weight;
-} Taps;
+enum { PRECISION = SHU_TAPS_PRECISION };
 
 static double
 bicubic (double x)
@@ -47,7 +38,7 @@ lanczos (double x)
 
 /* Fills the taps of output @i; @w is room for t->stride numbers. */
 static void
-fill_tap (Taps *t, int i, int n_in, double scale, double support,
+fill_tap (ShuTaps *t, int i, int n_in, double scale, double support,
     ShuFilter filter, double *w)
 {
   double centre = (i + 0.5) * scale;
@@ -71,8 +62,8 @@ fill_tap (Taps *t, int i, int n_in, double scale, double support,
   t->count[i] = hi - lo;
 }
 
-static void
-taps_init (Taps *t, int n_in, int n_out, ShuFilter filter)
+void
+shu_taps_init (ShuTaps *t, int n_in, int n_out, ShuFilter filter)
 {
   double scale = (double) n_in / n_out;
   double radius = filter == SHU_FILTER_LANCZOS ? 3 : 2;
@@ -88,8 +79,8 @@ taps_init (Taps *t, int n_in, int n_out, ShuFilter filter)
     fill_tap (t, i, n_in, scale, support, filter, w);
 }
 
-static void
-taps_clear (Taps *t)
+void
+shu_taps_clear (ShuTaps *t)
 {
   g_free (t->first);
   g_free (t->count);
@@ -104,7 +95,8 @@ clamp_byte (gint32 sum)
 
 /* One row; @C is a constant in each of the calls below. */
 static inline __attribute__ ((always_inline)) void
-resample_row (const guint8 *src, guint8 *dst, int n_out, const Taps *t, int C)
+resample_row (
+    const guint8 *src, guint8 *dst, int n_out, const ShuTaps *t, int C)
 {
   for (int x = 0; x < n_out; x++) {
     const gint32 *w = t->weight + (gsize) x * t->stride;
@@ -125,9 +117,9 @@ resample_columns (const ShuImage *src, int width, ShuFilter filter)
 {
   int C = src->n_channels;
   ShuImage *dst = shu_image_new (width, src->height, C);
-  Taps t;
+  g_auto (ShuTaps) t = {0};
 
-  taps_init (&t, src->width, width, filter);
+  shu_taps_init (&t, src->width, width, filter);
 #pragma omp parallel for
   for (int y = 0; y < src->height; y++) {
     const guint8 *in = src->data + (gsize) y * src->width * C;
@@ -140,7 +132,6 @@ resample_columns (const ShuImage *src, int width, ShuFilter filter)
     else
       resample_row (in, out, width, &t, 1);
   }
-  taps_clear (&t);
   return dst;
 }
 
@@ -149,9 +140,9 @@ resample_rows (const ShuImage *src, int height, ShuFilter filter)
 {
   gsize row = (gsize) src->width * src->n_channels;
   ShuImage *dst = shu_image_new (src->width, height, src->n_channels);
-  Taps t;
+  g_auto (ShuTaps) t = {0};
 
-  taps_init (&t, src->height, height, filter);
+  shu_taps_init (&t, src->height, height, filter);
 #pragma omp parallel
   {
     g_autofree gint32 *sum = g_new (gint32, row);
@@ -173,7 +164,6 @@ resample_rows (const ShuImage *src, int height, ShuFilter filter)
         out[i] = clamp_byte (sum[i]);
     }
   }
-  taps_clear (&t);
   return dst;
 }
 

@@ -30,6 +30,25 @@ typedef enum {
 ShuImage *shu_image_resize (
     const ShuImage *image, int width, int height, ShuFilter filter);
 
+/**
+ * ShuTaps:
+ * One axis of a resize: output i is the sum over k < count[i] of
+ * weight[i * stride + k] * input[first[i] + k], in fixed point, plus one half,
+ * cut to a byte.
+ */
+typedef struct {
+  int stride;
+  int *first;
+  int *count;
+  gint32 *weight;
+} ShuTaps;
+
+enum { SHU_TAPS_PRECISION = 22 }; /* bits behind the point of a weight */
+
+void shu_taps_init (ShuTaps *t, int n_in, int n_out, ShuFilter filter);
+void shu_taps_clear (ShuTaps *t);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ShuTaps, shu_taps_clear)
+
 /* a * b / 255, rounded, as Pillow does it. */
 static inline guint8
 shu_mul_div_255 (guint8 a, guint8 b)

@@ -28,8 +28,8 @@ shu_view_paste_face (float *front, const float *face, int S)
           face + ((gsize) (3 * i + 1) * S + 3 * j + 1) * 3, 3 * sizeof (float));
 }
 
-static guint8
-round_byte (float v, gboolean half)
+guint8
+shu_view_byte (float v, gboolean half)
 {
   if (half) {
     v = shu_f16_round (shu_f16_round (v) * 255.0f);
@@ -47,7 +47,7 @@ shu_view_to_image (const float *v, int width, int height, gboolean half)
   gsize n = shu_image_size (image);
 
   for (gsize i = 0; i < n; i++)
-    image->data[i] = round_byte (v[i], half);
+    image->data[i] = shu_view_byte (v[i], half);
   return image;
 }
 

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Pictures: checks and dispatch. */
+#include "ops/pictures.h"
+#include "base/error.h"
+#include "ops/backend_private.h"
+#include <string.h>
+
+/* Makes *@x an operand; whether it is a picture of @C channels (0: any) */
+static gboolean
+picture_operand (ShuCtx *c, ShuTensor **x, int C)
+{
+  ShuTensor *t = *x = shu_on_device (c, *x, SHU_TRAFFIC_IMAGE);
+  gint64 H = t->dims[0], W = t->dims[1], n = t->dims[2];
+
+  return t->dtype == SHU_DTYPE_U8 && t->n_dims == 3 && H >= 1 && W >= 1 &&
+         H <= SHU_IMAGE_MAX_SIDE && W <= SHU_IMAGE_MAX_SIDE &&
+         (C ? n == C : n == 1 || n == 3 || n == 4);
+}
+
+static ShuTensor *
+picture_new (ShuCtx *c, gint64 H, gint64 W, gint64 C)
+{
+  return shu_scoped (c, SHU_DTYPE_U8, 3, (const gint64[]){H, W, C});
+}
+
+ShuTensor *
+shu_picture_from_image (ShuCtx *c, const ShuImage *image)
+{
+  return shu_from_host_as (c, SHU_TRAFFIC_IMAGE, SHU_DTYPE_U8,
+      SHU_DIMS (image->height, image->width, image->n_channels), image->data);
+}
+
+ShuImage *
+shu_picture_to_image (ShuCtx *c, ShuTensor *x, ShuTrafficKind kind)
+{
+  g_autoptr (ShuImage) image = NULL;
+
+  if (!shu_ctx_ready (c))
+    return NULL;
+  if (!picture_operand (c, &x, 0)) {
+    shu_op_wrong (c, "picture_to_image", "u8 [H,W,1|3|4]", x, NULL);
+    return NULL;
+  }
+  image = shu_image_new (x->dims[1], x->dims[0], x->dims[2]);
+  return shu_to_host_as (c, kind, x, image->data) ? g_steal_pointer (&image)
+                                                  : NULL;
+}
+
+ShuTensor *
+shu_picture_resize (
+    ShuCtx *c, ShuTensor *x, int width, int height, ShuFilter filter)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, picture_resize);
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  if (!picture_operand (c, &x, 0) || width < 1 || height < 1 ||
+      width > SHU_IMAGE_MAX_SIDE || height > SHU_IMAGE_MAX_SIDE)
+    return shu_op_wrong (c, "picture_resize", "u8 [H,W,1|3|4]", x, NULL);
+  if (x->dims[0] == height && x->dims[1] == width)
+    return shu_scoped_ref (c, x);
+  y = picture_new (c, height, width, x->dims[2]);
+  if (!shu_ctx_failed (c))
+    be->picture_resize (c, y, x, filter);
+  return y;
+}
+
+ShuTensor *
+shu_picture_crop (ShuCtx *c, ShuTensor *x, const ShuBox *box)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, picture_crop);
+  int W = box->x1 - box->x0, H = box->y1 - box->y0;
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  if (!picture_operand (c, &x, 0) || W < 1 || H < 1 || W > SHU_IMAGE_MAX_SIDE ||
+      H > SHU_IMAGE_MAX_SIDE)
+    return shu_op_wrong (
+        c, "picture_crop", "u8 [H,W,1|3|4] and a box", x, NULL);
+  y = picture_new (c, H, W, x->dims[2]);
+  if (!shu_ctx_failed (c))
+    be->picture_crop (c, y, x, box);
+  return y;
+}
+
+ShuTensor *
+shu_picture_flatten (ShuCtx *c, ShuTensor *x, float background, gboolean saved)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, picture_flatten);
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  if (!picture_operand (c, &x, 4))
+    return shu_op_wrong (c, "picture_flatten", "u8 [H,W,4]", x, NULL);
+  y = picture_new (c, x->dims[0], x->dims[1], 3);
+  if (!shu_ctx_failed (c))
+    be->picture_flatten (c, y, x, background, saved);
+  return y;
+}
+
+ShuTensor *
+shu_picture_paste_face (ShuCtx *c, ShuTensor *x, ShuTensor *face)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, picture_paste_face);
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  if (!picture_operand (c, &x, 3) || !picture_operand (c, &face, 3) ||
+      x->dims[0] != x->dims[1] || x->dims[0] % 3 != 0 ||
+      memcmp (x->dims, face->dims, sizeof x->dims) != 0)
+    return shu_op_wrong (c, "picture_paste_face",
+        "two of u8 [S,S,3], S a multiple of 3", x, face, NULL);
+  y = picture_new (c, x->dims[0], x->dims[1], 3);
+  if (!shu_ctx_failed (c))
+    be->picture_paste_face (c, y, x, face);
+  return y;
+}
+
+ShuTensor *
+shu_picture_normalize (ShuCtx *c, ShuTensor *x, double scale,
+    const double mean[3], const double std[3])
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, picture_normalize);
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  if (!picture_operand (c, &x, 3))
+    return shu_op_wrong (c, "picture_normalize", "u8 [H,W,3]", x, NULL);
+  y = shu_scoped (c, c->real, SHU_DIMS (1, x->dims[0], x->dims[1], 3));
+  if (!shu_ctx_failed (c))
+    be->picture_normalize (c, y, x, scale, mean, std);
+  return y;
+}
+
+ShuTensor *
+shu_picture_from_view (ShuCtx *c, ShuTensor *x)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, picture_from_view);
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  x = shu_operand (c, x);
+  if (x->dtype != c->real || x->n_dims != 4 || x->dims[0] != 1 ||
+      x->dims[3] != 3)
+    return shu_op_wrong (
+        c, "picture_from_view", "activations [1,H,W,3]", x, NULL);
+  y = picture_new (c, x->dims[1], x->dims[2], 3);
+  if (!shu_ctx_failed (c) && y->n > 0)
+    be->picture_from_view (c, y, x);
+  return y;
+}
+
+gboolean
+shu_picture_measure (
+    ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, picture_measure);
+
+  if (!be)
+    return FALSE;
+  if (!picture_operand (c, &x, 0)) {
+    shu_op_wrong (c, "picture_measure", "u8 [H,W,1|3|4]", x, NULL);
+    return FALSE;
+  }
+  be->picture_measure (c, x, threshold, ret);
+  if (c->place != SHU_HOST)
+    shu_traffic_add_down (c->traffic, SHU_TRAFFIC_COUNT, sizeof *ret);
+  return !shu_ctx_failed (c);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations on pictures: u8 [H,W,C] with C of 1 (grey), 3 (RGB) or 4 (RGBA,
+ * straight alpha), the same bytes on every device.  Results are scoped; a
+ * failure is the context's, as in ops.h. */
+#pragma once
+#include "base/image.h"
+#include "base/resample.h"
+#include "base/traffic.h"
+#include "ops/ops.h"
+
+G_BEGIN_DECLS
+
+/* ---- between pictures in host memory and those of a context ---- */
+
+ShuTensor *shu_picture_from_image (ShuCtx *c, const ShuImage *image);
+/* (transfer full): NULL after a failure */
+ShuImage *shu_picture_to_image (ShuCtx *c, ShuTensor *x, ShuTrafficKind kind);
+
+/* ---- picture to picture ---- */
+
+/* As shu_image_resize() */
+ShuTensor *shu_picture_resize (
+    ShuCtx *c, ShuTensor *x, int width, int height, ShuFilter filter);
+/* The pixels of @box; what lies outside @x is zero */
+ShuTensor *shu_picture_crop (ShuCtx *c, ShuTensor *x, const ShuBox *box);
+/* RGBA -> RGB as shu_image_flatten(); @saved: rounded as the reference does
+ * where it saves a picture, through float16, instead of truncated */
+ShuTensor *shu_picture_flatten (
+    ShuCtx *c, ShuTensor *x, float background, gboolean saved);
+/* RGB [S,S,3] with @face [S,S,3] in its top centre third, of which every third
+ * pixel is taken */
+ShuTensor *shu_picture_paste_face (ShuCtx *c, ShuTensor *x, ShuTensor *face);
+
+/* ---- between pictures and what networks see ---- */
+
+/* RGB -> activations [1,H,W,3]: (v / @scale - @mean) / @std */
+ShuTensor *shu_picture_normalize (ShuCtx *c, ShuTensor *x, double scale,
+    const double mean[3], const double std[3]);
+/* activations [1,H,W,3], -1..1, of the VAE -> RGB [H,W,3] */
+ShuTensor *shu_picture_from_view (ShuCtx *c, ShuTensor *x);
+
+/**
+ * ShuPictureMeasures:
+ * @box: of the pixels whose last channel is at least the threshold: smallest
+ *   and largest coordinates, both inclusive; x1 is -1 where there are none
+ * @sum: of the last channel
+ * @min: of the last channel
+ * @max: of all channels
+ */
+typedef struct {
+  ShuBox box;
+  guint64 sum;
+  int min, max;
+} ShuPictureMeasures;
+
+/* Waits.  FALSE after a failure */
+gboolean shu_picture_measure (
+    ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
+
+G_END_DECLS
