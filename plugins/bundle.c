@@ -91,31 +91,41 @@ shu_bundle_meta_get_info (void)
 }
 
 static GstMemory *
-wrap_tensor (ShuTensor *t)
+wrap_tensor (ShuTensor *t, ShuTraffic *traffic)
 {
   gsize size = shu_tensor_bytes (t);
 
+  if (!shu_tensor_is_host (t))
+    return shu_device_memory_new (t, traffic);
   return gst_memory_new_wrapped (GST_MEMORY_FLAG_READONLY, t->data, size, 0,
       size, shu_tensor_ref (t), (GDestroyNotify) shu_tensor_unref);
 }
 
+/* Those from @first on, one behind the other. */
 static GstMemory *
-gather_tensors (const ShuBundle *b, int first)
+gather_tensors (
+    const ShuBundle *b, int first, ShuTraffic *traffic, GError **error)
 {
   gsize size = 0, at = 0;
-  guint8 *data;
+  g_autofree guint8 *data = NULL;
+  guint8 *bytes;
 
   for (int i = first; i < shu_bundle_n (b); i++)
     size += shu_tensor_bytes (shu_bundle_nth (b, i));
   data = g_malloc (size);
   for (int i = first; i < shu_bundle_n (b); i++) {
-    const ShuTensor *t = shu_bundle_nth (b, i);
+    ShuTensor *t = shu_bundle_nth (b, i);
+    g_autoptr (ShuTensor) host = shu_tensor_to_host (t, traffic,
+        t->dtype == SHU_DTYPE_U8 ? SHU_TRAFFIC_IMAGE : SHU_TRAFFIC_MESH, error);
 
-    memcpy (data + at, t->data, shu_tensor_bytes (t));
+    if (!host)
+      return NULL;
+    memcpy (data + at, host->data, shu_tensor_bytes (t));
     at += shu_tensor_bytes (t);
   }
+  bytes = g_steal_pointer (&data);
   return gst_memory_new_wrapped (
-      GST_MEMORY_FLAG_READONLY, data, size, 0, size, data, g_free);
+      GST_MEMORY_FLAG_READONLY, bytes, size, 0, size, bytes, g_free);
 }
 
 static GHashTable *
@@ -132,16 +142,21 @@ copy_metadata (GHashTable *from)
   return to;
 }
 
-void
-shu_buffer_fill_bundle (GstBuffer *buffer, const ShuBundle *b)
+gboolean
+shu_buffer_fill_bundle (
+    GstBuffer *buffer, const ShuBundle *b, ShuTraffic *traffic, GError **error)
 {
   int max = (int) gst_buffer_get_max_memory ();
   int n = shu_bundle_n (b);
   int n_wrapped = n <= max ? n : max - 1;
   gsize offset = 0;
-  ShuBundleMeta *m = (ShuBundleMeta *) gst_buffer_add_meta (
-      buffer, shu_bundle_meta_get_info (), NULL);
+  GstMemory *rest = NULL;
+  ShuBundleMeta *m;
 
+  if (n_wrapped < n && !(rest = gather_tensors (b, n_wrapped, traffic, error)))
+    return FALSE;
+  m = (ShuBundleMeta *) gst_buffer_add_meta (
+      buffer, shu_bundle_meta_get_info (), NULL);
   m->schema = g_strdup (shu_bundle_schema (b));
   m->metadata = copy_metadata (shu_bundle_metadata (b));
   m->n_fields = n;
@@ -158,10 +173,11 @@ shu_buffer_fill_bundle (GstBuffer *buffer, const ShuBundle *b)
     f->size = shu_tensor_bytes (t);
     offset += f->size;
     if (i < n_wrapped && f->size > 0)
-      gst_buffer_append_memory (buffer, wrap_tensor (t));
+      gst_buffer_append_memory (buffer, wrap_tensor (t, traffic));
   }
-  if (n_wrapped < n)
-    gst_buffer_append_memory (buffer, gather_tensors (b, n_wrapped));
+  if (rest)
+    gst_buffer_append_memory (buffer, rest);
+  return TRUE;
 }
 
 typedef struct {
@@ -195,6 +211,18 @@ map_memory (GstMemory *memory)
       mapping->map.data, mapping->map.size, unmap, mapping);
 }
 
+/* The field @f where it is all of @memory, on a device: (transfer full) */
+static ShuTensor *
+get_device_tensor (GstMemory *memory, gsize skip, const ShuBundleField *f)
+{
+  ShuTensor *t = shu_device_memory_tensor (memory);
+
+  return t && skip == 0 && memory->offset == 0 && memory->size == f->size &&
+                 t->dtype == f->dtype && shu_tensor_bytes (t) == f->size
+             ? shu_tensor_view (t, f->n_dims, f->dims)
+             : NULL;
+}
+
 /* Bytes @offset.. of the buffer: as they lie where they lie in one memory and
  * fit the type's alignment, else copied. */
 static ShuTensor *
@@ -204,11 +232,17 @@ get_tensor (GstBuffer *buffer, const ShuBundleField *f)
   guint index, length;
   gsize skip;
   ShuTensor *t;
+  gboolean alone = f->size > 0 &&
+                   gst_buffer_find_memory (
+                       buffer, f->offset, f->size, &index, &length, &skip) &&
+                   length == 1;
 
-  if (f->size > 0 &&
-      gst_buffer_find_memory (
-          buffer, f->offset, f->size, &index, &length, &skip) &&
-      length == 1) {
+  t = alone
+          ? get_device_tensor (gst_buffer_peek_memory (buffer, index), skip, f)
+          : NULL;
+  if (t)
+    return t;
+  if (alone) {
     g_autoptr (GBytes) bytes =
         map_memory (gst_buffer_get_memory (buffer, index));
     const guint8 *data = bytes ? g_bytes_get_data (bytes, NULL) : NULL;

@@ -3,6 +3,7 @@
  * that says what they are. */
 #pragma once
 #include <gst/gst.h>
+#include "devicememory.h"
 #include "shu.h"
 
 G_BEGIN_DECLS
@@ -10,6 +11,11 @@ G_BEGIN_DECLS
 #define SHU_BUNDLE_MEDIA_TYPE "application/x-synchuman"
 #define SHU_BUNDLE_CAPS(schema)                                                \
   SHU_BUNDLE_MEDIA_TYPE ", schema=(string)" schema ", version=(int)1"
+/* the same in memory of a device, or in that of the host */
+#define SHU_BUNDLE_CAPS_ANYWHERE(schema)                                       \
+  SHU_BUNDLE_MEDIA_TYPE                                                        \
+  "(" SHU_CAPS_FEATURE_DEVICE "), schema=(string)" schema                      \
+  ", version=(int)1; " SHU_BUNDLE_CAPS (schema)
 #define SHU_BUNDLE_CAPS_ANY                                                    \
   SHU_BUNDLE_CAPS ("{ subject, views, asset, mesh, model }")
 
@@ -43,13 +49,21 @@ typedef struct {
 GType shu_bundle_meta_api_get_type (void);
 const GstMetaInfo *shu_bundle_meta_get_info (void);
 
-/* Fills the empty @buffer.  The tensors' memory is wrapped, not copied (beyond
- * GStreamer's limit of memories per buffer the rest is gathered in one). */
-void shu_buffer_fill_bundle (GstBuffer *buffer, const ShuBundle *b);
+/**
+ * shu_buffer_fill_bundle:
+ * @traffic: (nullable): counts what is copied where tensors of a device are
+ *   mapped, or gathered
+ *
+ * Fills the empty @buffer.  The tensors' memory is wrapped, not copied (beyond
+ * GStreamer's limit of memories per buffer the rest is gathered in one).
+ */
+gboolean shu_buffer_fill_bundle (
+    GstBuffer *buffer, const ShuBundle *b, ShuTraffic *traffic, GError **error);
 
 /**
  * shu_buffer_get_bundle:
- * The bundle keeps the memory mapped, not the buffer.
+ * The bundle keeps the memory mapped, not the buffer.  Tensors of a device
+ * stay there.
  *
  * Returns: (transfer full): NULL with %SHU_ERROR_INVALID where @buffer holds
  *   no bundle

@@ -84,6 +84,10 @@ make_spec (const ShuProp *p)
     spec = g_param_spec_enum (
         p->name, p->name, p->blurb, p->enum_type (), (int) p->def, flags);
     break;
+  case SHU_PROP_KIND_TRAFFIC:
+    spec = g_param_spec_boxed (p->name, p->name, p->blurb, GST_TYPE_STRUCTURE,
+        G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+    break;
   }
   g_param_spec_set_qdata (spec, prop_quark (), (gpointer) p);
   return spec;
@@ -151,8 +155,35 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *spec)
   case SHU_PROP_KIND_ENUM:
     *(int *) field = g_value_get_enum (value);
     break;
+  case SHU_PROP_KIND_TRAFFIC: /* not writable */
+    break;
   }
   GST_OBJECT_UNLOCK (object);
+}
+
+/* (transfer full) */
+static GstStructure *
+stats_of (ShuTraffic *traffic)
+{
+  GstStructure *s = gst_structure_new_empty ("synchuman-stats");
+
+  for (int k = 0; k < SHU_N_TRAFFIC_KINDS; k++) {
+    const char *kind = shu_traffic_kind_name (k);
+    ShuTrafficCount count = shu_traffic_get (traffic, k);
+
+    const struct {
+      const char *what;
+      guint64 value;
+    } fields[] = {{"up", count.up}, {"down", count.down}, {"n-up", count.n_up},
+        {"n-down", count.n_down}};
+
+    for (gsize i = 0; i < G_N_ELEMENTS (fields); i++) {
+      g_autofree char *name = g_strdup_printf ("%s-%s", kind, fields[i].what);
+
+      gst_structure_set (s, name, G_TYPE_UINT64, fields[i].value, NULL);
+    }
+  }
+  return s;
 }
 
 static void
@@ -182,6 +213,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *spec)
     break;
   case SHU_PROP_KIND_ENUM:
     g_value_set_enum (value, *(int *) field);
+    break;
+  case SHU_PROP_KIND_TRAFFIC:
+    g_value_take_boxed (value, stats_of (*(ShuTraffic **) field));
     break;
   }
   GST_OBJECT_UNLOCK (object);

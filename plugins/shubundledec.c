@@ -48,7 +48,10 @@ decode (ShuDecoder *self, GstBuffer *unit, GError **error)
   if (!b)
     return GST_FLOW_ERROR;
   out = gst_buffer_new ();
-  shu_buffer_fill_bundle (out, b);
+  if (!shu_buffer_fill_bundle (out, b, NULL, error)) {
+    gst_buffer_unref (out);
+    return GST_FLOW_ERROR;
+  }
   return shu_decoder_push (self, shu_bundle_to_caps (b), out);
 }
 

@@ -25,8 +25,9 @@ G_DEFINE_FINAL_TYPE (ShuMeshing, shu_meshing, SHU_TYPE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (
     shumesh, "shumesh", GST_RANK_NONE, shu_meshing_get_type ())
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("asset")));
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE ("asset")));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("mesh")));
 

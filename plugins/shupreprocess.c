@@ -37,8 +37,8 @@ static GstStaticPadTemplate sink_template =
             "width=[1,16384], height=[1,16384], framerate=[0/1,2147483647/1]"));
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
-        GST_STATIC_CAPS (SHU_BUNDLE_CAPS (
-            "subject") ", view-size=[24,4096], condition-size=[14,4096]"));
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE (
+            "subject, view-size=[24,4096], condition-size=[14,4096]")));
 
 static const ShuProp props[] = {
     SHU_PROP_SEED (ShuPreprocess, seed, "seed", 43,
@@ -88,21 +88,22 @@ process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
     const ShuProgress *progress, GError **error)
 {
   ShuPreprocess *self = (ShuPreprocess *) trans;
-  g_autoptr (ShuImage) cutout = shu_buffer_get_image (in, &self->info, error);
+  g_autoptr (ShuImage) image = shu_buffer_get_image (in, &self->info, error);
+  g_autofree char *device = shu_transform_out_device (trans);
+  g_autoptr (ShuTensor) cutout = NULL;
   g_autoptr (ShuBundle) subject = NULL;
   ShuPreprocessParams params = {
       .view_size = self->view_size, .condition_size = self->condition_size};
 
-  if (!cutout)
+  if (!image)
     return FALSE;
+  cutout = shu_tensor_new_image (image);
   GST_OBJECT_LOCK (self);
   params.seed = self->seed < 0 ? 43 : self->seed;
   GST_OBJECT_UNLOCK (self);
-  subject = shu_stage_preprocess (cutout, &params, progress, error);
-  if (!subject)
-    return FALSE;
-  shu_buffer_fill_bundle (out, subject);
-  return TRUE;
+  subject =
+      shu_stage_preprocess_picture (device, cutout, &params, progress, error);
+  return subject && shu_transform_fill_bundle (trans, out, subject, error);
 }
 
 static void

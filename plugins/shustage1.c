@@ -46,9 +46,10 @@ GST_ELEMENT_REGISTER_DEFINE (
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
-        GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("subject")));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("views")));
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE ("subject")));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE ("views")));
 
 static GstStaticPadTemplate preview_template =
     GST_STATIC_PAD_TEMPLATE ("preview", GST_PAD_SRC, GST_PAD_REQUEST,
@@ -72,7 +73,8 @@ transform_caps (GstBaseTransform *trans, GstPadDirection direction,
     GstCaps *caps, GstCaps *filter)
 {
   GstPad *other = direction == GST_PAD_SINK ? trans->srcpad : trans->sinkpad;
-  g_autoptr (GstCaps) all = gst_pad_get_pad_template_caps (other);
+  g_autoptr (GstCaps) all =
+      shu_transform_caps_of (SHU_TRANSFORM (trans), other);
   g_autoptr (ShuModel) model = NULL;
 
   if (direction == GST_PAD_SRC && shu_transform_started (SHU_TRANSFORM (trans)))

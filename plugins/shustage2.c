@@ -30,10 +30,12 @@ G_DEFINE_FINAL_TYPE (ShuStage2, shu_stage2, SHU_TYPE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (
     shustage2, "shustage2", GST_RANK_NONE, shu_stage2_get_type ())
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("views")));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("asset")));
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE ("views")));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE ("asset")));
 
 static const ShuProp props[] = {
     SHU_PROP_SEED (ShuStage2, seed, "seed", -1,

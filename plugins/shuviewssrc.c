@@ -75,7 +75,7 @@ create (GstPushSrc *src, GstBuffer **ret_buffer)
   if (!views)
     return GST_FLOW_EOS;
   *ret_buffer = gst_buffer_new ();
-  shu_buffer_fill_bundle (*ret_buffer, views);
+  shu_buffer_fill_bundle (*ret_buffer, views, NULL, NULL); /* all in memory */
   return GST_FLOW_OK;
 }
 

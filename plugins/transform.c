@@ -41,27 +41,72 @@ stop (GstBaseTransform *trans)
   return TRUE;
 }
 
-/* The other pad's template; elements whose pads depend on each other say so
+/* Without a model nothing is known of devices; what is wrong with it is said
+ * when data comes.  Without being asked for one, a device is as good as
+ * another. */
+GstCaps *
+shu_transform_caps_of (ShuTransform *self, GstPad *pad)
+{
+  g_autoptr (GstCaps) templ = gst_pad_get_pad_template_caps (pad);
+  g_autoptr (ShuModel) model = NULL;
+  GstCaps *caps;
+  const char *device;
+
+  if (!SHU_TRANSFORM_GET_CLASS (self)->uses_model ||
+      !shu_transform_started (self))
+    return g_steal_pointer (&templ);
+  model = shu_transform_model (self, NULL);
+  device = model ? shu_model_device (model) : "cpu";
+  caps = gst_caps_new_empty ();
+  for (guint i = 0; i < gst_caps_get_size (templ); i++) {
+    GstCapsFeatures *features = gst_caps_get_features (templ, i);
+    GstStructure *s = gst_structure_copy (gst_caps_get_structure (templ, i));
+
+    if (!gst_caps_features_contains (features, SHU_CAPS_FEATURE_DEVICE)) {
+      gst_caps_append_structure_full (
+          caps, s, gst_caps_features_copy (features));
+    } else if (strcmp (device, "cpu") != 0) {
+      gst_structure_set (s, "device", G_TYPE_STRING, device, NULL);
+      gst_caps_append_structure_full (
+          caps, s, gst_caps_features_copy (features));
+    } else {
+      gst_structure_free (s);
+    }
+  }
+  return caps;
+}
+
+char *
+shu_transform_out_device (ShuTransform *self)
+{
+  g_autoptr (GstCaps) caps =
+      gst_pad_get_current_caps (GST_BASE_TRANSFORM_SRC_PAD (self));
+
+  return g_strdup (shu_caps_device (caps));
+}
+
+/* What the other pad can be; elements whose pads depend on each other say so
  * themselves. */
 static GstCaps *
 transform_caps (GstBaseTransform *trans, GstPadDirection direction,
     GstCaps *caps, GstCaps *filter)
 {
   GstPad *other = direction == GST_PAD_SINK ? trans->srcpad : trans->sinkpad;
-  g_autoptr (GstCaps) templ = gst_pad_get_pad_template_caps (other);
+  g_autoptr (GstCaps) all =
+      shu_transform_caps_of (SHU_TRANSFORM (trans), other);
 
   return filter
-             ? gst_caps_intersect_full (filter, templ, GST_CAPS_INTERSECT_FIRST)
-             : gst_caps_ref (templ);
+             ? gst_caps_intersect_full (filter, all, GST_CAPS_INTERSECT_FIRST)
+             : g_steal_pointer (&all);
 }
 
 static gboolean
 accept_caps (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps)
 {
   GstPad *pad = direction == GST_PAD_SINK ? trans->sinkpad : trans->srcpad;
-  g_autoptr (GstCaps) templ = gst_pad_get_pad_template_caps (pad);
+  g_autoptr (GstCaps) all = shu_transform_caps_of (SHU_TRANSFORM (trans), pad);
 
-  return gst_caps_can_intersect (caps, templ);
+  return gst_caps_can_intersect (caps, all);
 }
 
 /* How large the result is turns out when it is there. */
@@ -90,10 +135,19 @@ process_bundle (ShuTransform *self, GstBuffer *in, GstBuffer *out,
 
   if (from)
     to = SHU_TRANSFORM_GET_CLASS (self)->run (self, from, progress, error);
-  if (!to)
+  return to && shu_transform_fill_bundle (self, out, to, error);
+}
+
+gboolean
+shu_transform_fill_bundle (
+    ShuTransform *self, GstBuffer *out, const ShuBundle *b, GError **error)
+{
+  g_autofree char *device = shu_transform_out_device (self);
+  g_autoptr (ShuBundle) host = NULL;
+
+  if (!device && !(host = shu_bundle_to_host (b, self->traffic, error)))
     return FALSE;
-  shu_buffer_fill_bundle (out, to);
-  return TRUE;
+  return shu_buffer_fill_bundle (out, host ? host : b, self->traffic, error);
 }
 
 static GstFlowReturn
@@ -101,7 +155,7 @@ transform (GstBaseTransform *trans, GstBuffer *in, GstBuffer *out)
 {
   ShuTransform *self = SHU_TRANSFORM (trans);
   ShuProgress progress = {
-      shu_report_progress, &self->report, self->cancellable};
+      shu_report_progress, &self->report, self->cancellable, self->traffic};
   g_autoptr (GError) error = NULL;
 
   if (!g_cancellable_set_error_if_cancelled (self->cancellable, &error))
@@ -179,8 +233,16 @@ finalize (GObject *object)
   g_free (p->user.device);
   g_free (p->user.memory);
   g_object_unref (p->cancellable);
+  shu_traffic_unref (p->traffic);
   G_OBJECT_CLASS (shu_transform_parent_class)->finalize (object);
 }
+
+static const ShuProp props[] = {
+    SHU_PROP_TRAFFIC (ShuTransform, traffic, "stats",
+        "What has been copied between host memory and a device, by kind "
+        "(tensor, image, mesh, count, preview): KIND-up, KIND-down in bytes, "
+        "KIND-n-up, KIND-n-down copies"),
+};
 
 static void
 shu_transform_class_init (ShuTransformClass *klass)
@@ -199,12 +261,14 @@ shu_transform_class_init (ShuTransformClass *klass)
   base->sink_event = sink_event;
   base->query = query;
   klass->process = process_bundle;
+  SHU_PROPS_INSTALL (klass, props);
 }
 
 static void
 shu_transform_init (ShuTransform *self)
 {
   self->cancellable = g_cancellable_new ();
+  self->traffic = shu_traffic_new ();
   self->report.element = GST_ELEMENT (self);
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
 }
@@ -228,5 +292,6 @@ static const ShuProp model_props[] = {
 void
 shu_transform_class_use_model (ShuTransformClass *klass)
 {
+  klass->uses_model = TRUE;
   SHU_PROPS_INSTALL (klass, model_props);
 }

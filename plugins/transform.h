@@ -26,6 +26,7 @@ typedef struct {
   GCancellable *cancellable;
   gboolean stopping; /* under the object lock: cancelled for good */
   ShuReport report;
+  ShuTraffic *traffic; /* all that the element has copied */
   gboolean started;
 } ShuTransform;
 
@@ -43,6 +44,8 @@ typedef struct {
       const ShuProgress *progress, GError **error);
   ShuBundle *(*run) (ShuTransform *self, const ShuBundle *in,
       const ShuProgress *progress, GError **error);
+  /*< private >*/
+  gboolean uses_model;
 } ShuTransformClass;
 
 GType shu_transform_get_type (void);
@@ -53,6 +56,21 @@ void shu_transform_class_use_model (ShuTransformClass *klass);
 
 /* (transfer full): the model of an element that uses one. */
 ShuModel *shu_transform_model (ShuTransform *self, GError **error);
+
+/**
+ * shu_transform_caps_of:
+ * Returns: (transfer full): the template's caps of @pad, with memory of the
+ *   device that the element works on, where that is a device
+ */
+GstCaps *shu_transform_caps_of (ShuTransform *self, GstPad *pad);
+
+/* Whether the next element takes memory of the device: (transfer full)
+ * (nullable): which */
+char *shu_transform_out_device (ShuTransform *self);
+
+/* Fills @out with @b, in host memory where the next element wants that. */
+gboolean shu_transform_fill_bundle (
+    ShuTransform *self, GstBuffer *out, const ShuBundle *b, GError **error);
 
 /* Between start and stop, when properties are settled and a model may be
  * looked for. */

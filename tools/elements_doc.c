@@ -29,7 +29,9 @@ print_range (GParamSpec *spec)
     printf (" | %s",
         g_enum_get_value (values, G_PARAM_SPEC_ENUM (spec)->default_value)
             ->value_nick);
-  } else
+  } else if (!(spec->flags & G_PARAM_WRITABLE))
+    printf ("structure | read-only");
+  else
     printf ("text | unset");
 }
 

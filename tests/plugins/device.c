@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* What stays on a device, seen with the device that the CPU plays ("mock"),
+ * and on a GPU where there is one: memory and caps between the elements, and
+ * what comes down. */
+#include "fixture.h"
+#include "../../plugins/bundle.h"
+
+#define JOB                                                                    \
+  "filesrc location=%s/a.png ! shuphotodec ! shumatting name=matting ! "       \
+  "shupreprocess name=preprocess seed=5 ! shustage1 name=stage1 "              \
+  "num-inference-steps=2 ! shustage2 name=stage2 num-steps=2 ! shumesh "       \
+  "name=mesh ! shutexture texture-size=256 ! shuglbmux ! shufilesink "         \
+  "location=%s/%s.glb"
+
+/* (transfer full): after the job of one photo */
+static GstElement *
+run_job (const char *folder, const char *device, const char *name)
+{
+  g_autofree char *text = g_strdup_printf (JOB, folder, folder, name);
+  g_autoptr (GError) error = NULL;
+  GstElement *pipeline = gst_parse_launch (text, &error);
+  g_autoptr (GstElement) first =
+      gst_bin_get_by_name (GST_BIN (pipeline), "matting");
+
+  g_assert_no_error (error);
+  g_object_set (first, "device", device, NULL);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  fixture_wait_for_end (pipeline);
+  return pipeline;
+}
+
+static guint64
+stat_of (GstElement *pipeline, const char *element, const char *field)
+{
+  g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (pipeline), element);
+  g_autoptr (GstStructure) stats = NULL;
+  guint64 value;
+
+  g_object_get (e, "stats", &stats, NULL);
+  g_assert_true (gst_structure_get_uint64 (stats, field, &value));
+  return value;
+}
+
+/* The caps that @element gives, as text: (transfer full) */
+static char *
+caps_after (GstElement *pipeline, const char *element)
+{
+  g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (pipeline), element);
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (e, "src");
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+
+  g_assert_nonnull (caps);
+  return gst_caps_to_string (caps);
+}
+
+static void
+stop (GstElement *pipeline)
+{
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (pipeline);
+}
+
+static void
+check_job (const char *folder, const char *device)
+{
+  GstElement *pipeline = run_job (folder, device, "device");
+  static const char *const on_device[] = {"preprocess", "stage1", "stage2"};
+
+  for (guint i = 0; i < G_N_ELEMENTS (on_device); i++) {
+    g_autofree char *caps = caps_after (pipeline, on_device[i]);
+
+    g_assert_nonnull (strstr (caps, "memory:ShuDevice"));
+    g_assert_nonnull (strstr (caps, device));
+    g_assert_cmpuint (stat_of (pipeline, on_device[i], "image-down"), ==, 0);
+    g_assert_cmpuint (stat_of (pipeline, on_device[i], "preview-down"), ==, 0);
+  }
+  /* the cut-out goes up once, and the mesh work brings down what it needs */
+  g_assert_cmpuint (stat_of (pipeline, "preprocess", "image-n-up"), ==, 1);
+  g_assert_cmpuint (stat_of (pipeline, "stage1", "image-n-up"), ==, 0);
+  g_assert_cmpuint (stat_of (pipeline, "stage2", "image-n-up"), ==, 0);
+  g_assert_cmpuint (stat_of (pipeline, "stage2", "mesh-down"), >, 0);
+  g_assert_cmpuint (stat_of (pipeline, "mesh", "image-n-down"), ==, 4);
+  stop (pipeline);
+}
+
+/* The same job with and without a device between: the same file, since both
+ * compute in the same way. */
+static void
+stays_on_mock (void)
+{
+  g_autofree char *folder = harness_folder ();
+  g_autoptr (GBytes) a = NULL;
+  g_autoptr (GBytes) b = NULL;
+  GstElement *pipeline;
+  g_autofree char *caps = NULL;
+
+  harness_put_png (folder, "a.png", 90, 120);
+  check_job (folder, "mock");
+  pipeline = run_job (folder, "cpu", "host");
+  caps = caps_after (pipeline, "stage1");
+  g_assert_null (strstr (caps, "ShuDevice"));
+  g_assert_cmpuint (stat_of (pipeline, "stage1", "image-up"), ==, 0);
+  stop (pipeline);
+  a = harness_contents (folder, "device.glb");
+  b = harness_contents (folder, "host.glb");
+  g_assert_true (g_bytes_equal (a, b));
+  harness_remove (folder);
+}
+
+static void
+stays_on_gpu (void)
+{
+  g_autofree char *folder = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModel) model = shu_model_get (NULL, "cuda:0", &error);
+
+  if (!model) {
+    g_test_skip (error->message);
+    return;
+  }
+  folder = harness_folder ();
+  harness_put_png (folder, "a.png", 90, 120);
+  check_job (folder, "cuda:0");
+  harness_remove (folder);
+}
+
+/* Two elements on different devices, and one that writes files, get system
+ * memory; what comes down is counted. */
+static void
+leaves_device_where_it_must (void)
+{
+  g_autofree char *folder = harness_folder ();
+  g_autofree char *text = g_strdup_printf (
+      "filesrc location=%s/a.png ! shuphotodec ! shumatting device=mock ! "
+      "shupreprocess ! shustage1 name=stage1 num-inference-steps=2 ! tee "
+      "name=t ! queue ! shustage2 device=cpu num-steps=2 ! fakesink  t. ! "
+      "queue ! shubundleenc ! fakesink",
+      folder);
+  GstElement *pipeline;
+  g_autofree char *caps = NULL;
+
+  harness_put_png (folder, "a.png", 90, 120);
+  pipeline = gst_parse_launch (text, NULL);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  fixture_wait_for_end (pipeline);
+  caps = caps_after (pipeline, "stage1");
+  g_assert_null (strstr (caps, "ShuDevice"));
+  g_assert_cmpuint (stat_of (pipeline, "stage1", "image-n-down"), ==, 4);
+  stop (pipeline);
+  harness_remove (folder);
+}
+
+/* Bundle "views" with a picture on the mock device and numbers here */
+static ShuBundle *
+mixed_bundle (const guint8 *bytes)
+{
+  const gint64 dims[] = {2, 3, 4}, n[] = {2};
+  ShuBundle *b = shu_bundle_new ("views");
+  ShuTensor *picture = shu_tensor_new (SHU_DTYPE_U8, 3, dims);
+  ShuTensor *numbers = shu_tensor_new (SHU_DTYPE_I32, 1, n);
+  ShuPreprocessParams params = {.view_size = 24, .condition_size = 14};
+  g_autoptr (ShuImage) cutout = harness_figure (40, 60, TRUE);
+  g_autoptr (ShuTensor) t = shu_tensor_new_image (cutout);
+  g_autoptr (ShuBundle) subject =
+      shu_stage_preprocess_picture ("mock", t, &params, NULL, NULL);
+
+  g_assert_nonnull (subject);
+  memcpy (picture->data, bytes, 24);
+  memset (numbers->data, 1, 8);
+  shu_bundle_take (b, "picture", picture);
+  shu_bundle_take (b, "numbers", numbers);
+  shu_bundle_set (b, "body", shu_bundle_get (subject, "body"));
+  return b;
+}
+
+static void
+memory_maps_once (void)
+{
+  static const guint8 bytes[24] = {1, 2, 3};
+  g_autoptr (ShuBundle) b = mixed_bundle (bytes);
+  g_autoptr (ShuBundle) back = NULL, host = NULL, copied = NULL;
+  g_autoptr (ShuTraffic) traffic = shu_traffic_new ();
+  g_autoptr (GstBuffer) buffer = gst_buffer_new ();
+  g_autoptr (GstBuffer) copy = NULL;
+  ShuTensor *body = shu_bundle_get (b, "body");
+  GstMemory *memory;
+  GstMapInfo map;
+
+  g_assert_true (shu_buffer_fill_bundle (buffer, b, traffic, NULL));
+  g_assert_cmpuint (gst_buffer_n_memory (buffer), ==, 3);
+  memory = gst_buffer_peek_memory (buffer, 2);
+  g_assert_true (shu_device_memory_tensor (memory) == body);
+  g_assert_null (shu_device_memory_tensor (gst_buffer_peek_memory (buffer, 0)));
+  back = shu_buffer_get_bundle (buffer, NULL);
+  g_assert_false (shu_tensor_is_host (shu_bundle_get (back, "body")));
+  g_assert_true (shu_tensor_is_host (shu_bundle_get (back, "picture")));
+  g_assert_cmpuint (shu_traffic_get (traffic, SHU_TRAFFIC_IMAGE).n_down, ==, 0);
+  for (int i = 0; i < 2; i++) {
+    g_assert_true (gst_memory_map (memory, &map, GST_MAP_READ));
+    g_assert_cmpuint (map.size, ==, shu_tensor_bytes (body));
+    gst_memory_unmap (memory, &map);
+  }
+  g_assert_false (gst_memory_map (memory, &map, GST_MAP_WRITE));
+  copy = gst_buffer_copy_deep (buffer);
+  copied = shu_buffer_get_bundle (copy, NULL);
+  g_assert_true (shu_tensor_is_host (shu_bundle_get (copied, "body")));
+  host = shu_bundle_to_host (back, traffic, NULL);
+  g_assert_cmpmem (shu_bundle_get (host, "body")->data, map.size,
+      shu_bundle_get (copied, "body")->data, map.size);
+  g_assert_cmpuint (shu_traffic_get (traffic, SHU_TRAFFIC_IMAGE).n_down, ==, 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  fixture_init (&argc, &argv);
+  g_test_add_func ("/plugins/device/stays_on_mock", stays_on_mock);
+  g_test_add_func ("/plugins/device/stays_on_gpu", stays_on_gpu);
+  g_test_add_func ("/plugins/device/leaves_device_where_it_must",
+      leaves_device_where_it_must);
+  g_test_add_func ("/plugins/device/memory_maps_once", memory_maps_once);
+  return g_test_run ();
+}
