@@ -379,17 +379,23 @@ static ShuTensor *
 mv_condition (ShuCtx *c, const Block *b, ShuTensor *x, const Pixels *p)
 {
   SHU_SCOPE (c);
-  ShuTensor *z = shu_layer_norm (c, x, NULL, 1e-6f);
+  ShuTensor *n = shu_layer_norm (c, x, NULL, 1e-6f);
+  ShuTensor *z = shu_linear (c, n, &b->mv_condition0); /* [N,H] */
 
-  z = shu_linear (c, z, &b->mv_condition0); /* [N,H] */
   for (int s = 0; s < SIDES; s++)
     if (p[s].features) {
       ShuTensor *g = shu_linear (c, p[s].features, &b->mv_views[s]); /* [U,H] */
+      ShuTensor *v = shu_gather (c, g, p[s].of_voxel);
 
-      z = shu_add (c, z, shu_gather (c, g, p[s].of_voxel));
+      shu_drop (c, g); /* these are large where there are many voxels */
+      g = shu_add (c, z, v);
+      shu_drop (c, v);
+      shu_drop (c, z);
+      z = g;
     }
-  z = shu_act (c, z, SHU_ACT_GELU_TANH);
-  return shu_keep (c, shu_linear_add (c, z, &b->mv_condition2, x));
+  n = shu_act (c, z, SHU_ACT_GELU_TANH);
+  shu_drop (c, z);
+  return shu_keep (c, shu_linear_add (c, n, &b->mv_condition2, x));
 }
 
 /* h [N,C] */

@@ -302,6 +302,26 @@ shu_keep (ShuCtx *c, ShuTensor *t)
   return t;
 }
 
+void
+shu_drop (ShuCtx *c, ShuTensor *t)
+{
+  ShuStorage *storage = t->storage;
+  gboolean found = t == c->nil;
+
+  for (guint depth = 0; !found && depth < c->scopes->len; depth++) {
+    GPtrArray *scope = scope_at (c, depth);
+
+    for (guint i = scope->len; i > 0; i--) {
+      ShuTensor *other = scope->pdata[i - 1];
+
+      if (other != t && (depth > 0 || other->storage != storage))
+        continue;
+      found = TRUE;
+      g_ptr_array_remove_index_fast (scope, i - 1);
+    }
+  }
+}
+
 ShuTensor *
 shu_own (ShuCtx *c, ShuTensor *t)
 {

@@ -101,6 +101,15 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ShuScope, shu_scope_clear)
 ShuTensor *shu_keep (ShuCtx *c, ShuTensor *t);
 
 /**
+ * shu_drop:
+ * @t: a result that nobody looks at any more
+ *
+ * Lets go of it, and of its views, before the innermost scope does, where its
+ * memory matters; or of itself alone, where it belongs to a scope outside.
+ */
+void shu_drop (ShuCtx *c, ShuTensor *t);
+
+/**
  * shu_own:
  * A reference of the caller's own to a scoped result, for what crosses an API
  * border.

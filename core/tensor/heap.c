@@ -7,7 +7,7 @@
 enum { ALIGN = 512 };
 
 /* Memory comes and goes in granules. */
-static const gsize GRANULE = (gsize) 16 << 20;
+static const gsize GRANULE = (gsize) 8 << 20;
 /* Addresses where nothing is behind them */
 static const gsize NOWHERE_BASE = (gsize) 1 << 40,
                    NOWHERE_SPAN = (gsize) 1 << 40;

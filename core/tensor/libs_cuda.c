@@ -133,6 +133,8 @@ load (const char *product, const char *file, const Function *f, GError **error)
   return TRUE;
 }
 
+enum { WITH_ATTENTION = 91400 };
+
 /* What works without, but slower */
 static void
 warn_of_slowness (void)
@@ -141,10 +143,10 @@ warn_of_slowness (void)
   gpointer nvrtc =
       dlopen (VERSIONED ("libnvrtc.so.", CUDA_MAJOR), RTLD_LAZY | RTLD_LOCAL);
 
-  if (version < CUDNN_VERSION / 100 * 100)
-    g_message ("cuDNN is of version %zu.%zu, this build was made for %d.%d: "
-               "attention may be slow",
-        version / 10000, version % 10000 / 100, CUDNN_MAJOR, CUDNN_MINOR);
+  if (version < WITH_ATTENTION)
+    g_message ("cuDNN is of version %zu.%zu, attention came with 9.14: a slow "
+               "one takes its place; install a later cuDNN",
+        version / 10000, version % 10000 / 100);
   if (!nvrtc)
     g_message ("%s; without it cuDNN cannot make its attention, and a slow one "
                "takes its place: install NVRTC",

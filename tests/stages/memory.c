@@ -179,47 +179,73 @@ compare (const char *what, gsize told, gsize measured)
   g_assert_cmpfloat (ratio, <, 1.15);
 }
 
-static void
-measure_stages (ShuModel *m, gboolean low, gsize begin)
-{
-  g_autoptr (ShuBundle) subject = make_subject (m);
-  g_autoptr (ShuBundle) views = NULL, asset = NULL, full = NULL;
-  g_autoptr (GError) error = NULL;
-  ShuStage1Params p1 = params1;
-  ShuStage2Params p2 = params2;
-  gsize told1, told2;
-  Watch w = {0, 0};
+typedef struct {
+  Watch w;
   GThread *thread;
   gint64 start;
+} Measure;
 
-  p1.steps = p2.steps = 3;
-  told1 = stage1_bytes (m, subject, low) + used ();
-  thread = g_thread_new ("watch", watch, &w);
-  views = shu_stage_stage1 (m, subject, &p1, NULL, &error);
+static void
+measure_begin (Measure *m)
+{
+  m->w = (Watch){0, 0};
+  m->start = g_get_monotonic_time ();
+  m->thread = g_thread_new ("watch", watch, &m->w);
+}
+
+/* Returns: the most that was in use */
+static gsize
+measure_end (Measure *m, const char *what, const GError *error)
+{
   g_assert_no_error (error);
-  g_atomic_int_set (&w.stop, 1);
-  g_thread_join (thread);
-  compare (low ? "stage 1, low" : "stage 1", told1, w.peak);
-  for (int n = 6000; n <= 32768; n += 26768) {
-    full = make_views (m, subject, n);
-    told2 = shu_stage2_memory (m, full, &p2, low, &error) + used ();
-    g_assert_no_error (error);
-    w = (Watch){0, 0};
-    thread = g_thread_new ("watch", watch, &w);
-    asset = shu_stage_stage2 (m, full, &p2, NULL, &error);
-    g_assert_no_error (error);
-    g_atomic_int_set (&w.stop, 1);
-    g_thread_join (thread);
-    compare (low ? "stage 2, low" : "stage 2", told2, w.peak);
-    g_clear_pointer (&asset, shu_bundle_unref);
-    g_clear_pointer (&full, shu_bundle_unref);
-  }
-  start = g_get_monotonic_time ();
-  shu_bundle_unref (shu_stage_stage1 (m, subject, &p1, NULL, &error));
+  g_atomic_int_set (&m->w.stop, 1);
+  g_thread_join (m->thread);
+  g_test_message ("%s: %.2f GB, %.2f s", what, (double) m->w.peak / (double) GB,
+      (double) (g_get_monotonic_time () - m->start) * 1e-6);
+  return m->w.peak;
+}
+
+static ShuBundle *
+stage2_measured (ShuModel *m, const ShuBundle *subject, int n, gboolean low)
+{
+  g_autoptr (ShuBundle) views = make_views (m, subject, n);
+  g_autoptr (GError) error = NULL;
+  ShuStage2Params p = params2;
+  ShuBundle *asset;
+  Measure measure;
+  gsize told;
+
+  p.steps = 3;
+  told = shu_stage2_memory (m, views, &p, low, &error) + used ();
   g_assert_no_error (error);
-  g_test_message ("stage 1 again: %.2f s; %.2f GB of this process before",
-      (double) (g_get_monotonic_time () - start) * 1e-6,
-      (double) begin / (double) GB);
+  measure_begin (&measure);
+  asset = shu_stage_stage2 (m, views, &p, NULL, &error);
+  compare ("stage 2", told, measure_end (&measure, "stage 2", error));
+  return asset;
+}
+
+static void
+measure_stages (ShuModel *m, gboolean low)
+{
+  g_autoptr (ShuBundle) subject = make_subject (m);
+  g_autoptr (ShuBundle) views = NULL, asset = NULL, large = NULL, again = NULL;
+  g_autoptr (GError) error = NULL;
+  ShuStage1Params p = params1;
+  Measure measure;
+  gsize told, all;
+
+  p.steps = 3;
+  told = stage1_bytes (m, subject, low) + used ();
+  measure_begin (&measure);
+  views = shu_stage_stage1 (m, subject, &p, NULL, &error);
+  compare ("stage 1", told, measure_end (&measure, "stage 1", error));
+  asset = stage2_measured (m, subject, 6000, low);
+  /* with the networks of both */
+  measure_begin (&measure);
+  again = shu_stage_stage1 (m, subject, &p, NULL, &error);
+  all = measure_end (&measure, "stage 1 again", error);
+  g_assert_cmpuint (all, <=, (low ? 8 : 11) * GB);
+  large = stage2_measured (m, subject, 32768, low);
 }
 
 static void
@@ -241,7 +267,7 @@ test_as_measured (gconstpointer data)
     g_assert_nonnull (views);
   }
   begin = used ();
-  measure_stages (m, low, begin);
+  measure_stages (m, low);
   g_clear_pointer (&m, shu_model_unref);
   g_test_message ("left behind: %.3f GB",
       ((double) used () - (double) begin) / (double) GB);

@@ -149,6 +149,35 @@ test_views_hold (void)
 }
 
 static void
+drop_inside (ShuCtx *c, ShuTensor *a, ShuTensor *b)
+{
+  SHU_SCOPE (c);
+  ShuTensor *d = block (c, 500), *view;
+
+  view = shu_reshape (c, d, SHU_DIMS (5, 100));
+  shu_drop (c, view);
+  g_assert_cmpuint (shu_ctx_live_bytes (c), ==, 4 * (1000 + 10));
+  shu_reshape (c, a, SHU_DIMS (10, 100));
+  shu_drop (c, a); /* the view here */
+  g_assert_cmpuint (shu_ctx_live_bytes (c), ==, 4 * (1000 + 10));
+  shu_drop (c, a); /* itself, outside */
+  g_assert_cmpuint (shu_ctx_live_bytes (c), ==, 4 * 10);
+  shu_drop (c, shu_reshape (c, b, SHU_DIMS (2, 5)));
+}
+
+static void
+test_drop (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+  SHU_SCOPE (c);
+  ShuTensor *a = block (c, 1000), *b = block (c, 10);
+
+  drop_inside (c, a, b);
+  g_assert_cmpuint (shu_ctx_live_bytes (c), ==, 4 * 10);
+  g_assert_cmpfloat (((float *) b->data)[9], ==, 1);
+}
+
+static void
 test_recycles (void)
 {
   g_autoptr (ShuCtx) c = context_new ();
@@ -307,6 +336,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tensor/bytes/owner_lives", test_foreign_bytes);
   g_test_add_func ("/tensor/scope/nothing_leaks", test_scopes);
   g_test_add_func ("/tensor/scope/views_hold_storage", test_views_hold);
+  g_test_add_func ("/tensor/scope/drops_early", test_drop);
   g_test_add_func ("/tensor/pool/recycles", test_recycles);
   g_test_add_func ("/tensor/pool/outlives_context", test_outlives);
   g_test_add_func ("/tensor/error/first_one_stays", test_first_error);
