@@ -367,6 +367,32 @@ test_nobody (void)
   }
 }
 
+/* Formula weights: the built-in body goes all the way, in as many voxels as
+ * asked for, and its surface has no hole. */
+static void
+test_body (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModel) m =
+      shu_model_get ("synthetic-tiny:7?voxels=500", "cpu", &error);
+  g_autoptr (ShuBundle) subject = fixture_subject ();
+  g_autoptr (ShuBundle) views = NULL, asset = NULL, mesh = NULL;
+
+  g_assert_no_error (error);
+  views = shu_stage_stage1 (m, subject, &fixture_stage1, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (shu_bundle_get (views, "coords")->dims[0], ==, 500);
+  asset = shu_stage_stage2 (m, views, &fixture_stage2, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (
+      shu_bundle_get (asset, "mesh_coords")->dims[0], ==, 64 * 500);
+  mesh = shu_stage_mesh (asset, &(ShuMeshParams){0}, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (shu_bundle_int (mesh, "faces-extracted", 0), >, 1000);
+  g_assert_cmpint (shu_bundle_int (mesh, "holes-filled", -1), ==, 0);
+  g_assert_cmpint (shu_bundle_int (mesh, "holes-left", -1), ==, 0);
+}
+
 static void
 test_matting_passes_alpha (void)
 {
@@ -403,6 +429,7 @@ main (int argc, char **argv)
       "/stages/jobs/refuses_preprocess_params", test_preprocess_params);
   g_test_add_func ("/stages/jobs/refuses_other_sizes", test_other_sizes);
   g_test_add_func ("/stages/jobs/finds_nobody", test_nobody);
+  g_test_add_func ("/stages/jobs/body_of_500_voxels", test_body);
   g_test_add_func ("/stages/jobs/passes_alpha", test_matting_passes_alpha);
   return g_test_run ();
 }
