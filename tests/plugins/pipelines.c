@@ -169,6 +169,69 @@ together_is_the_same (Fixture *f, gconstpointer data)
   }
 }
 
+typedef struct {
+  GMutex lock;
+  GCond cond;
+  int n_stage1; /* subjects that Stage 1 has begun */
+  gboolean held, together;
+} Overlap;
+
+/* Holds Stage 2 of the first subject until Stage 1 of the second one begins. */
+static GstBusSyncReply
+hold_stage2 (GstBus *bus, GstMessage *m, gpointer data)
+{
+  Overlap *o = data;
+  const GstStructure *s = gst_message_get_structure (m);
+  gint64 end = g_get_monotonic_time () + 120 * G_TIME_SPAN_SECOND;
+  gboolean waiting = TRUE;
+  int step;
+
+  if (GST_MESSAGE_TYPE (m) != GST_MESSAGE_ELEMENT ||
+      !gst_structure_has_name (s, "synchuman-progress") ||
+      !gst_structure_get_int (s, "step", &step) || step != 0)
+    return GST_BUS_PASS;
+  g_mutex_lock (&o->lock);
+  if (g_str_equal (gst_structure_get_string (s, "stage"), "stage1")) {
+    o->n_stage1++;
+    g_cond_broadcast (&o->cond);
+  }
+  if (g_str_equal (gst_structure_get_string (s, "stage"), "stage2") &&
+      !o->held) {
+    o->held = TRUE;
+    while (waiting && o->n_stage1 < 2)
+      waiting = g_cond_wait_until (&o->cond, &o->lock, end);
+    o->together = o->n_stage1 == 2;
+  }
+  g_mutex_unlock (&o->lock);
+  return GST_BUS_PASS;
+}
+
+/* With a queue between them two stages work at the same time. */
+static void
+subjects_overlap (Fixture *f, gconstpointer data)
+{
+  g_autofree char *d = g_strdup_printf (
+      "multifilesrc location=%s/a.png loop=true num-buffers=2 ! shuphotodec ! "
+      "shumatting ! shupreprocess ! shustage1 num-inference-steps=2 ! queue "
+      "max-size-buffers=1 ! shustage2 num-steps=2 ! fakesink",
+      f->folder);
+  g_autoptr (GstElement) pipeline = gst_parse_launch (d, NULL);
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+  Overlap o = {.n_stage1 = 0};
+
+  g_mutex_init (&o.lock);
+  g_cond_init (&o.cond);
+  gst_bus_set_sync_handler (bus, hold_stage2, &o, NULL);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  fixture_wait_for_end (pipeline);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_bus_set_sync_handler (bus, NULL, NULL, NULL);
+  g_assert_true (o.held);
+  g_assert_true (o.together);
+  g_cond_clear (&o.cond);
+  g_mutex_clear (&o.lock);
+}
+
 /* The preview gives a frame a step, changes nothing and delays nothing: not
  * even where its sink holds the first frame until the job is done. */
 static void
@@ -324,6 +387,7 @@ main (int argc, char **argv)
   ADD ("job/ply_and_sheet", ply_and_sheet);
   ADD ("job/several_frames", several_frames);
   ADD ("job/together_is_the_same", together_is_the_same);
+  ADD ("job/subjects_overlap", subjects_overlap);
   ADD ("job/preview", preview);
   ADD ("model/is_shared", model_is_shared);
   ADD ("model/from_application", model_from_application);
