@@ -293,10 +293,11 @@ decode_gaussians (Job *job, ShuTensor *slat, const ShuSlatViews *features,
   }
   if (!shu_ctx_finish (c, error))
     return FALSE;
+  if (!shu_ctx_is_dry (c))
+    shu_gs_decoder_gaussians (decoder, &job->voxels, y, &arrays);
   shu_nets_give (job->nets, SHU_NET_GS_DECODER);
   if (shu_ctx_is_dry (c))
     return TRUE;
-  shu_gs_decoder_gaussians (decoder, &job->voxels, y, &arrays);
   shu_bundle_set (asset, "gs_pos", arrays.pos);
   shu_bundle_set (asset, "gs_scale", arrays.scale);
   shu_bundle_set (asset, "gs_quat", arrays.quat);

@@ -343,6 +343,68 @@ test_goes_on (void)
   g_assert_no_error (error);
 }
 
+/* ---- networks that come and go; on the CPU as well ---- */
+
+static int
+count_loaded (const ShuModel *m)
+{
+  int n = 0;
+
+  for (int i = 0; i < SHU_N_NETS; i++)
+    n += m->loaded[i].net != NULL;
+  return n;
+}
+
+static void
+test_comes_and_goes (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModel) plenty = shu_model_get_with_memory (
+      "synthetic-tiny:3", "cpu", SHU_MEMORY_NORMAL, &error);
+  g_autoptr (ShuModel) little = shu_model_get_with_memory (
+      "synthetic-tiny:3", "cpu", SHU_MEMORY_LOW, &error);
+  g_autoptr (ShuBundle) subject = make_subject (plenty);
+  g_autoptr (ShuBundle) a = NULL, b = NULL;
+  const ShuTensor *x, *y;
+
+  g_assert_true (plenty != little);
+  a = shu_stage_stage1 (plenty, subject, &params1, NULL, &error);
+  g_assert_no_error (error);
+  b = shu_stage_stage1 (little, subject, &params1, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (count_loaded (plenty), ==, 5);
+  g_assert_cmpint (count_loaded (little), ==, 0);
+  x = shu_bundle_get (a, "normal");
+  y = shu_bundle_get (b, "normal");
+  g_assert_cmpmem (
+      x->data, shu_tensor_bytes (x), y->data, shu_tensor_bytes (y));
+  g_clear_pointer (&b, shu_bundle_unref);
+  b = shu_stage_stage2 (little, a, &params2, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (count_loaded (little), ==, 0);
+}
+
+/* What another stage uses stays, whoever is done with it. */
+static void
+test_users_share (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModel) m = shu_model_get_with_memory (
+      "synthetic-tiny:3", "cpu", SHU_MEMORY_LOW, &error);
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", &error);
+  g_auto (ShuNetUser) first = {.model = m, .c = c, .low = TRUE};
+  g_auto (ShuNetUser) second = {.model = m, .c = c, .low = TRUE};
+  gconstpointer net = shu_nets_take (&first, SHU_NET_CLIP, &error);
+
+  g_assert_true (shu_nets_take (&second, SHU_NET_CLIP, &error) == net);
+  shu_nets_give (&first, SHU_NET_CLIP);
+  g_assert_cmpint (count_loaded (m), ==, 1);
+  shu_nets_give (&first, SHU_NET_CLIP); /* which has none */
+  g_assert_cmpint (count_loaded (m), ==, 1);
+  shu_nets_give (&second, SHU_NET_CLIP);
+  g_assert_cmpint (count_loaded (m), ==, 0);
+}
+
 static void
 test_faults (void)
 {
@@ -381,6 +443,8 @@ main (int argc, char **argv)
   g_test_add_func ("/stages/memory/official_sizes_fit", test_official);
   g_test_add_func ("/stages/memory/faults_are_found", test_faults);
   g_test_add_func ("/stages/memory/modes", test_words);
+  g_test_add_func ("/stages/memory/comes_and_goes", test_comes_and_goes);
+  g_test_add_func ("/stages/memory/users_share", test_users_share);
   g_test_add_data_func (
       "/stages/memory/as_measured", GINT_TO_POINTER (FALSE), test_as_measured);
   g_test_add_data_func ("/stages/memory/as_measured_low",
