@@ -37,12 +37,13 @@ typedef struct {
 typedef struct {
   const ShuFlexiCubesInput *in;
   int R;
-  RankSet active;  /* cells that have features */
-  int *row_of;     /* their rows, by rank */
-  RankSet touched; /* grid vertices of active cells */
-  float *sdf;      /* by rank */
-  RankSet surface; /* cells with corners of both signs */
-  guint32 *cells;  /* their ids, ascending */
+  RankSet active;     /* cells that have features */
+  int *row_of;        /* their rows, by rank */
+  RankSet touched;    /* grid vertices of active cells */
+  float *sdf;         /* by rank */
+  RankSet candidates; /* cells around an inside vertex */
+  RankSet surface;    /* cells with corners of both signs */
+  guint32 *cells;     /* their ids, ascending */
   guint8 *case_id;
   guint32 *first_dual; /* number of their first dual vertex */
   float *gamma;
@@ -56,6 +57,7 @@ grid_clear (Grid *g)
 {
   rank_set_clear (&g->active);
   rank_set_clear (&g->touched);
+  rank_set_clear (&g->candidates);
   rank_set_clear (&g->surface);
   rank_set_clear (&g->corner_set);
   g_free (g->row_of);
@@ -168,33 +170,52 @@ check_input (const ShuFlexiCubesInput *in, GError **error)
   return TRUE;
 }
 
+/* Says which cell is the first that cannot be. */
+static void
+explain_cells (const Grid *g, GError **error)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+
+  for (int row = 0; row < g->in->n_cells; row++) {
+    const gint32 *c = coords_of_row (g->in, row);
+    gboolean inside = cell_in_grid (g, c);
+
+    if (inside && g_hash_table_add (
+                      seen, GUINT_TO_POINTER (cell_at (g, c[0], c[1], c[2]))))
+      continue;
+    if (inside)
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "cell %d: (%d, %d, %d) is there twice", row, c[0], c[1], c[2]);
+    else
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "cell %d: (%d, %d, %d) is outside the grid of side %d", row, c[0],
+          c[1], c[2], g->R);
+    return;
+  }
+}
+
 static gboolean
 index_cells (Grid *g, GError **error)
 {
   const ShuFlexiCubesInput *in = g->in;
+  gboolean fits = TRUE;
 
   rank_set_init (&g->active, (gsize) g->R * g->R * g->R);
+#pragma omp parallel for reduction(&& : fits)
   for (int row = 0; row < in->n_cells; row++) {
     const gint32 *c = coords_of_row (in, row);
-    guint32 id;
 
-    if (!cell_in_grid (g, c)) {
-      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-          "cell %d: (%d, %d, %d) is outside the grid of side %d", row, c[0],
-          c[1], c[2], g->R);
-      return FALSE;
-    }
-    id = cell_at (g, c[0], c[1], c[2]);
-    if (rank_set_has (&g->active, id)) {
-      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-          "cell %d: (%d, %d, %d) is there twice", row, c[0], c[1], c[2]);
-      return FALSE;
-    }
-    rank_set_add (&g->active, id);
+    fits = cell_in_grid (g, c) &&
+           rank_set_add (&g->active, cell_at (g, c[0], c[1], c[2])) && fits;
+  }
+  if (!fits) {
+    explain_cells (g, error);
+    return FALSE;
   }
   rank_set_seal (&g->active);
 
   g->row_of = g_new (int, in->n_cells);
+#pragma omp parallel for
   for (int row = 0; row < in->n_cells; row++) {
     const gint32 *c = coords_of_row (in, row);
 
@@ -211,6 +232,7 @@ average_sdf (Grid *g)
   g_autofree guint32 *ids = NULL;
 
   rank_set_init (&g->touched, (gsize) (g->R + 1) * (g->R + 1) * (g->R + 1));
+#pragma omp parallel for
   for (int row = 0; row < g->in->n_cells; row++)
     for (int c = 0; c < 8; c++)
       rank_set_add (
@@ -238,8 +260,8 @@ average_sdf (Grid *g)
     g->sdf[i] = sum / n + bias;
   }
 
-  /* Candidates for the surface: cells around an inside vertex. */
-  rank_set_init (&g->surface, (gsize) g->R * g->R * g->R);
+  rank_set_init (&g->candidates, (gsize) g->R * g->R * g->R);
+#pragma omp parallel for
   for (guint32 i = 0; i < g->touched.n; i++) {
     int v[3];
     guint32 id;
@@ -249,7 +271,7 @@ average_sdf (Grid *g)
     unpack (ids[i], g->R + 1, v);
     for (int c = 0; c < 8; c++)
       if (cell_around (g, v, c, &id))
-        rank_set_add (&g->surface, id);
+        rank_set_add (&g->candidates, id);
   }
 }
 
@@ -272,30 +294,25 @@ case_of_cell (const Grid *g, guint32 id)
   return number;
 }
 
-/* Drops the candidates that lie wholly inside. */
+/* The candidates that do not lie wholly inside. */
 static void
 select_surface (Grid *g)
 {
-  g_autofree guint32 *candidates = NULL;
-  g_autofree guint8 *ids = NULL;
-  guint32 n = 0;
+  g_autofree guint32 *ids = NULL;
 
-  rank_set_seal (&g->surface);
-  candidates = rank_set_members (&g->surface);
-  ids = g_new (guint8, g->surface.n + 1);
+  rank_set_seal (&g->candidates);
+  ids = rank_set_members (&g->candidates);
+  rank_set_init (&g->surface, (gsize) g->R * g->R * g->R);
 #pragma omp parallel for
-  for (guint32 i = 0; i < g->surface.n; i++)
-    ids[i] = case_of_cell (g, candidates[i]);
-
-  g->case_id = g_new (guint8, g->surface.n + 1);
-  for (guint32 i = 0; i < g->surface.n; i++) {
-    if (ids[i] == 255)
-      rank_set_remove (&g->surface, candidates[i]);
-    else
-      g->case_id[n++] = ids[i];
-  }
+  for (guint32 i = 0; i < g->candidates.n; i++)
+    if (case_of_cell (g, ids[i]) != 255)
+      rank_set_add (&g->surface, ids[i]);
   rank_set_seal (&g->surface);
   g->cells = rank_set_members (&g->surface);
+  g->case_id = g_new (guint8, g->surface.n + 1);
+#pragma omp parallel for
+  for (guint32 i = 0; i < g->surface.n; i++)
+    g->case_id[i] = case_of_cell (g, g->cells[i]);
 }
 
 /* Two cells that share an ambiguous face and would both join across it are
@@ -382,6 +399,7 @@ static void
 compute_corners (Grid *g)
 {
   rank_set_init (&g->corner_set, (gsize) (g->R + 1) * (g->R + 1) * (g->R + 1));
+#pragma omp parallel for
   for (guint32 i = 0; i < g->surface.n; i++) {
     int cell[3];
 

@@ -38,7 +38,7 @@ typedef struct {
  * shell of cells may give an inner surface too, and a surface that reaches
  * the border of the grid is open there.  Vertex and face order are those of
  * the dense reference; the result does not depend on the number of threads.
- * Memory beyond input and output: three bits and their index per grid cell,
+ * Memory beyond input and output: five bits and their index per grid cell,
  * and the cells at the surface.
  *
  * Returns: (transfer full): the mesh, with attributes if @n_channels is 101;

@@ -27,22 +27,15 @@ rank_set_clear (RankSet *s)
   g_clear_pointer (&s->before, g_free);
 }
 
-static inline void
+/* Threads may add at the same time.  Returns: whether it was new */
+static inline gboolean
 rank_set_add (RankSet *s, guint32 i)
 {
-  s->bits[i >> 6] |= G_GUINT64_CONSTANT (1) << (i & 63);
-}
+  guint64 bit = G_GUINT64_CONSTANT (1) << (i & 63), *word = &s->bits[i >> 6];
 
-static inline void
-rank_set_remove (RankSet *s, guint32 i)
-{
-  s->bits[i >> 6] &= ~(G_GUINT64_CONSTANT (1) << (i & 63));
-}
-
-static inline gboolean
-rank_set_has (const RankSet *s, guint32 i)
-{
-  return s->bits[i >> 6] >> (i & 63) & 1;
+  if (__atomic_load_n (word, __ATOMIC_RELAXED) & bit)
+    return FALSE;
+  return !(__atomic_fetch_or (word, bit, __ATOMIC_RELAXED) & bit);
 }
 
 /* Counts; to be called after the last change and before the first rank. */
@@ -69,15 +62,19 @@ rank_set_rank (const RankSet *s, guint32 i)
   return s->before[i >> 6] + __builtin_popcountll (word & (bit - 1));
 }
 
-/* All members, ascending.  Returns: (transfer full): @s->n numbers */
+/* All members, ascending, after rank_set_seal ().  Returns: (transfer full):
+ * @s->n numbers */
 static inline guint32 *
 rank_set_members (const RankSet *s)
 {
   guint32 *ids = g_new (guint32, MAX (1, s->n));
-  gsize n = 0;
 
-  for (gsize w = 0; w < s->n_words; w++)
+#pragma omp parallel for
+  for (gsize w = 0; w < s->n_words; w++) {
+    guint32 *to = ids + s->before[w];
+
     for (guint64 word = s->bits[w]; word; word &= word - 1)
-      ids[n++] = w * 64 + __builtin_ctzll (word);
+      *to++ = w * 64 + __builtin_ctzll (word);
+  }
   return ids;
 }
