@@ -45,8 +45,11 @@ ShuTensor *
 shu_attn_self (ShuCtx *c, const ShuAttn *a, ShuTensor *x)
 {
   SHU_SCOPE (c);
+  const ShuSelfAttention self = {
+      .n = 3, .l = {&a->to_q, &a->to_k, &a->to_v}, .n_heads = a->n_heads};
 
-  return shu_keep (c, shu_attn_cross (c, a, x, shu_attn_key_value (c, a, x)));
+  return shu_keep (
+      c, shu_linear (c, shu_self_attention (c, x, &self), &a->to_out));
 }
 
 ShuFeedForward
@@ -67,4 +70,14 @@ shu_feed_forward (ShuCtx *c, const ShuFeedForward *f, ShuTensor *x)
   ShuTensor *h = shu_linear_geglu (c, x, &f->proj);
 
   return shu_keep (c, shu_linear (c, h, &f->out));
+}
+
+ShuTensor *
+shu_feed_forward_add (
+    ShuCtx *c, const ShuFeedForward *f, ShuTensor *x, ShuTensor *residual)
+{
+  SHU_SCOPE (c);
+  ShuTensor *h = shu_linear_geglu (c, x, &f->proj);
+
+  return shu_keep (c, shu_linear_add (c, h, &f->out, residual));
 }

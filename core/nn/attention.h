@@ -51,5 +51,8 @@ ShuFeedForward shu_feed_forward_load (
 
 /* x [...,C] -> [...,C] */
 ShuTensor *shu_feed_forward (ShuCtx *c, const ShuFeedForward *f, ShuTensor *x);
+/* residual + the same */
+ShuTensor *shu_feed_forward_add (
+    ShuCtx *c, const ShuFeedForward *f, ShuTensor *x, ShuTensor *residual);
 
 G_END_DECLS

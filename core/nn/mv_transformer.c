@@ -34,97 +34,70 @@ shu_mv_block_load (ShuWeights *w, const char *name, gint64 C, gint64 X,
   return b;
 }
 
-/* ---- attn1 ---- */
+/* ---- rows of the attentions ---- */
 
-/* The middle third of the upper third of @front becomes half itself, half the
- * face made three times smaller.  front, face [B,H,H,C]; H divisible by 3 */
-static ShuTensor *
-blend_face (ShuCtx *c, ShuTensor *front, ShuTensor *face)
+/* Rows of a view's domains follow each other: [GV,2,N]. */
+static ShuOrder
+domains_joined (gint64 GV, gint64 N)
 {
-  SHU_SCOPE (c);
-  gint64 H = front->dims[1];
-  int q = H / 3;
-  ShuTensor *top = shu_slice (c, front, 1, 0, q);      /* [B,q,H,C] */
-  ShuTensor *rest = shu_slice (c, front, 1, q, H - q); /* [B,H-q,H,C] */
-  ShuTensor *middle = shu_slice (c, top, 2, q, q);     /* [B,q,q,C] */
-  ShuTensor *small = shu_resize_bilinear (c, face, q, q);
-
-  middle = shu_affine (c, shu_add (c, middle, small), 0.5f, 0);
-  top = shu_concat (c, 2, 3,
-      (ShuTensor *const[]){shu_slice (c, top, 2, 0, q), middle,
-          shu_slice (c, top, 2, 2 * q, H - 2 * q)});
-  return shu_keep (c, shu_concat2 (c, 1, top, rest));
+  return (ShuOrder){.size = {SHU_DOMAINS, GV, 1, N},
+      .step = {N, SHU_DOMAINS * N, 0, 1},
+      .present = GV};
 }
 
-/* x [R,H,H,C], normalised -> [R,H,H,C] */
-static ShuTensor *
-joint_attention (
-    ShuCtx *c, const ShuMvBlock *b, ShuTensor *x, const ShuViews *views)
+/* One image row of all body views follows the other: [2G,H,V-1,W]. */
+static ShuOrder
+rows_joined (gint64 GD, gint64 V, gint64 H, gint64 W)
 {
-  SHU_SCOPE (c);
-  gint64 H = x->dims[1], C = x->dims[3], V = views->V, GV = views->G * V;
-  ShuTensor *h, *front, *face, *others;
+  gint64 body = V - 1;
 
-  h = shu_reshape (c, x, SHU_DIMS (SHU_DOMAINS, GV, H * H, C));
-  h = shu_permute (c, h, (const int[]){1, 0, 2, 3}); /* [GV,2,N,C] */
-  h = shu_reshape (c, h, SHU_DIMS (GV, SHU_DOMAINS * H * H, C));
-  h = shu_attn_self (c, &b->attn1, h);
-  h = shu_reshape (c, h, SHU_DIMS (GV, SHU_DOMAINS, H * H, C));
-  h = shu_permute (c, h, (const int[]){1, 0, 2, 3}); /* [2,GV,N,C] */
-  h = shu_reshape (c, h, SHU_DIMS (SHU_DOMAINS * views->G, V, H, H, C));
-
-  front = shu_slice (c, h, 1, 0, 1); /* [2G,1,H,H,C] */
-  others = shu_slice (c, h, 1, 1, V - 1);
-  face = shu_slice (c, h, 1, V - 1, 1);
-  front = blend_face (c, shu_reshape (c, front, SHU_DIMS (-1, H, H, C)),
-      shu_reshape (c, face, SHU_DIMS (-1, H, H, C)));
-  front = shu_reshape (c, front, SHU_DIMS (-1, 1, H, H, C));
-  h = shu_concat2 (c, 1, front, others);
-  return shu_keep (c, shu_reshape_like (c, h, x));
+  return (ShuOrder){.size = {GD, V, H, W},
+      .step = {H * body * W, W, body * W, 1},
+      .present = body};
 }
 
-static ShuTensor *
-plain_attention (ShuCtx *c, const ShuMvBlock *b, ShuTensor *x)
+/* Names what was added to @x, which nothing else keeps, as [rows,N,C]. */
+static void
+tap_added (ShuCtx *c, const ShuMvBlock *b, const char *what, ShuTensor *sum,
+    ShuTensor *x, gint64 rows)
 {
   SHU_SCOPE (c);
-  gint64 R = x->dims[0], C = x->dims[3];
-  ShuTensor *h =
-      shu_attn_self (c, &b->attn1, shu_reshape (c, x, SHU_DIMS (R, -1, C)));
+  ShuTensor *h;
 
-  return shu_keep (c, shu_reshape_like (c, h, x));
-}
+  if (!shu_tapped (c))
+    return;
+  h = shu_sub (c, sum, x);
+  if (rows < x->dims[0]) { /* without the last view of each */
+    gint64 GD = x->dims[0] - rows, V = x->dims[0] / GD;
 
-/* ---- attn_mv ---- */
-
-/* x [R,H,H,C] -> [R,H,H,C] with the residual; the face view stays as it is */
-static ShuTensor *
-row_attention (
-    ShuCtx *c, const ShuMvBlock *b, ShuTensor *x, const ShuViews *views)
-{
-  SHU_SCOPE (c);
-  gint64 H = x->dims[1], W = x->dims[2], C = x->dims[3];
-  gint64 GD = SHU_DOMAINS * views->G, body = views->V - 1;
-  ShuTensor *all, *bodies, *face, *h;
-
-  all = shu_reshape (c, x, SHU_DIMS (GD, views->V, H, W * C));
-  bodies = shu_slice (c, all, 1, 0, body); /* [2G,4,H,W*C] */
-  face = shu_slice (c, all, 1, body, 1);
-
-  h = shu_reshape (c, bodies, SHU_DIMS (-1, C));
-  h = shu_layer_norm (c, h, &b->norm_mv, NORM_EPS);
-  h = shu_reshape_like (c, h, bodies);
-  h = shu_permute (c, h, (const int[]){0, 2, 1, 3}); /* [2G,H,4,W*C] */
-  h = shu_reshape (c, h, SHU_DIMS (GD * H, body * W, C));
-  h = shu_attn_self (c, &b->attn_mv, h);
-  h = shu_reshape (c, h, SHU_DIMS (GD, H, body, W * C));
-  h = shu_permute (c, h, (const int[]){0, 2, 1, 3}); /* [2G,4,H,W*C] */
-  shu_tap (c, shu_reshape (c, h, SHU_DIMS (GD * body, H * W, C)), "%sattn_mv",
-      b->name);
-  h = shu_concat2 (c, 1, shu_add (c, bodies, h), face);
-  return shu_keep (c, shu_reshape_like (c, h, x));
+    h = shu_reshape (
+        c, h, SHU_DIMS (GD, V, x->dims[1] * x->dims[2], x->dims[3]));
+    h = shu_slice (c, h, 1, 0, V - 1);
+    h = shu_reshape (
+        c, h, SHU_DIMS (rows, x->dims[1] * x->dims[2], x->dims[3]));
+  }
+  shu_tap (c, h, "%s%s", b->name, what);
 }
 
 /* ---- block ---- */
+
+static gboolean
+check_rows (
+    ShuCtx *c, const ShuMvBlock *b, ShuTensor *x, const ShuViews *views)
+{
+  gint64 R = x->dims[0], H = x->dims[1], W = x->dims[2];
+
+  if (shu_ctx_failed (c))
+    return FALSE;
+  if (R == SHU_DOMAINS * views->G * views->V && views->V >= 2 &&
+      (!b->joint || (H == W && H % 3 == 0)))
+    return TRUE;
+  shu_ctx_fail (c, SHU_ERROR_INVALID,
+      "%s: %" G_GINT64_FORMAT " rows of %" G_GINT64_FORMAT "x%" G_GINT64_FORMAT
+      " do not fit %d views; sides must be equal and divisible by 3",
+      b->name, R, H, W, views->V);
+  return FALSE;
+}
 
 ShuTensor *
 shu_mv_block (ShuCtx *c, const ShuMvBlock *b, ShuTensor *x,
@@ -132,31 +105,44 @@ shu_mv_block (ShuCtx *c, const ShuMvBlock *b, ShuTensor *x,
 {
   SHU_SCOPE (c);
   gint64 R = x->dims[0], H = x->dims[1], W = x->dims[2], C = x->dims[3];
-  ShuTensor *h;
+  gint64 V = views->V, GD = SHU_DOMAINS * views->G, GV = views->G * V;
+  const ShuOrder domains = domains_joined (GV, H * W);
+  const ShuOrder rows = rows_joined (GD, V, H, W);
+  const ShuOrder *order = b->joint ? &domains : NULL;
+  ShuTensor *h, *sum;
 
-  if (R != SHU_DOMAINS * views->G * views->V || views->V < 2 ||
-      (b->joint && (H != W || H % 3 != 0)))
-    shu_ctx_fail (c, SHU_ERROR_INVALID,
-        "%s: %" G_GINT64_FORMAT " rows of %" G_GINT64_FORMAT
-        "x%" G_GINT64_FORMAT " do not fit %d views; sides must be equal and "
-        "divisible by 3",
-        b->name, R, H, W, views->V);
+  if (!check_rows (c, b, x, views))
+    return shu_keep (c, x);
+  h = shu_add_norm (c, x, &b->norm1,
+      &(ShuAddNorm){.y_order = order, .eps = NORM_EPS}, NULL);
+  h = shu_reshape (c, h, SHU_DIMS (b->joint ? GV : R, -1, C));
+  h = shu_attn_self (c, &b->attn1, h);
 
-  h = shu_layer_norm (c, x, &b->norm1, NORM_EPS);
-  h = b->joint ? joint_attention (c, b, h, views) : plain_attention (c, b, h);
-  x = shu_add (c, x, shu_tap (c, h, "%sattn1", b->name));
+  h = shu_add_norm (c, x, &b->norm_mv,
+      &(ShuAddNorm){.h = h,
+          .h_order = order,
+          .blend = b->joint ? views->V : 0,
+          .y_order = &rows,
+          .eps = NORM_EPS},
+      &sum);
+  tap_added (c, b, "attn1", sum, x, R);
+  x = sum;
+  h = shu_attn_self (
+      c, &b->attn_mv, shu_reshape (c, h, SHU_DIMS (GD * H, (V - 1) * W, C)));
 
-  x = row_attention (c, b, x, views);
+  h = shu_add_norm (c, x, &b->norm2,
+      &(ShuAddNorm){.h = h, .h_order = &rows, .eps = NORM_EPS}, &sum);
+  tap_added (c, b, "attn_mv", sum, x, R - GD);
+  x = sum;
+  h = shu_attn_cross (
+      c, &b->attn2, shu_reshape (c, h, SHU_DIMS (R, H * W, C)), text);
+  shu_tap (c, h, "%sattn2", b->name);
 
-  x = shu_reshape (c, x, SHU_DIMS (R, H * W, C));
-  h = shu_layer_norm (c, x, &b->norm2, NORM_EPS);
-  h = shu_attn_cross (c, &b->attn2, h, text);
-  x = shu_add (c, x, shu_tap (c, h, "%sattn2", b->name));
-
-  h = shu_layer_norm (c, x, &b->norm3, NORM_EPS);
-  h = shu_feed_forward (c, &b->ff, h);
-  x = shu_add (c, x, shu_tap (c, h, "%sff", b->name));
-  return shu_keep (c, shu_reshape (c, x, SHU_DIMS (R, H, W, C)));
+  h = shu_add_norm (
+      c, x, &b->norm3, &(ShuAddNorm){.h = h, .eps = NORM_EPS}, &x);
+  sum = shu_feed_forward_add (c, &b->ff, h, x);
+  tap_added (c, b, "ff", sum, x, R);
+  return shu_keep (c, sum);
 }
 
 /* ---- wrapper ---- */

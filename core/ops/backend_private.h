@@ -86,9 +86,14 @@ struct _ShuBackend {
       ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm, float eps);
   void (*rms_norm_heads) (
       ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *gamma);
+  /* sum: NULL where there is no h; orders complete */
+  void (*add_norm) (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
+      const ShuNorm *norm, const ShuAddNorm *p);
 
   void (*attention) (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
       ShuTensor *v, int n_heads);
+  void (*self_attention) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuSelfAttention *p);
   void (*attention_gather) (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
       ShuTensor *v, ShuTensor *index, int n_heads);
   void (*attention_groups) (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,

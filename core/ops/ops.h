@@ -35,6 +35,7 @@ typedef enum {
   SHU_USE_CONV,        /* [Co,Ci,...] */
   SHU_USE_SPARSE_CONV, /* [Co,3,3,3,Ci] */
   SHU_USE_SPARSE_CONV_SUBDIVIDED,
+  SHU_USE_JOINED, /* with others as one product; made when first asked for */
 } ShuUse;
 
 typedef struct {
@@ -167,11 +168,64 @@ ShuTensor *shu_layer_norm (
 /* x [...,NH,HD], gamma [NH,HD]: x / max (|x|, 1e-12) * gamma * sqrt (HD) */
 ShuTensor *shu_rms_norm_heads (ShuCtx *c, ShuTensor *x, ShuTensor *gamma);
 
+/**
+ * ShuOrder:
+ * Where another tensor has the rows of x, which are [n0,n1,n2,n3] by @size.
+ * It has those of i1 from @first on, @present of them: row (i0,i1,i2,i3) is its
+ * row i0 step[0] + (i1 - first) step[1] + i2 step[2] + i3 step[3].
+ */
+typedef struct {
+  gint64 size[4], step[4];
+  gint64 first, present;
+} ShuOrder;
+
+/**
+ * ShuAddNorm:
+ * x + gate h, and its layer norm, modulated: (1 + scale) norm (...) + shift.
+ * @h: rows of C, in the order @h_order; NULL: none
+ * @rest: [C], what is added to rows that @h has not; NULL: nothing
+ * @gate, @scale, @shift: [b,...,C] with b rows that divide x into equal parts;
+ *   scale and shift go together; NULL: none
+ * @h_order, @y_order: of h, and of the result, which has no other rows; NULL:
+ *   as x
+ * @blend: where i1 of @h_order counts views, this many in a cycle, of maps
+ *   with i2 * i3 pixels in a square: the middle third of the upper third of
+ *   the first view's h becomes half itself, half the last view's h at a third
+ *   of the size (each pixel the centre of 3x3).  0: no
+ */
+typedef struct {
+  ShuTensor *h, *rest, *gate, *scale, *shift;
+  const ShuOrder *h_order, *y_order;
+  int blend;
+  float eps;
+} ShuAddNorm;
+
+/* x [...,C] -> the norm [rows,C], or like x without y_order; *ret_sum (may be
+ * NULL without h): like x */
+ShuTensor *shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
+    const ShuAddNorm *p, ShuTensor **ret_sum);
+
 /* ---- attention: softmax (q k^T / sqrt (HD)) v, per head ---- */
 
 /* q [B,Tq,C], k, v [B,Tk,C] -> [B,Tq,C]; C = n_heads * HD */
 ShuTensor *shu_attention (
     ShuCtx *c, ShuTensor *q, ShuTensor *k, ShuTensor *v, int n_heads);
+/**
+ * ShuSelfAttention:
+ * @n: 3 projections of Ci to C: q, k, v; or 1 to 3C, all of them side by side
+ * @q_gamma, @k_gamma: [NH,HD], shu_rms_norm_heads() before the product; NULL:
+ *   none
+ */
+typedef struct {
+  int n;
+  const ShuLinear *l[3];
+  ShuTensor *q_gamma, *k_gamma;
+  int n_heads;
+} ShuSelfAttention;
+
+/* x [B,T,Ci] -> [B,T,C] */
+ShuTensor *shu_self_attention (
+    ShuCtx *c, ShuTensor *x, const ShuSelfAttention *p);
 /* one query against few keys, many times:
  * q [N,C]; k, v [M,C]; index I32 [N,K]: rows of k and v -> [N,C] */
 ShuTensor *shu_attention_gather (ShuCtx *c, ShuTensor *q, ShuTensor *k,

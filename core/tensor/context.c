@@ -375,13 +375,19 @@ shu_ctx_part (ShuCtx *c)
   return c->part ? c->part : "";
 }
 
+gboolean
+shu_tapped (ShuCtx *c)
+{
+  return c->tap && !c->error;
+}
+
 ShuTensor *
 shu_tap (ShuCtx *c, ShuTensor *t, const char *format, ...)
 {
   g_autofree char *name = NULL;
   va_list args;
 
-  if (!c->tap || c->error)
+  if (!shu_tapped (c))
     return t;
   va_start (args, format);
   name = g_strdup_vprintf (format, args);

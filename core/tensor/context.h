@@ -143,6 +143,8 @@ void shu_ctx_set_tap (ShuCtx *c, ShuTapFunc func, gpointer data);
 void shu_ctx_set_part (ShuCtx *c, const char *part);
 const char *shu_ctx_part (ShuCtx *c);
 
+/* Whether somebody listens: what only a tap needs is made for nobody else. */
+gboolean shu_tapped (ShuCtx *c);
 /* Names @t for listeners; returns @t.  Costs nothing where nobody listens. */
 ShuTensor *shu_tap (ShuCtx *c, ShuTensor *t, const char *format, ...)
     G_GNUC_PRINTF (3, 4);

@@ -93,8 +93,17 @@ void shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x,
     const ShuNorm *norm, int n_groups, float eps, ShuAct act);
 void shu_cpu_layer_norm (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm, float eps);
+/* one row; w, b may be NULL */
+void shu_cpu_layer_norm_row (float *restrict y, const float *restrict x,
+    const float *restrict w, const float *restrict b, gsize C, float eps);
 void shu_cpu_rms_norm_heads (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *gamma);
+
+/* fused.c */
+void shu_cpu_add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
+    const ShuNorm *norm, const ShuAddNorm *p);
+void shu_cpu_self_attention (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuSelfAttention *p);
 
 /* attention.c */
 void shu_cpu_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,

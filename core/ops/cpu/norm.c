@@ -113,8 +113,8 @@ shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
     shu_cpu_act (c, y, y, act);
 }
 
-SHU_SIMD static void
-layer_norm_row (float *restrict y, const float *restrict x,
+SHU_SIMD void
+shu_cpu_layer_norm_row (float *restrict y, const float *restrict x,
     const float *restrict w, const float *restrict b, gsize C, float eps)
 {
   double sum[8] = {0}, squares[8] = {0};
@@ -160,7 +160,7 @@ shu_cpu_layer_norm (
 
 #pragma omp parallel for if (x->n > 32768)
   for (gint64 r = 0; r < (gint64) (x->n / C); r++)
-    layer_norm_row (
+    shu_cpu_layer_norm_row (
         shu_f32 (y) + (gsize) r * C, shu_f32 (x) + (gsize) r * C, w, b, C, eps);
 }
 

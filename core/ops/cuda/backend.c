@@ -3,6 +3,7 @@
  * goes to kernels of our own: tensors become pointers and sizes. */
 #include "ops/cuda/cuda_private.h"
 #include "base/error.h"
+#include <string.h>
 
 G_STATIC_ASSERT ((int) SHU_CUDA_ACT_SIGMOID == (int) SHU_ACT_SIGMOID);
 G_STATIC_ASSERT ((int) SHU_CUDA_MUL == (int) SHU_BINARY_MUL);
@@ -172,6 +173,54 @@ rms_norm_heads (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *gamma)
         x->n / NH / HD, NH, HD);
 }
 
+G_STATIC_ASSERT (sizeof (ShuCudaOrder) == sizeof (ShuOrder));
+
+static ShuCudaOrder
+order (const ShuOrder *o)
+{
+  ShuCudaOrder ret;
+
+  memcpy (&ret, o, sizeof ret);
+  return ret;
+}
+
+/* How many of @n rows in a row share a vector of @v. */
+static gsize
+rows_of_part (const ShuTensor *v, gsize n)
+{
+  return v ? n / rows (v) : 1;
+}
+
+static gconstpointer
+data_of (const ShuTensor *x)
+{
+  return x ? x->data : NULL;
+}
+
+static void
+add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
+    const ShuNorm *norm, const ShuAddNorm *p)
+{
+  gsize n = rows (x);
+  ShuCudaAddNorm k = {
+      .h = data_of (p->h),
+      .rest = data_of (p->rest),
+      .gate = data_of (p->gate),
+      .scale = data_of (p->scale),
+      .shift = data_of (p->shift),
+      .h_order = order (p->h_order),
+      .y_order = order (p->y_order),
+      .gate_rows = rows_of_part (p->gate, n),
+      .scale_rows = rows_of_part (p->scale, n),
+      .blend = p->h ? p->blend : 0,
+      .eps = p->eps,
+  };
+
+  if (norm_vectors (c, norm, &k.w, &k.b))
+    LAUNCH (c, "add_norm", shu_launch_add_norm, y->data,
+        sum ? sum->data : NULL, x->data, &k, n, last (x));
+}
+
 /* ---- small attention ---- */
 
 static gboolean
@@ -317,7 +366,9 @@ const ShuBackend shu_backend_cuda = {
     .group_norm = group_norm,
     .layer_norm = layer_norm,
     .rms_norm_heads = rms_norm_heads,
+    .add_norm = add_norm,
     .attention = shu_cuda_attention,
+    .self_attention = shu_cuda_self_attention,
     .attention_gather = attention_gather,
     .attention_groups = attention_groups,
     .resize_bilinear = resize_bilinear,

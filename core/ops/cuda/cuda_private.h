@@ -102,6 +102,7 @@ typedef enum {
   SHU_CUDA_WEIGHT_KRSC,       /* [Co,Ci,...] -> f16 [Co,...,Ci] */
   SHU_CUDA_WEIGHT_TAPS,       /* [Co,3,3,3,Ci] -> f16 [27,Co,Ci] */
   SHU_CUDA_WEIGHT_SUBDIVIDED, /* [Co,3,3,3,Ci] -> f16 [64,Co,Ci] */
+  SHU_CUDA_WEIGHT_JOINED,     /* with others behind it, f16 */
 } ShuCudaLayout;
 
 /**
@@ -117,6 +118,18 @@ gconstpointer shu_cuda_weight (ShuCtx *c, ShuTensor *w, ShuCudaLayout layout);
 /* The backend's entry */
 void shu_cuda_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
     ShuUploadFunc func, gpointer data);
+
+/**
+ * shu_cuda_weights_joined:
+ * @w: @n weights with the same second dimension, or none, that are always
+ *   asked for together
+ *
+ * All of @w, one after the other, as f16.
+ *
+ * Returns: (transfer none): NULL where @c has failed
+ */
+gconstpointer shu_cuda_weights_joined (
+    ShuCtx *c, int n, ShuTensor *const *w);
 
 ShuTensor *shu_cuda_adopt (ShuCtx *c, ShuTensor *x);
 
@@ -158,6 +171,8 @@ void shu_cuda_conv3d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
     const ShuConvParams *p);
 void shu_cuda_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
     ShuTensor *v, int n_heads);
+void shu_cuda_self_attention (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuSelfAttention *p);
 void shu_cuda_sparse_conv (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
 void shu_cuda_sparse_conv_subdivided (

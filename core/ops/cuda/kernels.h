@@ -133,6 +133,31 @@ cudaError_t shu_launch_rms_norm_heads (void *y, const void *x,
 cudaError_t shu_launch_softmax (void *y, size_t ldy, const float *x, size_t ldx,
     size_t M, size_t N, float scale, cudaStream_t stream);
 
+/* ---- fused.cu ---- */
+
+/* ShuOrder and ShuAddNorm of ops.h.  A gate belongs to gate_rows rows in a
+ * row, scale and shift to scale_rows; w, b [C] or NULL. */
+typedef struct {
+  int64_t size[4], step[4], first, present;
+} ShuCudaOrder;
+
+typedef struct {
+  const void *h, *rest, *gate, *scale, *shift;
+  const float *w, *b;
+  ShuCudaOrder h_order, y_order;
+  size_t gate_rows, scale_rows;
+  int blend;
+  float eps;
+} ShuCudaAddNorm;
+
+/* x, sum [rows,C]; sum NULL where there is no h; up to 2^26 rows */
+cudaError_t shu_launch_add_norm (void *y, void *sum, const void *x,
+    const ShuCudaAddNorm *p, size_t rows, size_t C, cudaStream_t stream);
+/* rms_norm_heads of q and k in x [M,3,NH,HD], in place; gammas [NH,HD], NULL:
+ * as it is */
+cudaError_t shu_launch_norm_packed (void *x, const float *q_gamma,
+    const float *k_gamma, size_t M, size_t NH, size_t HD, cudaStream_t stream);
+
 /* ---- attention_small.cu; scores are scaled by 1 / sqrt (HD) ---- */
 
 /* q [N,NH*HD], k, v [M,NH*HD], index [N,K]; HD up to

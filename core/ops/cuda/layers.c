@@ -147,6 +147,71 @@ shu_cuda_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
   shu_cuda_done_error (c, "attention", error);
 }
 
+/* The projections' weights as one, and their bias; FALSE where @c has failed. */
+static gboolean
+projections (ShuCtx *c, const ShuSelfAttention *p, gconstpointer *ret_w,
+    ShuCudaVector *ret_b)
+{
+  ShuTensor *w[3], *b[3];
+
+  for (int i = 0; i < p->n; i++) {
+    w[i] = p->l[i]->w;
+    b[i] = p->l[i]->b;
+  }
+  *ret_b = (ShuCudaVector){NULL, 0};
+  *ret_w = shu_cuda_weights_joined (c, p->n, w);
+  if (b[0])
+    ret_b->data = shu_cuda_weights_joined (c, p->n, b);
+  return *ret_w && (!b[0] || ret_b->data);
+}
+
+/* NULL, where there is none or @c has failed */
+static const float *
+gamma_of (ShuCtx *c, ShuTensor *gamma)
+{
+  return gamma ? shu_cuda_weight (c, gamma, SHU_CUDA_WEIGHT_SAME) : NULL;
+}
+
+void
+shu_cuda_self_attention (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuSelfAttention *p)
+{
+  SHU_SCOPE (c);
+  ShuCuda *s = shu_cuda (c);
+  gint64 C = y->dims[2], Ci = x->dims[2], M = (gint64) x->n / Ci;
+  ShuCudaGemm g = {.M = M, .N = 3 * C, .K = Ci};
+  const float *q_gamma = gamma_of (c, p->q_gamma);
+  const float *k_gamma = gamma_of (c, p->k_gamma);
+  guint16 *qkv = shu_cuda_scratch (c, (gsize) (M * 3 * C) * sizeof *qkv);
+  ShuCudaSdpa a = {.B = x->dims[0],
+      .Tq = x->dims[1],
+      .Tk = x->dims[1],
+      .NH = p->n_heads,
+      .HD = (int) (C / p->n_heads),
+      .q = qkv,
+      .k = qkv + C,
+      .v = qkv + 2 * C,
+      .ldq = 3 * C,
+      .ldk = 3 * C,
+      .ldv = 3 * C,
+      .y = y->data};
+  gconstpointer w;
+  gpointer scratch;
+  ShuCudaVector b;
+  GError *error = NULL;
+
+  if (!projections (c, p, &w, &b) || shu_ctx_failed (c))
+    return;
+  scratch = shu_cuda_scratch (c, shu_cuda_sdpa_scratch (s, &a));
+  if (scratch && shu_cuda_gemm (s, &g, qkv, x->data, w, b, NULL, &error) &&
+      shu_cuda_ok (
+          shu_launch_norm_packed (qkv, q_gamma, k_gamma, (gsize) M,
+              (gsize) p->n_heads, (gsize) (C / p->n_heads), s->stream),
+          "norm of heads", &error))
+    shu_cuda_sdpa (s, &a, scratch, &error);
+  shu_cuda_done_error (c, "self_attention", error);
+}
+
 /* ---- sparse voxels ---- */
 
 typedef cudaError_t (*SparseLaunch) (void *y, const void *x, const int *nbr,

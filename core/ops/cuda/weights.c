@@ -161,6 +161,57 @@ shu_cuda_weight (ShuCtx *c, ShuTensor *w, ShuCudaLayout layout)
   return form.data;
 }
 
+/* Behind each other; what one leaves beyond its end the next one covers. */
+static gboolean
+make_joined (ShuCtx *c, int n, ShuTensor *const *w, char *y)
+{
+  for (int i = 0; i < n; i++) {
+    const ShuCudaForm part = {w[i], SHU_CUDA_WEIGHT_F16, y};
+
+    if (!shu_cuda_forms_make (c, 1, &part, NULL, NULL))
+      return FALSE;
+    y += w[i]->n * 2;
+  }
+  return TRUE;
+}
+
+gconstpointer
+shu_cuda_weights_joined (ShuCtx *c, int n, ShuTensor *const *w)
+{
+  Form form = {.device = c->place,
+      .layout = SHU_CUDA_WEIGHT_JOINED,
+      .Ci = w[0]->dims[1]};
+  Forms *p = forms_of (w[0]->storage);
+  gsize bytes = 0;
+  GBytes *block;
+
+  if (n == 1)
+    return shu_cuda_weight (c, w[0], SHU_CUDA_WEIGHT_F16);
+  if (!shu_cuda (c) || shu_ctx_failed (c))
+    return NULL;
+  for (int i = 0; i < n; i++) {
+    ShuCudaForm part = {w[i], SHU_CUDA_WEIGHT_F16, NULL};
+
+    form.Co += w[i]->dims[0];
+    bytes += form_bytes (&part);
+  }
+  g_mutex_lock (&p->lock);
+  form.data = find (p, &form);
+  if (!form.data && (block = block_new (c, bytes))) {
+    char *y = (char *) g_bytes_get_data (block, NULL);
+
+    if (make_joined (c, n, w, y))
+      c->wait (c);
+    if (!shu_ctx_failed (c)) {
+      keep (p, form, block, y);
+      form.data = y;
+    }
+    g_bytes_unref (block);
+  }
+  g_mutex_unlock (&p->lock);
+  return form.data;
+}
+
 /* ---- many at once, in one block ---- */
 
 static const ShuCudaLayout layouts[] = {
@@ -169,6 +220,7 @@ static const ShuCudaLayout layouts[] = {
     [SHU_USE_CONV] = SHU_CUDA_WEIGHT_KRSC,
     [SHU_USE_SPARSE_CONV] = SHU_CUDA_WEIGHT_TAPS,
     [SHU_USE_SPARSE_CONV_SUBDIVIDED] = SHU_CUDA_WEIGHT_SUBDIVIDED,
+    [SHU_USE_JOINED] = SHU_CUDA_WEIGHT_JOINED,
 };
 
 /* Those that are not there yet, each once: (transfer full), of ShuCudaForm */
@@ -184,6 +236,8 @@ list_missing (ShuCtx *c, int n, const ShuWeightUse *uses)
     Forms *p = forms_of (new.w->storage);
     gboolean there;
 
+    if (uses[i].use == SHU_USE_JOINED)
+      continue;
     g_mutex_lock (&p->lock);
     there = find (p, &form) != NULL;
     g_mutex_unlock (&p->lock);

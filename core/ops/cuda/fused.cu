@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/* Steps of transformer blocks in one pass over their rows: residual, layer
+ * norm, modulation and reordering; the norm of heads within packed q, k, v. */
+#include "ops/cuda/kernel_private.h"
+
+/* ---- residual and norm ---- */
+
+/* An order with numbers that divide quickly. */
+typedef struct {
+  unsigned size[4], step[4];
+  unsigned first, present;
+} Order;
+
+/* What a row adds and where it goes; rows of x that share a vector of gate,
+ * scale and shift follow each other. */
+typedef struct {
+  const __half *h, *rest, *gate, *scale, *shift;
+  const float *w, *b;
+  Order h_order, y_order;
+  unsigned gate_rows, scale_rows;
+  unsigned views, side; /* of the blend; 0: none */
+  unsigned rows, C;
+  float eps;
+} Steps;
+
+enum { ABSENT = 0xffffffffu };
+
+static __device__ unsigned
+place_of (const Order &o, unsigned r, unsigned (&i)[4])
+{
+#pragma unroll
+  for (int k = 3; k > 0; k--) {
+    i[k] = r % o.size[k];
+    r /= o.size[k];
+  }
+  i[0] = r;
+  /* what is before the first wraps around */
+  return i[1] - o.first < o.present
+             ? i[0] * o.step[0] + (i[1] - o.first) * o.step[1] +
+                   i[2] * o.step[2] + i[3] * o.step[3]
+             : ABSENT;
+}
+
+/* The row of h that is blended into row i, which lies at @at. */
+static __device__ unsigned
+blended_with (const Steps &s, const unsigned (&i)[4], unsigned at)
+{
+  const Order &o = s.h_order;
+  unsigned pixel = i[2] * o.size[3] + i[3], third = s.side / 3;
+  unsigned y = pixel / s.side, x = pixel % s.side;
+
+  if (i[1] % s.views != 0 || y >= third || x < third || x >= 2 * third)
+    return ABSENT;
+  return at + (s.views - 1) * o.step[1] +
+         ((3 * y + 1) * s.side + 3 * (x - third) + 1 - pixel) * o.step[3];
+}
+
+/* V channels at @i of x and what is added to them; the sum as it is stored */
+template <int V>
+static __device__ void
+add_run (float (&v)[V], const Steps &s, unsigned row, unsigned at,
+    unsigned other, unsigned i, __half *sum)
+{
+  float h[V], more[V];
+
+  if (at != ABSENT) {
+    shu_load (h, s.h + (size_t) at * s.C + i);
+    if (other != ABSENT) {
+      shu_load (more, s.h + (size_t) other * s.C + i);
+#pragma unroll
+      for (int k = 0; k < V; k++)
+        h[k] = (h[k] + more[k]) * 0.5f;
+    }
+    if (s.gate) {
+      shu_load (more, s.gate + (size_t) (row / s.gate_rows) * s.C + i);
+#pragma unroll
+      for (int k = 0; k < V; k++)
+        h[k] *= more[k];
+    }
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      v[k] = __half2float (__float2half_rn (v[k] + h[k]));
+  } else if (s.rest) {
+    shu_load (h, s.rest + i);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      v[k] = __half2float (__float2half_rn (v[k] + h[k]));
+  }
+  shu_store (sum + (size_t) row * s.C + i, v);
+}
+
+/* V normalised channels at @i, scaled and modulated, to y */
+template <int V>
+static __device__ void
+finish_run (float (&v)[V], const Steps &s, unsigned row, unsigned i, __half *y)
+{
+  float a[V];
+
+  if (s.w) {
+    shu_load (a, s.w + i);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      v[k] *= a[k];
+  }
+  if (s.b) {
+    shu_load (a, s.b + i);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      v[k] += a[k];
+  }
+  if (s.scale) {
+    size_t part = (size_t) (row / s.scale_rows) * s.C + i;
+
+    shu_load (a, s.scale + part);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      v[k] *= 1.f + a[k];
+    shu_load (a, s.shift + part);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      v[k] += a[k];
+  }
+  shu_store (y + i, v);
+}
+
+/* @lanes neighbouring threads a row, each NV times V channels of it, which
+ * stay in registers */
+template <int V, int NV>
+static __global__ void
+add_norm (__half *y, __half *sum, const __half *x, Steps s, int lanes)
+{
+  unsigned row = (unsigned) (shu_task () / lanes);
+  unsigned first = threadIdx.x % lanes * V, step = lanes * V;
+  unsigned end = row < s.rows ? s.C : 0;
+  unsigned at = ABSENT, other = ABSENT, to, i[4];
+  float v[NV][V], mean = 0, squares = 0, spread;
+
+  if (sum && end) {
+    at = place_of (s.h_order, row, i);
+    if (s.views && at != ABSENT)
+      other = blended_with (s, i, at);
+  }
+#pragma unroll
+  for (int k = 0; k < NV; k++)
+    if (first + k * step < end)
+      shu_load (v[k], x + (size_t) row * s.C + first + k * step);
+  if (sum)
+#pragma unroll
+    for (int k = 0; k < NV; k++)
+      if (first + k * step < end)
+        add_run<V> (v[k], s, row, at, other, first + k * step, sum);
+#pragma unroll
+  for (int k = 0; k < NV; k++)
+    if (first + k * step < end)
+#pragma unroll
+      for (int c = 0; c < V; c++)
+        mean += v[k][c];
+  mean = shu_lanes_sum (mean, lanes) / (float) s.C;
+#pragma unroll
+  for (int k = 0; k < NV; k++)
+    if (first + k * step < end)
+#pragma unroll
+      for (int c = 0; c < V; c++)
+        squares += (v[k][c] - mean) * (v[k][c] - mean);
+  spread = shu_lanes_sum (squares, lanes) / (float) s.C + s.eps;
+  spread = 1 / sqrtf (spread);
+  to = end ? place_of (s.y_order, row, i) : ABSENT;
+  if (to == ABSENT)
+    return;
+#pragma unroll
+  for (int k = 0; k < NV; k++)
+    if (first + k * step < end) {
+#pragma unroll
+      for (int c = 0; c < V; c++)
+        v[k][c] = (v[k][c] - mean) * spread;
+      finish_run<V> (v[k], s, row, first + k * step, y + (size_t) to * s.C);
+    }
+}
+
+/* A warp a row of any length, which it reads again; the sum is where it is
+ * read from. */
+static __global__ void
+add_norm_any (__half *y, __half *sum, const __half *x, Steps s)
+{
+  unsigned row = (unsigned) (shu_task () / SHU_WARP);
+  unsigned lane = threadIdx.x % SHU_WARP;
+  unsigned end = row < s.rows ? s.C : 0;
+  unsigned at = ABSENT, other = ABSENT, to, i[4];
+  float v[1], mean = 0, squares = 0, spread;
+
+  if (sum && end) {
+    at = place_of (s.h_order, row, i);
+    if (s.views && at != ABSENT)
+      other = blended_with (s, i, at);
+  }
+  for (unsigned k = lane; k < end; k += SHU_WARP) {
+    shu_load (v, x + (size_t) row * s.C + k);
+    if (sum)
+      add_run<1> (v, s, row, at, other, k, sum);
+    mean += v[0];
+  }
+  if (sum)
+    x = sum;
+  mean = shu_lanes_sum (mean, SHU_WARP) / (float) s.C;
+  for (unsigned k = lane; k < end; k += SHU_WARP) {
+    shu_load (v, x + (size_t) row * s.C + k);
+    squares += (v[0] - mean) * (v[0] - mean);
+  }
+  spread = shu_lanes_sum (squares, SHU_WARP) / (float) s.C + s.eps;
+  spread = 1 / sqrtf (spread);
+  to = end ? place_of (s.y_order, row, i) : ABSENT;
+  if (to == ABSENT)
+    return;
+  for (unsigned k = lane; k < end; k += SHU_WARP) {
+    shu_load (v, x + (size_t) row * s.C + k);
+    v[0] = (v[0] - mean) * spread;
+    finish_run<1> (v, s, row, k, y + (size_t) to * s.C);
+  }
+}
+
+static Order
+order_of (const ShuCudaOrder &o)
+{
+  Order ret;
+
+  for (int i = 0; i < 4; i++) {
+    ret.size[i] = (unsigned) o.size[i];
+    ret.step[i] = (unsigned) o.step[i];
+  }
+  ret.first = (unsigned) o.first;
+  ret.present = (unsigned) o.present;
+  return ret;
+}
+
+static unsigned
+root_of (int64_t n)
+{
+  unsigned side = 1;
+
+  while ((int64_t) side * side < n)
+    side++;
+  return side;
+}
+
+/* Whether all that is read and written is at multiples of 16 bytes. */
+static bool
+all_aligned (const void *y, const void *sum, const void *x, const Steps &s)
+{
+  return s.C % SHU_VECTOR == 0 && shu_aligned (y) && shu_aligned (sum) &&
+         shu_aligned (x) && shu_aligned (s.h) && shu_aligned (s.rest) &&
+         shu_aligned (s.gate) &&
+         shu_aligned (s.scale) && shu_aligned (s.shift) && shu_aligned (s.w) &&
+         shu_aligned (s.b);
+}
+
+template <int NV>
+static void
+launch_rows (void *y, void *sum, const void *x, const Steps &s, int lanes,
+    cudaStream_t stream)
+{
+  size_t blocks = shu_div_up ((size_t) s.rows * lanes, SHU_THREADS);
+
+  add_norm<SHU_VECTOR, NV><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
+      (__half *) y, (__half *) sum, (const __half *) x, s, lanes);
+}
+
+extern "C" cudaError_t
+shu_launch_add_norm (void *y, void *sum, const void *x,
+    const ShuCudaAddNorm *p, size_t rows, size_t C, cudaStream_t stream)
+{
+  Steps s = {(const __half *) p->h, (const __half *) p->rest,
+      (const __half *) p->gate,
+      (const __half *) p->scale, (const __half *) p->shift, p->w, p->b,
+      order_of (p->h_order), order_of (p->y_order), (unsigned) p->gate_rows,
+      (unsigned) p->scale_rows, (unsigned) p->blend, 0, (unsigned) rows,
+      (unsigned) C, p->eps};
+  unsigned columns = (unsigned) (C / SHU_VECTOR), lanes = SHU_WARP;
+
+  if (rows == 0 || C == 0)
+    return cudaSuccess;
+  if (shu_too_many (rows * SHU_WARP) || shu_too_many (C))
+    return cudaErrorInvalidValue;
+  s.side = root_of (p->h_order.size[2] * p->h_order.size[3]);
+  if (!all_aligned (y, sum, x, s) || columns > 8 * SHU_WARP) {
+    add_norm_any<<<(unsigned) shu_div_up (rows * SHU_WARP, SHU_THREADS),
+        SHU_THREADS, 0, stream>>> (
+        (__half *) y, (__half *) sum, (const __half *) x, s);
+    return cudaGetLastError ();
+  }
+  /* the fewest lanes that have at most 5 pieces each: widths of 5 2^k and 4
+   * 2^k leave none idle */
+  while (lanes > 1 && columns <= lanes / 2 * 5)
+    lanes /= 2;
+  if (columns <= lanes * 4)
+    launch_rows<4> (y, sum, x, s, (int) lanes, stream);
+  else if (columns <= lanes * 5)
+    launch_rows<5> (y, sum, x, s, (int) lanes, stream);
+  else
+    launch_rows<8> (y, sum, x, s, (int) lanes, stream);
+  return cudaGetLastError ();
+}
+
+/* ---- q and k of packed rows ---- */
+
+/* x [M,3,NH,HD]: each head of the first two, in place; @lanes neighbouring
+ * threads a head, V channels each, NV times */
+template <int V>
+static __global__ void
+norm_packed (__half *x, const float *q_gamma, const float *k_gamma, size_t M,
+    unsigned NH, unsigned HD, int lanes)
+{
+  size_t task = shu_task () / lanes, row = task / (2 * NH);
+  unsigned head = (unsigned) (task % (2 * NH));
+  unsigned first = threadIdx.x % lanes * V, step = lanes * V;
+  const float *gamma = head < NH ? q_gamma : k_gamma;
+  unsigned end = row < M && gamma ? HD : 0;
+  float v[V], gain[V], squares = 0, s;
+
+  x += (row * 3 * NH + head) * HD;
+  gamma += (size_t) (head % NH) * HD;
+  for (unsigned i = first; i < end; i += step) {
+    shu_load (v, x + i);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      squares += v[k] * v[k];
+  }
+  squares = shu_lanes_sum (squares, lanes);
+  s = sqrtf ((float) HD) / fmaxf (sqrtf (squares), 1e-12f);
+  for (unsigned i = first; i < end; i += step) {
+    shu_load (v, x + i);
+    shu_load (gain, gamma + i);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      v[k] *= s * gain[k];
+    shu_store (x + i, v);
+  }
+}
+
+extern "C" cudaError_t
+shu_launch_norm_packed (void *x, const float *q_gamma, const float *k_gamma,
+    size_t M, size_t NH, size_t HD, cudaStream_t stream)
+{
+  bool vector = HD % SHU_VECTOR == 0 && shu_aligned (x) &&
+                shu_aligned (q_gamma) && shu_aligned (k_gamma);
+  int V = vector ? SHU_VECTOR : 1, lanes = SHU_WARP;
+  size_t blocks;
+
+  while (lanes > 1 && (size_t) lanes / 2 * V >= HD)
+    lanes /= 2;
+  blocks = shu_div_up (M * 2 * NH * lanes, SHU_THREADS);
+  if (M == 0 || NH == 0 || HD == 0 || (!q_gamma && !k_gamma))
+    return cudaSuccess;
+  if (shu_too_many (blocks))
+    return cudaErrorInvalidValue;
+  if (vector)
+    norm_packed<SHU_VECTOR><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
+        (__half *) x, q_gamma, k_gamma, M, (unsigned) NH, (unsigned) HD, lanes);
+  else
+    norm_packed<1><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
+        (__half *) x, q_gamma, k_gamma, M, (unsigned) NH, (unsigned) HD, lanes);
+  return cudaGetLastError ();
+}
