@@ -77,6 +77,14 @@ time_input (GoldenCase *t)
   return shu_silu (t->ctx, golden_input (t, "in.temb"));
 }
 
+static ShuTensor *const *
+block_times (GoldenCase *t, const ShuUnetBlock *b, ShuUnetTimes *ret)
+{
+  ret->n = 0;
+  shu_unet_block_times (t->ctx, b, time_input (t), ret);
+  return ret->t;
+}
+
 static void
 run_resnet (GoldenCase *t)
 {
@@ -85,8 +93,8 @@ run_resnet (GoldenCase *t)
       size_of (t, "groups"), shu_config_float (t->config, "eps", 0, 1, 1e-5));
 
   golden_expect_last (t, "out.hidden",
-      shu_resnet (
-          t->ctx, &r, golden_input_last (t, "in.hidden"), time_input (t)));
+      shu_resnet (t->ctx, &r, golden_input_last (t, "in.hidden"),
+          shu_resnet_time (t->ctx, &r, time_input (t))));
 }
 
 static ShuUnetParams
@@ -136,6 +144,7 @@ run_down (GoldenCase *t, gboolean attention)
   gboolean sampler;
   ShuUnetBlock b = {0};
   ShuUnetText text;
+  ShuUnetTimes times;
   ShuSkips skips = {0};
   ShuViews views = views_of (t, x);
 
@@ -147,7 +156,8 @@ run_down (GoldenCase *t, gboolean attention)
   shu_unet_block_load (&b, t->weights, "", n, Ci, Co,
       sampler ? SHU_UNET_DOWN : SHU_UNET_SAME, &params);
   unet_text (t, &b, &text);
-  x = shu_unet_down (t->ctx, &b, x, time_input (t), &views, &text, &skips);
+  x = shu_unet_down (
+      t->ctx, &b, x, block_times (t, &b, &times), &views, &text, &skips);
   golden_expect_last (t, "out.hidden", x);
   expect_skips (t, &skips);
   shu_unet_block_clear (&b);
@@ -173,11 +183,12 @@ run_mid (GoldenCase *t)
   ShuViews views = views_of (t, x);
   ShuUnetBlock b = {0};
   ShuUnetText text;
+  ShuUnetTimes times;
 
   shu_unet_mid_load (&b, t->weights, "", params.mv.C, &params);
   unet_text (t, &b, &text);
   golden_expect_last (t, "out.hidden",
-      shu_unet_mid (t->ctx, &b, x, time_input (t), &views, &text));
+      shu_unet_mid (t->ctx, &b, x, block_times (t, &b, &times), &views, &text));
   shu_unet_block_clear (&b);
 }
 
@@ -193,6 +204,7 @@ run_up (GoldenCase *t, gboolean attention)
   ShuViews views = views_of (t, x);
   ShuUnetBlock b = {0};
   ShuUnetText text;
+  ShuUnetTimes times;
   ShuSkips skips = {0};
   char name[32];
 
@@ -205,7 +217,8 @@ run_up (GoldenCase *t, gboolean attention)
   shu_unet_block_load (&b, t->weights, "", n, Ci, Co,
       sampler ? SHU_UNET_UP : SHU_UNET_SAME, &params);
   unet_text (t, &b, &text);
-  x = shu_unet_up (t->ctx, &b, x, time_input (t), &views, &text, &skips);
+  x = shu_unet_up (
+      t->ctx, &b, x, block_times (t, &b, &times), &views, &text, &skips);
   golden_expect_last (t, "out.hidden", x);
   shu_unet_block_clear (&b);
 }
@@ -281,8 +294,9 @@ run_sync_ss (GoldenCase *t)
   t->tap = tap_sync;
   golden_expect_last (
       t, "mid.imagedownsample", shu_sync_ss_pool (t->ctx, &m, maps, res));
-  golden_expect (
-      t, "out.structure", shu_sync_ss (t->ctx, &m, maps, &views, tokens, res));
+  golden_expect (t, "out.structure",
+      shu_sync_ss (t->ctx, &m, maps, &views, tokens, res,
+          shu_sync_ss_index (t->ctx, views.G, res)));
 }
 
 static void
@@ -296,8 +310,9 @@ run_sync_mv (GoldenCase *t)
 
   t->tap = tap_sync;
   golden_expect_last (t, "out.MV",
-      shu_sync_mv (
-          t->ctx, &m, maps, &views, tokens, side_of_cube (tokens->dims[1])));
+      shu_sync_mv (t->ctx, &m, maps, &views, tokens,
+          side_of_cube (tokens->dims[1]),
+          shu_sync_mv_index (t->ctx, views.G, (int) maps->dims[1])));
 }
 
 /* ---- d: structure transformer ---- */
@@ -320,7 +335,8 @@ run_dit_block (GoldenCase *t)
   ShuTensor *mod = shu_silu (t->ctx, golden_input (t, "in.mod"));
 
   golden_expect (t, "out.x",
-      shu_dit_block (t->ctx, &b, golden_input (t, "in.x"), mod, &context));
+      shu_dit_block (t->ctx, &b, golden_input (t, "in.x"),
+          shu_dit_block_modulation (t->ctx, &b, mod), &context));
 }
 
 /* sin and cos are good to 2e-4 only, since angles near 1000 are; f16 adds half
@@ -461,6 +477,8 @@ run_joint (GoldenCase *t)
   g_autoptr (ShuJoint) m =
       config ? shu_joint_new (config, t->weights, &error) : NULL;
   g_autoptr (ShuJointPrepared) p = NULL;
+  float time = number_after (t, "timestep");
+  float time3 = number_after (t, "trellis_t");
   ShuJointCondition condition;
   ShuJointVelocity v;
 
@@ -475,13 +493,16 @@ run_joint (GoldenCase *t)
       .images = golden_input_last (t, "in.image_latents"),
       .context = golden_input (t, "in.trellis_cond"),
       .guided = TRUE,
+      .n_steps = 1,
+      .t = &time,
+      .t3 = &time3,
   };
   p = shu_joint_prepare (t->ctx, m, &condition);
   if (!p)
     return; /* the context has the error */
   v = shu_joint_step (t->ctx, m, p, golden_input_last (t, "in.latents"),
-      golden_input_last (t, "in.trellis"), number_after (t, "timestep"),
-      number_after (t, "trellis_t"));
+      golden_input_last (t, "in.trellis"),
+      shu_from_host (t->ctx, SHU_DTYPE_I32, SHU_DIMS (1), (gint32[]){0}));
   golden_expect_last (t, "out.sample", v.views);
   golden_expect_last (t, "out.trellis", v.structure);
 }

@@ -26,9 +26,12 @@ struct _ShuJoint {
 struct _ShuJointPrepared {
   ShuViews views;
   ShuMvUnetText text;
-  ShuTensor *class_emb; /* [R,E] */
-  ShuTensor *images;    /* [R,L,L,Ci-Co] */
-  ShuTensor *positions; /* [grid^3,D] */
+  ShuTensor *images;       /* [R,L,L,Ci-Co] */
+  ShuTensor *positions;    /* [grid^3,D] */
+  ShuTensor *times;        /* [n_steps,...]: of the 2D residual blocks, */
+  ShuTensor *mods;         /* [n_steps,...]: and of the 3D blocks */
+  ShuTensor *voxel_pixels; /* of SS, */
+  ShuTensor *pixel_voxels; /* and MV */
   ShuDitContext *contexts;
   GPtrArray *owned;
 };
@@ -158,7 +161,7 @@ check_condition (ShuCtx *c, const ShuJoint *m, const ShuJointCondition *n)
 
   if (shu_ctx_failed (c))
     return FALSE;
-  if (has_dims (n->text, SHU_DIMS (R, -1, u->X)) &&
+  if (n->n_steps > 0 && has_dims (n->text, SHU_DIMS (R, -1, u->X)) &&
       has_dims (n->labels, SHU_DIMS (R, u->P)) &&
       has_dims (n->images, SHU_DIMS (R, u->side, u->side, u->Ci - u->Co)) &&
       has_dims (n->context, SHU_DIMS (1, -1, m->dit.sizes.K)))
@@ -199,9 +202,7 @@ prepare_views (ShuCtx *c, const ShuJoint *m, const ShuJointCondition *n,
   int G = p->views.G;
 
   shu_mv_unet_text (c, u, spread (c, n->text, G, FALSE), &p->text);
-  p->class_emb = shu_mv_unet_class (c, u, spread (c, n->labels, G, TRUE));
   p->images = spread (c, n->images, G, TRUE);
-  own (c, p, p->class_emb);
   own (c, p, p->images);
   for (int i = 0; i < u->sizes.n_levels; i++) {
     own_text (c, p, &u->down_blocks[i], &p->text.down[i]);
@@ -228,6 +229,34 @@ prepare_structure (ShuCtx *c, const ShuJoint *m, const ShuJointCondition *n,
   }
 }
 
+static void
+prepare_times (ShuCtx *c, const ShuJoint *m, const ShuJointCondition *n,
+    ShuJointPrepared *p)
+{
+  SHU_SCOPE (c);
+  const ShuMvUnet *u = &m->unet;
+  ShuTensor *class_emb =
+      shu_mv_unet_class (c, u, spread (c, n->labels, p->views.G, TRUE));
+
+  p->times = shu_mv_unet_times (c, u, n->n_steps, n->t, class_emb);
+  p->mods = shu_ss_dit_times (c, &m->dit, n->n_steps, n->t3);
+  own (c, p, p->times);
+  own (c, p, p->mods);
+}
+
+static void
+prepare_syncs (ShuCtx *c, const ShuJoint *m, ShuJointPrepared *p)
+{
+  SHU_SCOPE (c);
+  const ShuUnetSizes *u = &m->unet.sizes;
+
+  p->voxel_pixels = shu_sync_ss_index (c, p->views.G, m->dit.sizes.grid);
+  p->pixel_voxels =
+      shu_sync_mv_index (c, p->views.G, u->side >> (u->n_levels - 1));
+  own (c, p, p->voxel_pixels);
+  own (c, p, p->pixel_voxels);
+}
+
 ShuJointPrepared *
 shu_joint_prepare (
     ShuCtx *c, const ShuJoint *m, const ShuJointCondition *condition)
@@ -240,6 +269,8 @@ shu_joint_prepare (
     return NULL;
   prepare_views (c, m, condition, p);
   prepare_structure (c, m, condition, p);
+  prepare_times (c, m, condition, p);
+  prepare_syncs (c, m, p);
   return shu_ctx_failed (c) ? NULL : g_steal_pointer (&p);
 }
 
@@ -258,29 +289,52 @@ shu_joint_prepared_free (ShuJointPrepared *p)
 typedef struct {
   const ShuJoint *m;
   const ShuJointPrepared *p;
-  ShuTensor *time; /* [R,E] */
-  ShuTensor *mod;  /* [1,D] */
+  ShuUnetTimes times;
+  ShuTensor *const *time; /* of the block that comes next */
+  ShuTensor *mods;        /* of all 3D blocks */
   ShuSkips skips;
 } Step;
+
+/* The row of this step, of tables with one for each. */
+static void
+take_times (ShuCtx *c, Step *s, ShuTensor *step)
+{
+  const ShuMvUnet *u = &s->m->unet;
+  gint64 R = SHU_DOMAINS * (gint64) s->p->views.G * s->p->views.V;
+
+  shu_mv_unet_time (c, u, shu_gather (c, s->p->times, step), R, &s->times);
+  s->time = s->times.t;
+  s->mods = shu_gather (c, s->p->mods, step);
+}
+
+/* The times of the residual blocks of @b, which runs next. */
+static ShuTensor *const *
+times_of (Step *s, const ShuUnetBlock *b)
+{
+  ShuTensor *const *ret = s->time;
+
+  s->time += b->n_resnets;
+  return ret;
+}
 
 static ShuTensor *
 structure_part (ShuCtx *c, const Step *s, int part, ShuTensor *h)
 {
-  return shu_ss_dit_part (c, &s->m->dit, part, h, s->mod, s->p->contexts);
+  return shu_ss_dit_part (c, &s->m->dit, part, h, s->mods, s->p->contexts);
 }
 
 static ShuTensor *
 sync_ss (ShuCtx *c, const Step *s, int i, ShuTensor *x, ShuTensor *h)
 {
   return shu_sync_ss (c, &s->m->dual_CrossAttblocks_SS[i], x, &s->p->views, h,
-      s->m->dit.sizes.grid);
+      s->m->dit.sizes.grid, s->p->voxel_pixels);
 }
 
 static ShuTensor *
 sync_mv (ShuCtx *c, const Step *s, int i, ShuTensor *x, ShuTensor *h)
 {
   return shu_sync_mv (c, &s->m->dual_CrossAttblocks_MV[i], x, &s->p->views, h,
-      s->m->dit.sizes.grid);
+      s->m->dit.sizes.grid, s->p->pixel_voxels);
 }
 
 /* latents [2V,L,L,Co] -> [R,L,L,Ci] */
@@ -313,7 +367,7 @@ check_step (
 
 ShuJointVelocity
 shu_joint_step (ShuCtx *c, const ShuJoint *m, const ShuJointPrepared *p,
-    ShuTensor *latents, ShuTensor *structure, float t, float t3)
+    ShuTensor *latents, ShuTensor *structure, ShuTensor *step)
 {
   SHU_SCOPE (c);
   const ShuMvUnet *u = &m->unet;
@@ -324,8 +378,7 @@ shu_joint_step (ShuCtx *c, const ShuJoint *m, const ShuJointPrepared *p,
 
   if (!check_step (c, m, latents, structure))
     return (ShuJointVelocity){shu_keep (c, latents), shu_keep (c, structure)};
-  s.time = shu_mv_unet_time (c, u, t, p->class_emb);
-  s.mod = shu_ss_dit_time (c, &m->dit, t3);
+  take_times (c, &s, step);
 
   x = shu_mv_unet_input (c, u, with_images (c, &s, latents), &s.skips);
   h = shu_tile (c, structure, views->G);
@@ -333,21 +386,22 @@ shu_joint_step (ShuCtx *c, const ShuJoint *m, const ShuJointPrepared *p,
   h = structure_part (c, &s, 0, h);
 
   for (int i = 0; i < n; i++) {
-    x = shu_unet_down (
-        c, &u->down_blocks[i], x, s.time, views, &p->text.down[i], &s.skips);
+    x = shu_unet_down (c, &u->down_blocks[i], x,
+        times_of (&s, &u->down_blocks[i]), views, &p->text.down[i], &s.skips);
     if (i == n - 3)
       h = sync_ss (c, &s, 0, x, h);
     if (i == n - 2)
       x = sync_mv (c, &s, 0, x, h);
   }
-  x = shu_unet_mid (c, &u->mid_block, x, s.time, views, &p->text.mid);
+  x = shu_unet_mid (
+      c, &u->mid_block, x, times_of (&s, &u->mid_block), views, &p->text.mid);
   h = structure_part (c, &s, 1, h);
   x = sync_mv (c, &s, 1, x, h);
   for (int i = 0; i < n; i++) {
     if (i == 1)
       h = sync_ss (c, &s, 1, x, h);
-    x = shu_unet_up (
-        c, &u->up_blocks[i], x, s.time, views, &p->text.up[i], &s.skips);
+    x = shu_unet_up (c, &u->up_blocks[i], x, times_of (&s, &u->up_blocks[i]),
+        views, &p->text.up[i], &s.skips);
   }
   h = structure_part (c, &s, 2, h);
   return (ShuJointVelocity){

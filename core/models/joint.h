@@ -36,16 +36,20 @@ const ShuSsSizes *shu_joint_ss_sizes (const ShuJoint *m);
  * @context: [1,S,K] tokens of the condition image
  * @guided: also compute the unconditional rows (without labels, image
  *   latents and context, with the same text)
+ * @t, @t3: times of @n_steps steps, x1000, for the 2D and the 3D branch; the
+ *   reference rounds the latter to float16
  */
 typedef struct {
   ShuTensor *text, *labels, *images, *context;
   gboolean guided;
+  int n_steps;
+  const float *t, *t3;
 } ShuJointCondition;
 
 /**
  * ShuJointPrepared:
  * Everything that is the same in all steps: keys and values of text and
- * context, class embeddings, image latents, positions.
+ * context, what the blocks make of labels and times, image latents, positions.
  */
 typedef struct _ShuJointPrepared ShuJointPrepared;
 
@@ -68,14 +72,13 @@ typedef struct {
  * shu_joint_step:
  * @latents: [2V,L,L,Co]
  * @structure: [1,res,res,res,C]
- * @t: time of the 2D branch, already x1000
- * @t3: time of the 3D branch, x1000; the reference rounds it to float16
+ * @step: I32 [1], the number of the step, from 0
  *
  * Returns: scoped
  */
 ShuJointVelocity shu_joint_step (ShuCtx *c, const ShuJoint *m,
     const ShuJointPrepared *p, ShuTensor *latents, ShuTensor *structure,
-    float t, float t3);
+    ShuTensor *step);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuJoint, shu_joint_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuJointPrepared, shu_joint_prepared_free)

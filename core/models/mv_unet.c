@@ -239,15 +239,63 @@ shu_mv_unet_class (ShuCtx *c, const ShuMvUnet *m, ShuTensor *labels)
   return shu_tap (c, h, "class_embedding");
 }
 
+/* Of all times and rows: [n R,Co] for each residual block */
+static void
+resnet_times (ShuCtx *c, const ShuMvUnet *m, ShuTensor *time, ShuUnetTimes *ret)
+{
+  ret->n = 0;
+  for (int i = 0; i < m->sizes.n_levels; i++)
+    shu_unet_block_times (c, &m->down_blocks[i], time, ret);
+  shu_unet_block_times (c, &m->mid_block, time, ret);
+  for (int i = 0; i < m->sizes.n_levels; i++)
+    shu_unet_block_times (c, &m->up_blocks[i], time, ret);
+}
+
 ShuTensor *
-shu_mv_unet_time (ShuCtx *c, const ShuMvUnet *m, float t, ShuTensor *class_emb)
+shu_mv_unet_times (
+    ShuCtx *c, const ShuMvUnet *m, int n, const float *t, ShuTensor *class_emb)
 {
   SHU_SCOPE (c);
-  ShuTensor *h = shu_timestep_embedding (c, &t, 1, m->sizes.C[0]);
+  gint64 R = class_emb->dims[0], E = m->sizes.E;
+  ShuTensor *h = shu_timestep_embedding (c, t, n, m->sizes.C[0]);
+  ShuUnetTimes times;
 
   h = shu_embed_mlp (c, &m->time_embedding, h);
-  h = shu_add (c, class_emb, shu_tap (c, h, "time_embedding"));
-  return shu_keep (c, shu_silu (c, h));
+  h = shu_repeat (c, shu_tap (c, h, "time_embedding"), R);
+  h = shu_add (c, shu_reshape (c, h, SHU_DIMS (n, R, E)), class_emb);
+  h = shu_silu (c, shu_reshape (c, h, SHU_DIMS (n * R, E)));
+  resnet_times (c, m, h, &times);
+  for (int i = 0; i < times.n; i++)
+    times.t[i] = shu_reshape (c, times.t[i], SHU_DIMS (n, -1));
+  return shu_keep (c, shu_concat (c, 1, times.n, times.t));
+}
+
+static void
+split_block (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *row, gint64 R,
+    gint64 *at, ShuUnetTimes *ret)
+{
+  for (int i = 0; i < b->n_resnets; i++) {
+    gint64 C = b->resnets[i].time_emb_proj.w->dims[0];
+    ShuTensor *h = shu_slice (c, row, 0, *at, R * C);
+
+    ret->t[ret->n++] = shu_reshape (c, h, SHU_DIMS (R, C));
+    *at += R * C;
+  }
+}
+
+void
+shu_mv_unet_time (ShuCtx *c, const ShuMvUnet *m, ShuTensor *times, gint64 R,
+    ShuUnetTimes *ret)
+{
+  gint64 at = 0;
+
+  times = shu_reshape (c, times, SHU_DIMS (-1));
+  ret->n = 0;
+  for (int i = 0; i < m->sizes.n_levels; i++)
+    split_block (c, &m->down_blocks[i], times, R, &at, ret);
+  split_block (c, &m->mid_block, times, R, &at, ret);
+  for (int i = 0; i < m->sizes.n_levels; i++)
+    split_block (c, &m->up_blocks[i], times, R, &at, ret);
 }
 
 ShuTensor *

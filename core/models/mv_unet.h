@@ -52,9 +52,13 @@ void shu_mv_unet_text (
     ShuCtx *c, const ShuMvUnet *m, ShuTensor *text, ShuMvUnetText *ret_text);
 /* labels [R,P] -> [R,E] */
 ShuTensor *shu_mv_unet_class (ShuCtx *c, const ShuMvUnet *m, ShuTensor *labels);
-/* @t: already x1000; @class_emb [R,E] -> silu of the sum, [R,E] */
-ShuTensor *shu_mv_unet_time (
-    ShuCtx *c, const ShuMvUnet *m, float t, ShuTensor *class_emb);
+/* @t: @n times, already x1000; @class_emb [R,E] -> what all residual blocks
+ * make of their sum, a row for each time */
+ShuTensor *shu_mv_unet_times (
+    ShuCtx *c, const ShuMvUnet *m, int n, const float *t, ShuTensor *class_emb);
+/* one row of it -> the parts */
+void shu_mv_unet_time (ShuCtx *c, const ShuMvUnet *m, ShuTensor *times,
+    gint64 R, ShuUnetTimes *ret);
 /* x [R,L,L,Ci] -> [R,L,L,C0] */
 ShuTensor *shu_mv_unet_input (
     ShuCtx *c, const ShuMvUnet *m, ShuTensor *x, ShuSkips *ret_skips);

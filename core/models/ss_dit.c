@@ -91,13 +91,17 @@ shu_ss_dit_positions (ShuCtx *c, const ShuSsDit *m)
 }
 
 ShuTensor *
-shu_ss_dit_time (ShuCtx *c, const ShuSsDit *m, float t)
+shu_ss_dit_times (ShuCtx *c, const ShuSsDit *m, int n, const float *t)
 {
   SHU_SCOPE (c);
-  ShuTensor *h = shu_timestep_embedding (c, &t, 1, FREQUENCIES);
+  g_autofree ShuTensor **mods = g_new (ShuTensor *, m->sizes.n_blocks);
+  ShuTensor *h = shu_timestep_embedding (c, t, n, FREQUENCIES);
 
   h = shu_embed_mlp (c, &m->t_embedder, h);
-  return shu_keep (c, shu_silu (c, shu_tap (c, h, "t_embedder")));
+  h = shu_silu (c, shu_tap (c, h, "t_embedder"));
+  for (int i = 0; i < m->sizes.n_blocks; i++)
+    mods[i] = shu_dit_block_modulation (c, &m->blocks[i], h); /* [n,6D] */
+  return shu_keep (c, shu_concat (c, 1, m->sizes.n_blocks, mods));
 }
 
 ShuTensor *
@@ -115,13 +119,15 @@ shu_ss_dit_input (
 
 ShuTensor *
 shu_ss_dit_part (ShuCtx *c, const ShuSsDit *m, int part, ShuTensor *tokens,
-    ShuTensor *mod, const ShuDitContext *contexts)
+    ShuTensor *mods, const ShuDitContext *contexts)
 {
   SHU_SCOPE (c);
   int n = m->sizes.n_blocks / SHU_SS_PARTS;
 
+  mods = shu_reshape (c, mods, SHU_DIMS (m->sizes.n_blocks, -1));
   for (int i = part * n; i < (part + 1) * n; i++)
-    tokens = shu_dit_block (c, &m->blocks[i], tokens, mod, &contexts[i]);
+    tokens = shu_dit_block (
+        c, &m->blocks[i], tokens, shu_slice (c, mods, 0, i, 1), &contexts[i]);
   return shu_keep (c, tokens);
 }
 

@@ -37,14 +37,16 @@ void shu_ss_dit_clear (ShuSsDit *m);
 
 /* [grid^3,D], scoped */
 ShuTensor *shu_ss_dit_positions (ShuCtx *c, const ShuSsDit *m);
-/* @t: already x1000 -> silu of the embedding, [1,D] */
-ShuTensor *shu_ss_dit_time (ShuCtx *c, const ShuSsDit *m, float t);
+/* @t: @n times, already x1000 -> modulation of all blocks, [n,n_blocks*6D] */
+ShuTensor *shu_ss_dit_times (
+    ShuCtx *c, const ShuSsDit *m, int n, const float *t);
 /* x [G,res,res,res,Ci] -> tokens [G,grid^3,D] */
 ShuTensor *shu_ss_dit_input (
     ShuCtx *c, const ShuSsDit *m, ShuTensor *x, ShuTensor *positions);
-/* @part: 0..SHU_SS_PARTS-1; @contexts: one a block of the whole network */
+/* @part: 0..SHU_SS_PARTS-1; @mods: of one time, n_blocks*6D values; @contexts:
+ * one a block of the whole network */
 ShuTensor *shu_ss_dit_part (ShuCtx *c, const ShuSsDit *m, int part,
-    ShuTensor *tokens, ShuTensor *mod, const ShuDitContext *contexts);
+    ShuTensor *tokens, ShuTensor *mods, const ShuDitContext *contexts);
 /* tokens -> velocity [G,res,res,res,Co] */
 ShuTensor *shu_ss_dit_output (ShuCtx *c, const ShuSsDit *m, ShuTensor *tokens);
 

@@ -83,10 +83,9 @@ shu_sync_ss_pool (ShuCtx *c, const ShuSyncSs *m, ShuTensor *maps, int res)
   return shu_keep (c, shu_adaptive_pool2d (c, h, res, res));
 }
 
-/* For each voxel (g,x,y,z) the pooled pixels (g,view,row,col) that it falls
- * on: [G res^3, 4] */
-static ShuTensor *
-voxel_pixels (ShuCtx *c, int G, int res)
+/* Of voxel (g,x,y,z) the pixels (g,view,row,col) */
+ShuTensor *
+shu_sync_ss_index (ShuCtx *c, int G, int res)
 {
   gint64 n = (gint64) G * res * res * res;
   g_autofree gint32 *index = g_new (gint32, n * SHU_BODY_VIEWS);
@@ -125,7 +124,7 @@ check_batch (ShuCtx *c, const char *name, ShuTensor *maps,
 
 ShuTensor *
 shu_sync_ss (ShuCtx *c, const ShuSyncSs *m, ShuTensor *maps,
-    const ShuViews *views, ShuTensor *tokens, int res)
+    const ShuViews *views, ShuTensor *tokens, int res, ShuTensor *index)
 {
   SHU_SCOPE (c);
   int G = views->G, V = views->V;
@@ -147,12 +146,12 @@ shu_sync_ss (ShuCtx *c, const ShuSyncSs *m, ShuTensor *maps,
   p = shu_reshape (c, p, SHU_DIMS (-1, D));
   h = shu_layer_norm (c, p, &m->normStructure1, LAYER_EPS);
   h = shu_linear (c, h, &m->cross_attn.to_q);
-  h = shu_attention_gather (
-      c, h, kv.k, kv.v, voxel_pixels (c, G, res), m->cross_attn.n_heads);
+  h = shu_attention_gather (c, h, kv.k, kv.v, index, m->cross_attn.n_heads);
   h = shu_linear (c, h, &m->cross_attn.to_out);
-  p = shu_add (c, p, shu_tap (c, h, "%scross_attn", m->name));
-  h = shu_layer_norm (c, p, &m->normStructure2, LAYER_EPS);
-  p = shu_add (c, p, shu_feed_forward (c, &m->ffn_stucture, h));
+  shu_tap (c, h, "%scross_attn", m->name);
+  h = shu_add_norm (
+      c, p, &m->normStructure2, &(ShuAddNorm){.h = h, .eps = LAYER_EPS}, &p);
+  p = shu_feed_forward_add (c, &m->ffn_stucture, h, p);
   p = shu_reshape_like (c, p, tokens);
   h = shu_linear_add (c, p, &m->output_layer_stucture, tokens);
   return shu_keep (c, shu_tap (c, h, "%.*s", SHU_NAME_ARGS (m->name)));
@@ -213,10 +212,9 @@ pool_voxels (ShuCtx *c, const ShuSyncMv *m, ShuTensor *tokens, int res, int H)
   return shu_keep (c, shu_reshape (c, h, SHU_DIMS (-1, D)));
 }
 
-/* For each pixel (g,view,row,col) the voxels (g,X,Y,Z) on its ray:
- * [G 4 H^2, H] */
-static ShuTensor *
-pixel_voxels (ShuCtx *c, int G, int H)
+/* Of pixel (g,view,row,col) the voxels (g,X,Y,Z) */
+ShuTensor *
+shu_sync_mv_index (ShuCtx *c, int G, int H)
 {
   gint64 n = (gint64) G * SHU_BODY_VIEWS * H * H;
   g_autofree gint32 *index = g_new (gint32, n * H);
@@ -248,26 +246,24 @@ update_domain (ShuCtx *c, const ShuSyncMv *m, int d, ShuTensor *body,
   h = shu_linear (c, h, &p->cross_attn.to_q);
   h = shu_attention_gather (c, h, kv.k, kv.v, index, p->cross_attn.n_heads);
   h = shu_linear (c, h, &p->cross_attn.to_out);
-  q = shu_add (
-      c, q, shu_tap (c, h, "%s%s", m->name, d == 0 ? "to_normal" : "to_color"));
-  h = shu_layer_norm (c, q, NULL, LAYER_EPS);
-  q = shu_add (c, q, shu_feed_forward (c, &p->ffn, h));
+  shu_tap (c, h, "%s%s", m->name, d == 0 ? "to_normal" : "to_color");
+  h = shu_add_norm (c, q, NULL, &(ShuAddNorm){.h = h, .eps = LAYER_EPS}, &q);
+  q = shu_feed_forward_add (c, &p->ffn, h, q);
   return shu_keep (c, shu_linear_add (c, q, &p->output_layer, body));
 }
 
 ShuTensor *
 shu_sync_mv (ShuCtx *c, const ShuSyncMv *m, ShuTensor *maps,
-    const ShuViews *views, ShuTensor *tokens, int res)
+    const ShuViews *views, ShuTensor *tokens, int res, ShuTensor *index)
 {
   SHU_SCOPE (c);
   int G = views->G, V = views->V;
   gint64 H = maps->dims[1], Cm = maps->dims[3];
-  ShuTensor *voxels, *index, *all, *bodies, *face, *out[SHU_DOMAINS], *h;
+  ShuTensor *voxels, *all, *bodies, *face, *out[SHU_DOMAINS], *h;
 
   if (!check_batch (c, m->name, maps, views, tokens, res))
     return shu_keep (c, maps);
   voxels = pool_voxels (c, m, tokens, res, H);
-  index = pixel_voxels (c, G, H);
   all = shu_reshape (c, maps, SHU_DIMS (SHU_DOMAINS * G, V, H * H, Cm));
   bodies = shu_slice (c, all, 1, 0, SHU_BODY_VIEWS); /* [2G,4,N,Cm] */
   face = shu_slice (c, all, 1, SHU_BODY_VIEWS, 1);

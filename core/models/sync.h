@@ -40,11 +40,14 @@ ShuSyncSs shu_sync_ss_load (
  * shu_sync_ss:
  * @maps: [2 G V,H,H,Cm]; normal rows of the four body views are read
  * @tokens: [G,res^3,D]
+ * @index: shu_sync_ss_index()
  *
  * Returns: scoped, the new tokens
  */
 ShuTensor *shu_sync_ss (ShuCtx *c, const ShuSyncSs *m, ShuTensor *maps,
-    const ShuViews *views, ShuTensor *tokens, int res);
+    const ShuViews *views, ShuTensor *tokens, int res, ShuTensor *index);
+/* For each voxel the pooled pixels that it falls on: [G res^3, 4] */
+ShuTensor *shu_sync_ss_index (ShuCtx *c, int G, int res);
 /* The pooled features alone: maps [B,H,H,Cm] -> [B,res,res,Cm] */
 ShuTensor *shu_sync_ss_pool (
     ShuCtx *c, const ShuSyncSs *m, ShuTensor *maps, int res);
@@ -73,11 +76,14 @@ ShuSyncMv shu_sync_mv_load (
  * shu_sync_mv:
  * @maps: [2 G V,H,H,Cm]
  * @tokens: [G,res^3,D]
+ * @index: shu_sync_mv_index()
  *
  * Returns: scoped, the new maps; those of the face are the old ones
  */
 ShuTensor *shu_sync_mv (ShuCtx *c, const ShuSyncMv *m, ShuTensor *maps,
-    const ShuViews *views, ShuTensor *tokens, int res);
+    const ShuViews *views, ShuTensor *tokens, int res, ShuTensor *index);
+/* For each pixel of maps H wide the voxels on its ray: [G 4 H^2, H] */
+ShuTensor *shu_sync_mv_index (ShuCtx *c, int G, int H);
 
 /* Sizes from the weights where these are stored; @fallback otherwise. */
 ShuSyncSizes shu_sync_sizes (

@@ -80,15 +80,13 @@ static ShuTensor *
 self_attention (ShuCtx *c, const ShuDitBlock *b, ShuTensor *x)
 {
   SHU_SCOPE (c);
-  ShuTensor *h = shu_linear (c, x, &b->to_qkv); /* [B,T,3C] */
-  ShuTensor *q, *k;
+  const ShuSelfAttention p = {.n = 1,
+      .l = {&b->to_qkv},
+      .q_gamma = b->q_gamma,
+      .k_gamma = b->k_gamma,
+      .n_heads = b->n_heads};
+  ShuTensor *h = shu_linear (c, shu_self_attention (c, x, &p), &b->to_out);
 
-  h = shu_reshape (
-      c, h, SHU_DIMS (x->dims[0], x->dims[1], 3, x->dims[2])); /* [B,T,3,C] */
-  q = head_norm (c, part (c, h, 0), b->q_gamma);
-  k = head_norm (c, part (c, h, 1), b->k_gamma);
-  h = shu_attention (c, q, k, part (c, h, 2), b->n_heads);
-  h = shu_linear (c, h, &b->to_out);
   return shu_keep (c, shu_tap (c, h, "%sself_attn", b->name));
 }
 
@@ -114,25 +112,34 @@ shu_dit_block_context (
   return ret;
 }
 
+/* x [B,T,C], normalised, of the rows that have a context */
 static ShuTensor *
 cross_attention (
     ShuCtx *c, const ShuDitBlock *b, ShuTensor *x, const ShuDitContext *context)
 {
   SHU_SCOPE (c);
-  gint64 B = x->dims[0], T = x->dims[1], C = x->dims[2];
-  ShuTensor *q = context->constant ? shu_slice (c, x, 0, 1, B - 1) : x;
-  ShuTensor *h;
+  ShuTensor *h = head_norm (c, shu_linear (c, x, &b->to_q), b->cross_q_gamma);
 
-  q = shu_layer_norm (c, q, &b->norm2, NORM_EPS);
-  q = head_norm (c, shu_linear (c, q, &b->to_q), b->cross_q_gamma);
-  h = shu_attention (c, q, context->kv.k, context->kv.v, b->n_heads);
-  h = shu_linear (c, h, &b->cross_to_out);
-  if (context->constant)
+  h = shu_attention (c, h, context->kv.k, context->kv.v, b->n_heads);
+  return shu_keep (c, shu_linear (c, h, &b->cross_to_out));
+}
+
+/* The same for all rows, for listeners */
+static void
+tap_cross (ShuCtx *c, const ShuDitBlock *b, ShuTensor *h, ShuTensor *constant)
+{
+  SHU_SCOPE (c);
+  gint64 T = h->dims[1], C = h->dims[2];
+
+  if (!shu_tapped (c))
+    return;
+  if (constant)
     h = shu_concat2 (c, 0,
-        shu_reshape (
-            c, shu_repeat (c, context->constant, T), SHU_DIMS (1, T, C)),
+        shu_reshape (c,
+            shu_repeat (c, shu_reshape (c, constant, SHU_DIMS (1, C)), T),
+            SHU_DIMS (1, T, C)),
         h);
-  return shu_keep (c, shu_tap (c, h, "%scross_attn", b->name));
+  shu_tap (c, h, "%scross_attn", b->name);
 }
 
 static ShuTensor *
@@ -146,26 +153,49 @@ mlp (ShuCtx *c, const ShuDitBlock *b, ShuTensor *x)
 }
 
 ShuTensor *
+shu_dit_block_modulation (ShuCtx *c, const ShuDitBlock *b, ShuTensor *time)
+{
+  return shu_linear (c, time, &b->adaLN_modulation);
+}
+
+ShuTensor *
 shu_dit_block (ShuCtx *c, const ShuDitBlock *b, ShuTensor *x, ShuTensor *mod,
     const ShuDitContext *context)
 {
   SHU_SCOPE (c);
-  gint64 C = x->dims[2];
-  ShuTensor *m = shu_linear (c, mod, &b->adaLN_modulation), *h;
-  ShuTensor *s[6]; /* shift, scale, gate; shift, scale, gate: [B,1,C] */
+  gint64 B = x->dims[0], T = x->dims[1], C = x->dims[2];
+  gint64 first = context->constant ? 1 : 0;
+  const ShuOrder with_context = {.size = {1, B, 1, T},
+      .step = {0, T, 0, 1},
+      .first = first,
+      .present = B - first};
+  ShuTensor *s[6]; /* shift, scale, gate; shift, scale, gate: [b,1,C] */
+  ShuTensor *h;
 
-  m = shu_reshape (c, m, SHU_DIMS (mod->dims[0], 1, 6, C));
+  mod = shu_reshape (c, mod, SHU_DIMS (mod->dims[0], 1, 6, C));
   for (int i = 0; i < 6; i++)
-    s[i] = part (c, m, i);
+    s[i] = part (c, mod, i);
 
-  h = shu_layer_norm (c, x, NULL, NORM_EPS);
-  h = self_attention (c, b, shu_modulate (c, h, s[0], s[1]));
-  x = shu_add_gated (c, x, h, s[2]);
+  h = shu_add_norm (c, x, NULL,
+      &(ShuAddNorm){.shift = s[0], .scale = s[1], .eps = NORM_EPS}, NULL);
+  h = self_attention (c, b, h);
 
-  x = shu_add (c, x, cross_attention (c, b, x, context));
+  h = shu_add_norm (c, x, &b->norm2,
+      &(ShuAddNorm){
+          .h = h, .gate = s[2], .y_order = &with_context, .eps = NORM_EPS},
+      &x);
+  h = cross_attention (
+      c, b, shu_reshape (c, h, SHU_DIMS (B - first, T, C)), context);
+  tap_cross (c, b, h, context->constant);
 
-  h = shu_layer_norm (c, x, NULL, NORM_EPS);
-  h = mlp (c, b, shu_modulate (c, h, s[3], s[4]));
-  x = shu_add_gated (c, x, h, s[5]);
+  h = shu_add_norm (c, x, NULL,
+      &(ShuAddNorm){.h = h,
+          .h_order = &with_context,
+          .rest = context->constant,
+          .shift = s[3],
+          .scale = s[4],
+          .eps = NORM_EPS},
+      &x);
+  x = shu_add_gated (c, x, mlp (c, b, h), s[5]);
   return shu_keep (c, shu_tap (c, x, "%.*s", SHU_NAME_ARGS (b->name)));
 }

@@ -52,7 +52,11 @@ typedef struct {
 ShuDitContext shu_dit_block_context (
     ShuCtx *c, const ShuDitBlock *b, ShuTensor *context, gboolean with_zero);
 
-/* x [B,T,C], mod: silu of the time embedding, [B,C] or [1,C] -> [B,T,C] */
+/* time: silu of its embedding, [b,C] -> shift, scale, gate, twice: [b,6C] */
+ShuTensor *shu_dit_block_modulation (
+    ShuCtx *c, const ShuDitBlock *b, ShuTensor *time);
+
+/* x [B,T,C], mod [b,6C] with b = B or 1 -> [B,T,C] */
 ShuTensor *shu_dit_block (ShuCtx *c, const ShuDitBlock *b, ShuTensor *x,
     ShuTensor *mod, const ShuDitContext *context);
 

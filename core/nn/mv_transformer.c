@@ -82,8 +82,7 @@ tap_added (ShuCtx *c, const ShuMvBlock *b, const char *what, ShuTensor *sum,
 /* ---- block ---- */
 
 static gboolean
-check_rows (
-    ShuCtx *c, const ShuMvBlock *b, ShuTensor *x, const ShuViews *views)
+check_rows (ShuCtx *c, const ShuMvBlock *b, ShuTensor *x, const ShuViews *views)
 {
   gint64 R = x->dims[0], H = x->dims[1], W = x->dims[2];
 
@@ -113,8 +112,8 @@ shu_mv_block (ShuCtx *c, const ShuMvBlock *b, ShuTensor *x,
 
   if (!check_rows (c, b, x, views))
     return shu_keep (c, x);
-  h = shu_add_norm (c, x, &b->norm1,
-      &(ShuAddNorm){.y_order = order, .eps = NORM_EPS}, NULL);
+  h = shu_add_norm (
+      c, x, &b->norm1, &(ShuAddNorm){.y_order = order, .eps = NORM_EPS}, NULL);
   h = shu_reshape (c, h, SHU_DIMS (b->joint ? GV : R, -1, C));
   h = shu_attn_self (c, &b->attn1, h);
 

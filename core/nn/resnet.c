@@ -57,6 +57,12 @@ shu_resnet_load (ShuWeights *w, const char *name, gint64 Ci, gint64 Co,
 }
 
 ShuTensor *
+shu_resnet_time (ShuCtx *c, const ShuResnet *r, ShuTensor *time)
+{
+  return shu_linear (c, time, &r->time_emb_proj);
+}
+
+ShuTensor *
 shu_resnet (ShuCtx *c, const ShuResnet *r, ShuTensor *x, ShuTensor *time)
 {
   SHU_SCOPE (c);
@@ -64,13 +70,8 @@ shu_resnet (ShuCtx *c, const ShuResnet *r, ShuTensor *x, ShuTensor *time)
       shu_group_norm (c, x, &r->norm1, r->n_groups, r->eps, SHU_ACT_SILU);
 
   h = shu_conv2d_same (c, h, &r->conv1);
-  if (time) {
-    ShuTensor *t = shu_linear (c, time, &r->time_emb_proj); /* [B,Co] */
-
-    t = shu_reshape (c, t, SHU_DIMS (t->dims[0], 1, 1, -1));
-    h = shu_add (c, h, t);
-  }
-  h = shu_group_norm (c, h, &r->norm2, r->n_groups, r->eps, SHU_ACT_SILU);
+  h = shu_group_norm_add (
+      c, h, time, &r->norm2, r->n_groups, r->eps, SHU_ACT_SILU);
   h = shu_conv2d_same (c, h, &r->conv2);
   if (r->conv_shortcut.w)
     x = shu_conv2d (c, x, &r->conv_shortcut, &(ShuConvParams){0});

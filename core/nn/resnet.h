@@ -28,12 +28,15 @@ ShuResnet shu_resnet_load (ShuWeights *w, const char *name, gint64 Ci,
 /**
  * shu_resnet:
  * @x: [B,H,W,Ci]
- * @time: (nullable): silu of the time embedding, [B,E]
+ * @time: (nullable): of shu_resnet_time(), [B,Co]
  *
  * Returns: scoped, [B,H,W,Co]
  */
 ShuTensor *shu_resnet (
     ShuCtx *c, const ShuResnet *r, ShuTensor *x, ShuTensor *time);
+
+/* time [B,E], silu of the embedding -> [B,Co] */
+ShuTensor *shu_resnet_time (ShuCtx *c, const ShuResnet *r, ShuTensor *time);
 
 /* A name for taps: "OUTER" "FORMAT" "." */
 void shu_name_set (char ret_name[SHU_NAME_SIZE], const char *outer,

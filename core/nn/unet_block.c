@@ -81,14 +81,23 @@ shu_unet_block_text (
     shu_mv_transformer_text (c, &b->attentions[i], text, ret_text->text[i]);
 }
 
+void
+shu_unet_block_times (
+    ShuCtx *c, const ShuUnetBlock *b, ShuTensor *time, ShuUnetTimes *times)
+{
+  g_assert (times->n + b->n_resnets <= SHU_UNET_MAX_RESNETS);
+  for (int i = 0; i < b->n_resnets; i++)
+    times->t[times->n++] = shu_resnet_time (c, &b->resnets[i], time);
+}
+
 /* residual block @i and its attention */
 static ShuTensor *
-layer (ShuCtx *c, const ShuUnetBlock *b, int i, ShuTensor *x, ShuTensor *time,
-    const ShuViews *views, const ShuUnetText *text)
+layer (ShuCtx *c, const ShuUnetBlock *b, int i, ShuTensor *x,
+    ShuTensor *const *times, const ShuViews *views, const ShuUnetText *text)
 {
   SHU_SCOPE (c);
 
-  x = shu_resnet (c, &b->resnets[i], x, time);
+  x = shu_resnet (c, &b->resnets[i], x, times[i]);
   if (i < b->n_attentions)
     x = shu_mv_transformer (c, &b->attentions[i], x, views, text->text[i]);
   return shu_keep (c, x);
@@ -102,13 +111,14 @@ push (ShuCtx *c, ShuSkips *skips, ShuTensor *x)
 }
 
 ShuTensor *
-shu_unet_down (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x, ShuTensor *time,
-    const ShuViews *views, const ShuUnetText *text, ShuSkips *skips)
+shu_unet_down (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x,
+    ShuTensor *const *times, const ShuViews *views, const ShuUnetText *text,
+    ShuSkips *skips)
 {
   SHU_SCOPE (c);
 
   for (int i = 0; i < b->n_resnets; i++) {
-    x = layer (c, b, i, x, time, views, text);
+    x = layer (c, b, i, x, times, views, text);
     push (c, skips, x);
   }
   if (b->sampler == SHU_UNET_DOWN) {
@@ -120,36 +130,37 @@ shu_unet_down (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x, ShuTensor *time,
 }
 
 ShuTensor *
-shu_unet_mid (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x, ShuTensor *time,
-    const ShuViews *views, const ShuUnetText *text)
+shu_unet_mid (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x,
+    ShuTensor *const *times, const ShuViews *views, const ShuUnetText *text)
 {
   SHU_SCOPE (c);
 
-  x = layer (c, b, 0, x, time, views, text);
-  x = layer (c, b, 1, x, time, views, text);
+  x = layer (c, b, 0, x, times, views, text);
+  x = layer (c, b, 1, x, times, views, text);
   return shu_keep (c, shu_tap (c, x, "%.*s", SHU_NAME_ARGS (b->name)));
 }
 
 static ShuTensor *
 up_layer (ShuCtx *c, const ShuUnetBlock *b, int i, ShuTensor *x,
-    ShuTensor *time, const ShuViews *views, const ShuUnetText *text,
+    ShuTensor *const *times, const ShuViews *views, const ShuUnetText *text,
     ShuTensor *skip)
 {
   SHU_SCOPE (c);
 
   x = shu_concat2 (c, 3, x, skip);
-  return shu_keep (c, layer (c, b, i, x, time, views, text));
+  return shu_keep (c, layer (c, b, i, x, times, views, text));
 }
 
 ShuTensor *
-shu_unet_up (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x, ShuTensor *time,
-    const ShuViews *views, const ShuUnetText *text, ShuSkips *skips)
+shu_unet_up (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x,
+    ShuTensor *const *times, const ShuViews *views, const ShuUnetText *text,
+    ShuSkips *skips)
 {
   SHU_SCOPE (c);
 
   for (int i = 0; i < b->n_resnets; i++) {
     g_assert (skips->n > 0);
-    x = up_layer (c, b, i, x, time, views, text, skips->t[--skips->n]);
+    x = up_layer (c, b, i, x, times, views, text, skips->t[--skips->n]);
   }
   if (b->sampler == SHU_UNET_UP)
     x = shu_conv2d (c, x, &b->conv,

@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 enum {
   SHU_UNET_MAX_LAYERS = 8, /* residual blocks in one block */
   SHU_UNET_MAX_SKIPS = 64,
+  SHU_UNET_MAX_RESNETS = 160,
 };
 
 typedef enum { SHU_UNET_SAME, SHU_UNET_DOWN, SHU_UNET_UP } ShuUnetSampler;
@@ -56,22 +57,33 @@ typedef struct {
 void shu_unet_block_text (
     ShuCtx *c, const ShuUnetBlock *b, ShuTensor *text, ShuUnetText *ret_text);
 
+/* What the residual blocks make of the time, [R,Co] each, in the order in
+ * which they run */
+typedef struct {
+  ShuTensor *t[SHU_UNET_MAX_RESNETS];
+  int n;
+} ShuUnetTimes;
+
+/* time [R,E] (silu of the embedding) -> scoped, behind those in @times */
+void shu_unet_block_times (
+    ShuCtx *c, const ShuUnetBlock *b, ShuTensor *time, ShuUnetTimes *times);
+
 /* Tensors that a down block leaves for an up block, last in, first out */
 typedef struct {
   ShuTensor *t[SHU_UNET_MAX_SKIPS];
   int n;
 } ShuSkips;
 
-/* x [R,H,W,Ci], time [R,E] (silu of the embedding); results are scoped.
+/* x [R,H,W,Ci], @times: of this block's residual blocks; results are scoped.
  * @views and @text may be NULL where there is no attention. */
 ShuTensor *shu_unet_down (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x,
-    ShuTensor *time, const ShuViews *views, const ShuUnetText *text,
+    ShuTensor *const *times, const ShuViews *views, const ShuUnetText *text,
     ShuSkips *skips);
 ShuTensor *shu_unet_mid (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x,
-    ShuTensor *time, const ShuViews *views, const ShuUnetText *text);
+    ShuTensor *const *times, const ShuViews *views, const ShuUnetText *text);
 /* takes n_resnets tensors off @skips; input of each is [current, skip] */
 ShuTensor *shu_unet_up (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x,
-    ShuTensor *time, const ShuViews *views, const ShuUnetText *text,
+    ShuTensor *const *times, const ShuViews *views, const ShuUnetText *text,
     ShuSkips *skips);
 
 G_END_DECLS

@@ -80,7 +80,8 @@ struct _ShuBackend {
   void (*conv3d) (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
       const ShuConvParams *p);
 
-  void (*group_norm) (ShuCtx *c, ShuTensor *y, ShuTensor *x,
+  /* add [B,C] or NULL */
+  void (*group_norm) (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *add,
       const ShuNorm *norm, int n_groups, float eps, ShuAct act);
   void (*layer_norm) (
       ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm, float eps);
@@ -119,6 +120,12 @@ struct _ShuBackend {
   gsize (*scratch) (ShuScratch what, const ShuTensor *y, const ShuTensor *x,
       int n_heads, gint64 n_keys);
 
+  /* x F32 -> y real */
+  void (*state_value) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+  void (*flow_advance) (ShuCtx *c, ShuTensor *x, ShuTensor *v,
+      const ShuFlowStep *p, ShuTensor *estimate);
+  void (*count) (ShuCtx *c, ShuTensor *step);
+
   void (*timestep_embedding) (ShuCtx *c, ShuTensor *y, const float *values);
   void (*position_embedding) (ShuCtx *c, ShuTensor *y, ShuTensor *coords);
 
@@ -143,6 +150,14 @@ struct _ShuBackend {
   void (*picture_from_view) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
   void (*picture_measure) (
       ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
+
+  /* From capture_begin() on operations are not done but recorded, until
+   * capture_end() gives the record, or NULL where something could not be
+   * recorded.  FALSE: not now.  NULL where a device cannot do that. */
+  gboolean (*capture_begin) (ShuCtx *c);
+  gpointer (*capture_end) (ShuCtx *c);
+  void (*replay) (ShuCtx *c, gpointer captured);
+  void (*captured_free) (gpointer captured);
 };
 
 extern const ShuBackend shu_backend_cpu;

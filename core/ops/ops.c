@@ -209,9 +209,24 @@ shu_conv3d_same (ShuCtx *c, ShuTensor *x, const ShuConv *k)
 
 /* ---- norms ---- */
 
+/* @add: nothing, or [B,C] */
+static gboolean
+adds_to_maps (ShuCtx *c, ShuTensor **add, const ShuTensor *x)
+{
+  return !*add || (real_operand (c, add) && last (*add) == last (x) &&
+                      (gint64) (*add)->n == x->dims[0] * last (x));
+}
+
 ShuTensor *
 shu_group_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm, int n_groups,
     float eps, ShuAct act)
+{
+  return shu_group_norm_add (c, x, NULL, norm, n_groups, eps, act);
+}
+
+ShuTensor *
+shu_group_norm_add (ShuCtx *c, ShuTensor *x, ShuTensor *add,
+    const ShuNorm *norm, int n_groups, float eps, ShuAct act)
 {
   const ShuBackend *be = SHU_BACKEND_FOR (c, group_norm);
   ShuTensor *y;
@@ -219,17 +234,22 @@ shu_group_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm, int n_groups,
   if (!be)
     return c->nil;
   if (!real_operand (c, &x) || x->n_dims < 2 || n_groups < 1 ||
-      last (x) % n_groups ||
+      last (x) % n_groups || !adds_to_maps (c, &add, x) ||
       (norm && (!is_vector (c, norm->w, last (x)) ||
                    !is_vector (c, norm->b, last (x))))) {
-    g_autofree char *what = g_strdup_printf (
-        "x [B,...,C] with C a multiple of %d, norm [C]", n_groups);
+    g_autofree char *what =
+        g_strdup_printf ("x [B,...,C] with C a multiple of %d, norm [C]%s",
+            n_groups, add ? ", add [B,C]" : "");
 
-    return shu_op_wrong (c, "group_norm", what, x, norm ? norm->w : NULL, NULL);
+    return shu_op_wrong (c, "group_norm", what, x,
+        add    ? add
+        : norm ? norm->w
+               : NULL,
+        NULL);
   }
   y = rows_like (c, x, last (x));
   if (!shu_ctx_failed (c) && y->n > 0)
-    be->group_norm (c, y, x, norm, n_groups, eps, act);
+    be->group_norm (c, y, x, add, norm, n_groups, eps, act);
   return y;
 }
 

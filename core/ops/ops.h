@@ -82,7 +82,8 @@ gboolean shu_to_host_as (
 ShuTensor *shu_on_device (ShuCtx *c, ShuTensor *t, ShuTrafficKind kind);
 ShuTensor *shu_fill (ShuCtx *c, int n_dims, const gint64 *dims, float value);
 
-/* ---- shape; a reshape is a view, the others copy ---- */
+/* ---- shape; a reshape is a view, the others copy, but for slices that lie
+ * together in x ---- */
 
 ShuTensor *shu_reshape (
     ShuCtx *c, ShuTensor *x, int n_dims, const gint64 *dims);
@@ -162,6 +163,9 @@ ShuTensor *shu_conv3d_same (ShuCtx *c, ShuTensor *x, const ShuConv *k);
  * then act.  norm->w, b as [C] */
 ShuTensor *shu_group_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
     int n_groups, float eps, ShuAct act);
+/* the same of x + add [B,C] */
+ShuTensor *shu_group_norm_add (ShuCtx *c, ShuTensor *x, ShuTensor *add,
+    const ShuNorm *norm, int n_groups, float eps, ShuAct act);
 /* over the last dimension; norm NULL: without affine */
 ShuTensor *shu_layer_norm (
     ShuCtx *c, ShuTensor *x, const ShuNorm *norm, float eps);
@@ -210,6 +214,7 @@ ShuTensor *shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
 /* q [B,Tq,C], k, v [B,Tk,C] -> [B,Tq,C]; C = n_heads * HD */
 ShuTensor *shu_attention (
     ShuCtx *c, ShuTensor *q, ShuTensor *k, ShuTensor *v, int n_heads);
+
 /**
  * ShuSelfAttention:
  * @n: 3 projections of Ci to C: q, k, v; or 1 to 3C, all of them side by side
@@ -280,6 +285,36 @@ ShuTensor *shu_sparse_pool (ShuCtx *c, ShuTensor *x, ShuTensor *index, int M);
 /* @x with the dimensions of @like */
 ShuTensor *shu_reshape_like (ShuCtx *c, ShuTensor *x, ShuTensor *like);
 
+/* ---- what a sampler keeps: f32 on every device, and the only tensors that
+ * change ---- */
+
+/* A host array as a scoped state (copied). */
+ShuTensor *shu_state (
+    ShuCtx *c, int n_dims, const gint64 *dims, const float *values);
+/* Its values now, as an activation */
+ShuTensor *shu_state_value (ShuCtx *c, ShuTensor *x);
+
+/**
+ * ShuFlowStep:
+ * @step: I32 [1], number of the step
+ * @schedule: state [n,3], a row (dt, a, b) for each step
+ * @n_parts: x is [P,n], v is [P,n], or guided [P,2,n]: unconditional first
+ * @guidance: weight of the condition; ignored where not @guided
+ */
+typedef struct {
+  ShuTensor *step, *schedule;
+  int n_parts;
+  gboolean guided;
+  float guidance;
+} ShuFlowStep;
+
+/* x -= dt v, where guided with v = u + guidance (c - u); before that
+ * @estimate (NULL: not asked for), like x, becomes a x - b v */
+void shu_flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v,
+    const ShuFlowStep *p, ShuTensor *estimate);
+/* step I32 [1] += 1 */
+void shu_count (ShuCtx *c, ShuTensor *step);
+
 /* ---- embeddings ---- */
 
 /* [cos (value w_k), sin (value w_k)], w_k = 10000^(-k/(dim/2)); values are
@@ -289,5 +324,24 @@ ShuTensor *shu_timestep_embedding (
 /* coords I32 [N,3] -> [N,C]: per axis [sin, cos] of d = C/6 frequencies
  * 10000^(-k/d), zero-padded to C */
 ShuTensor *shu_position_embedding (ShuCtx *c, ShuTensor *coords, int C);
+
+/* ---- again and again ---- */
+
+typedef void (*ShuReplayFunc) (ShuCtx *c, gpointer data);
+
+/**
+ * ShuReplay:
+ * A function that asks for the same operations of the same tensors every time.
+ * Where the device can, they are recorded once and started together from then
+ * on; states and counters are how such a function goes on.
+ */
+typedef struct _ShuReplay ShuReplay;
+
+/* @c must outlive it.  Returns: (transfer full) */
+ShuReplay *shu_replay_new (ShuCtx *c, ShuReplayFunc func, gpointer data);
+void shu_replay_run (ShuReplay *r);
+void shu_replay_free (ShuReplay *r);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuReplay, shu_replay_free)
 
 G_END_DECLS

@@ -350,11 +350,12 @@ conv3d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
 /* ---- norms ---- */
 
 static void
-group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
-    int n_groups, float eps, ShuAct kind)
+group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *add,
+    const ShuNorm *norm, int n_groups, float eps, ShuAct kind)
 {
   scratch (c, SHU_SCRATCH_GROUP_NORM, y, x, 0, 0);
-  RECORD_ (group_norm, 0, OPERANDS (y, x), y, x, norm, n_groups, eps, kind);
+  RECORD_ (group_norm, 0, OPERANDS (y, x, add), y, x, add, norm, n_groups, eps,
+      kind);
 }
 
 static void
@@ -370,6 +371,13 @@ rms_norm_heads (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *gamma)
   RECORD_ (rms_norm_heads, 0, OPERANDS (y, x, gamma), y, x, gamma);
 }
 
+static void
+add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
+    const ShuNorm *norm, const ShuAddNorm *p)
+{
+  RECORD_ (add_norm, 0, OPERANDS (y, sum, x, p->h), y, sum, x, norm, p);
+}
+
 /* ---- attention: 2 for q k^T, 2 for what follows ---- */
 
 static void
@@ -379,6 +387,18 @@ attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k, ShuTensor *v,
   scratch (c, SHU_SCRATCH_ATTENTION, y, q, n_heads, k->dims[1]);
   RECORD_ (attention, 4 * (double) q->n * (double) k->dims[1],
       OPERANDS (y, q, k, v), y, q, k, v, n_heads);
+}
+
+static void
+self_attention (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuSelfAttention *p)
+{
+  double product = 2 * 3 * (double) y->n * last (x);
+
+  RECORD_ (self_attention, product + 4 * (double) y->n * (double) x->dims[1],
+      OPERANDS (y, x, p->l[0]->w, p->n == 3 ? p->l[1]->w : NULL,
+          p->n == 3 ? p->l[2]->w : NULL),
+      y, x, p);
 }
 
 static void
@@ -489,6 +509,27 @@ sparse_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index)
 
 /* ---- embeddings ---- */
 
+/* ---- states ---- */
+
+static void
+state_value (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  RECORD_ (state_value, 0, OPERANDS (y, x), y, x);
+}
+
+static void
+flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v, const ShuFlowStep *p,
+    ShuTensor *estimate)
+{
+  RECORD_ (flow_advance, 0, OPERANDS (x, v, estimate), x, v, p, estimate);
+}
+
+static void
+count (ShuCtx *c, ShuTensor *step)
+{
+  RECORD_ (count, 0, OPERANDS (step), step);
+}
+
 static void
 timestep_embedding (ShuCtx *c, ShuTensor *y, const float *values)
 {
@@ -575,7 +616,9 @@ const ShuBackend shu_backend_record = {
     .group_norm = group_norm,
     .layer_norm = layer_norm,
     .rms_norm_heads = rms_norm_heads,
+    .add_norm = add_norm,
     .attention = attention,
+    .self_attention = self_attention,
     .attention_gather = attention_gather,
     .attention_groups = attention_groups,
     .resize_bilinear = resize_bilinear,
@@ -588,6 +631,9 @@ const ShuBackend shu_backend_record = {
     .sparse_conv = sparse_conv,
     .sparse_conv_subdivided = sparse_conv_subdivided,
     .sparse_pool = sparse_pool,
+    .state_value = state_value,
+    .flow_advance = flow_advance,
+    .count = count,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
     .picture_resize = picture_resize,

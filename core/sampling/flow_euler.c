@@ -79,13 +79,21 @@ shu_flow_step (float *x, const float *v, double t, double t_next, gsize n,
 }
 
 void
+shu_flow_coefficients (double t, double t_next, double sigma_min, float ret[3])
+{
+  ret[0] = (float) (t - t_next);
+  ret[1] = (float) (1 - sigma_min);
+  ret[2] = (float) (sigma_min + (1 - sigma_min) * t);
+}
+
+void
 shu_flow_predict_data (const float *x, const float *v, double t,
     double sigma_min, float *ret, gsize n)
 {
-  float a = (float) (1 - sigma_min);
-  float b = (float) (sigma_min + (1 - sigma_min) * t);
+  float k[3];
 
+  shu_flow_coefficients (t, t, sigma_min, k);
 #pragma omp parallel for
   for (gsize i = 0; i < n; i++)
-    ret[i] = a * x[i] - b * v[i];
+    ret[i] = k[1] * x[i] - k[2] * v[i];
 }

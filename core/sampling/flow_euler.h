@@ -68,6 +68,14 @@ void shu_flow_step (float *x, const float *v, double t, double t_next, gsize n,
     ShuFlowRounding rounding);
 
 /**
+ * shu_flow_coefficients:
+ * @ret: (out caller-allocates): step, a and b of x - step v, which is the next
+ *   state, and a x - b v, which is what shu_flow_predict_data() gives
+ */
+void shu_flow_coefficients (
+    double t, double t_next, double sigma_min, float ret[3]);
+
+/**
  * shu_flow_predict_data:
  * @sigma_min: noise that is left at time 0, official 1e-5
  * @ret: (out caller-allocates): @n values, the data that @x, @v at time @t

@@ -133,8 +133,12 @@ prepare_joint (ShuPart *p, GError **error)
   const ShuUnetSizes *u = shu_joint_unet_sizes (p->net);
   const ShuSsSizes *s = shu_joint_ss_sizes (p->net);
   gint64 R = 2 * u->V, L = u->side, r = s->res, n = d->condition_size / 14;
-  ShuJointCondition in = {
-      .text = shu_model_prompts (p->model, error), .guided = TRUE};
+  const float t = 513.15789f, t3 = 513; /* step 37 of 50 */
+  ShuJointCondition in = {.text = shu_model_prompts (p->model, error),
+      .guided = TRUE,
+      .n_steps = 1,
+      .t = &t,
+      .t3 = &t3};
 
   if (!in.text)
     return FALSE;
@@ -158,8 +162,10 @@ prepare_joint (ShuPart *p, GError **error)
 static gboolean
 run_joint (ShuPart *p, GError **error)
 {
-  /* step 37 of 50 */
-  shu_joint_step (p->c, p->net, p->data, p->x, p->x2, 513.15789f, 513);
+  static const gint32 first = 0;
+
+  shu_joint_step (p->c, p->net, p->data, p->x, p->x2,
+      shu_from_host (p->c, SHU_DTYPE_I32, SHU_DIMS (1), &first));
   return TRUE;
 }
 

@@ -27,7 +27,9 @@
 
 enum { V = 5, FACE = 4, ROWS = 2 * V };
 
-/* What the functions below share.  Tensors are owned. */
+static const double SIGMA_MIN = 1e-5;
+
+/* What the functions below share.  Tensors belong to the context. */
 typedef struct {
   ShuModel *model;
   const ShuBundle *subject;
@@ -40,8 +42,13 @@ typedef struct {
   const ShuVae *vae;
   int L, K;               /* side and channels of the latents */
   int R, K3;              /* side and channels of the structure latent */
-  float *latents;         /* [ROWS,L,L,K] */
-  float *structure;       /* [R,R,R,K3] */
+  const ShuJointPrepared *prepared;
+  double *t;              /* of the steps, and 0 */
+  ShuTensor *latents;     /* [ROWS,L,L,K] */
+  ShuTensor *structure;   /* [1,R,R,R,K3] */
+  ShuTensor *estimate;    /* like latents: what they lead to; for the preview */
+  ShuTensor *schedule;    /* [steps,3] */
+  ShuTensor *counter;     /* I32 [1] */
   int projection;         /* width of the CLIP embeddings */
   ShuLatentColors colors; /* for the preview alone */
 } Job;
@@ -206,9 +213,21 @@ prepare_preview (Job *job, ShuTensor *rows, ShuTensor *body, ShuTensor *face)
         (const ShuImage *[]){b, f}, values + (FACE - 1) * n);
 }
 
-/* What the step at time @t takes the views to be; colours go first. */
+/* What the last step took the views to be, downloaded; NULL without preview. */
+static float *
+take_estimate (Job *job)
+{
+  gsize n = (gsize) ROWS * job->L * job->L * job->K;
+  float *z = job->p.preview ? g_new0 (float, n) : NULL;
+
+  if (z)
+    shu_fetch_as (job->c, SHU_TRAFFIC_PREVIEW, job->estimate, n, z);
+  return z;
+}
+
+/* Shows what take_estimate() gave; colours go first. */
 static void
-show_preview (Job *job, const float *v, double t)
+show_preview (Job *job, const float *estimate)
 {
   enum { SIDE = 192 };
 
@@ -217,11 +236,11 @@ show_preview (Job *job, const float *v, double t)
   g_autofree float *z = NULL;
   g_autoptr (ShuImage) sheet = NULL;
 
-  if (!job->p.preview)
+  if (!estimate)
     return;
-  z = g_new (float, ROWS *(n / V));
-  shu_flow_predict_data (job->latents + n, v + n, t, 1e-5, z, n);
-  shu_flow_predict_data (job->latents, v, t, 1e-5, z + n, n);
+  z = g_new (float, 2 * n);
+  memcpy (z, estimate + n, n * sizeof *z);
+  memcpy (z + n, estimate, n * sizeof *z);
   sheet = shu_latent_colors_sheet (&job->colors, 2, V, MIN (S, SIDE), z);
   job->p.preview (sheet, job->p.preview_data);
 }
@@ -237,7 +256,17 @@ prepare (Job *job, GError **error)
   g_autoptr (ShuJointPrepared) prepared = NULL;
   const ShuModelDefaults *d = shu_model_defaults (job->model);
   ShuTensor *text = shu_model_prompts (job->model, error);
-  ShuJointCondition in = {.text = text, .guided = job->p.guidance != 1};
+  g_autofree float *t = g_new (float, 2 * job->p.steps);
+  ShuJointCondition in = {.text = text,
+      .guided = job->p.guidance != 1,
+      .n_steps = job->p.steps,
+      .t = t,
+      .t3 = t + job->p.steps};
+
+  for (int i = 0; i < job->p.steps; i++) {
+    t[i] = shu_flow_timestep (job->t[i]);
+    t[job->p.steps + i] = shu_flow_timestep_f16 (job->t[i]);
+  }
 
   if (!text || !(body = take_square (job, "body", d->view_size, error)) ||
       !(face = take_square (job, "face", d->view_size, error)) ||
@@ -278,69 +307,77 @@ channels_last (const float *from, int rows, int C, gsize n, float *ret_to)
         ret_to[(r * n + i) * C + k] = from[(r * (gsize) C + k) * n + i];
 }
 
+/* The state at the beginning: noise, and the steps' times */
 static void
-draw_noise (Job *job)
+start_sampling (Job *job)
 {
+  ShuCtx *c = job->c;
   gsize area = (gsize) job->L * job->L;
   gsize volume = (gsize) job->R * job->R * job->R;
   gsize n2 = ROWS * area * job->K, n3 = volume * job->K3;
+  g_autofree float *noise2 = g_new (float, n2), *noise3 = g_new (float, n3);
   g_autofree float *latents = g_new (float, n2);
   g_autofree float *structure = g_new (float, n3);
+  g_autofree float *schedule = g_new (float, 3 * job->p.steps);
+  const gint32 first = 0;
 
-  shu_noise_stage1 (job->p.seed, NULL, (gsize) ROWS * job->projection, latents,
-      n2, structure, n3);
-  job->latents = g_new (float, n2);
-  job->structure = g_new (float, n3);
-  channels_last (latents, ROWS, job->K, area, job->latents);
-  channels_last (structure, 1, job->K3, volume, job->structure);
+  shu_noise_stage1 (job->p.seed, NULL, (gsize) ROWS * job->projection, noise2,
+      n2, noise3, n3);
+  channels_last (noise2, ROWS, job->K, area, latents);
+  channels_last (noise3, 1, job->K3, volume, structure);
+  for (int i = 0; i < job->p.steps; i++)
+    shu_flow_coefficients (
+        job->t[i], job->t[i + 1], SIGMA_MIN, schedule + 3 * i);
+  job->latents =
+      shu_state (c, SHU_DIMS (ROWS, job->L, job->L, job->K), latents);
+  job->structure =
+      shu_state (c, SHU_DIMS (1, job->R, job->R, job->R, job->K3), structure);
+  if (job->p.preview)
+    job->estimate =
+        shu_state (c, SHU_DIMS (ROWS, job->L, job->L, job->K), latents);
+  job->schedule = shu_state (c, SHU_DIMS (job->p.steps, 3), schedule);
+  job->counter = shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &first);
 }
 
-/* Rows [domain][guided: 2][view] of @v, guided: combined in place to
- * [domain][view]. */
+/* One step; the same operations every time */
 static void
-combine (Job *job, float *v2, float *v3, gsize n2, gsize n3)
+denoise (ShuCtx *c, gpointer data)
 {
-  gsize half = n2 / 2;
+  Job *job = data;
+  ShuJointVelocity v = shu_joint_step (c, job->joint, job->prepared,
+      shu_state_value (c, job->latents), shu_state_value (c, job->structure),
+      job->counter);
+  ShuFlowStep p = {.step = job->counter,
+      .schedule = job->schedule,
+      .n_parts = 2, /* domains */
+      .guided = job->p.guidance != 1,
+      .guidance = job->p.guidance};
 
-  for (int d = 0; d < 2; d++) {
-    const float *uncond = v2 + 2 * d * half;
-
-    shu_guide_scale (uncond + half, uncond, job->p.guidance, v2 + d * half,
-        half, SHU_FLOW_F32);
-  }
-  shu_guide_scale (v3 + n3, v3, job->p.guidance, v3, n3, SHU_FLOW_F32);
+  shu_flow_advance (c, job->latents, v.views, &p, job->estimate);
+  p.n_parts = 1;
+  shu_flow_advance (c, job->structure, v.structure, &p, NULL);
+  shu_count (c, job->counter);
 }
 
+/* All steps, or the first of a rehearsal.  The picture of a step is drawn while
+ * the device has the next one. */
 static gboolean
-sample_step (Job *job, const ShuJointPrepared *prepared, double t,
-    double t_next, GError **error)
+run_steps (Job *job, GError **error)
 {
-  ShuCtx *c = job->c;
-  gsize n2 = (gsize) ROWS * job->L * job->L * job->K;
-  gsize n3 = (gsize) job->R * job->R * job->R * job->K3;
-  int G = job->p.guidance != 1 ? 2 : 1;
-  g_autofree float *v2 = g_new (float, G *n2), *v3 = g_new (float, G *n3);
+  g_autoptr (ShuReplay) step = shu_replay_new (job->c, denoise, job);
+  int n = shu_ctx_is_dry (job->c) ? 1 : job->p.steps;
+  g_autofree float *shown = NULL;
 
-  {
-    SHU_SCOPE (c);
-    ShuTensor *latents = shu_from_host (c, SHU_DTYPE_F32,
-        SHU_DIMS (ROWS, job->L, job->L, job->K), job->latents);
-    ShuTensor *structure = shu_from_host (c, SHU_DTYPE_F32,
-        SHU_DIMS (1, job->R, job->R, job->R, job->K3), job->structure);
-    ShuJointVelocity v = shu_joint_step (c, job->joint, prepared, latents,
-        structure, shu_flow_timestep (t), shu_flow_timestep_f16 (t));
-
-    shu_fetch (c, v.views, G * n2, v2);
-    shu_fetch (c, v.structure, G * n3, v3);
+  for (int i = 0; i < n; i++) {
+    shu_replay_run (step);
+    show_preview (job, shown);
+    g_free (shown);
+    shown = take_estimate (job);
+    if (!shu_ctx_finish (job->c, error) || !advance (job, error))
+      return FALSE;
   }
-  if (!shu_ctx_finish (c, error))
-    return FALSE;
-  if (G == 2)
-    combine (job, v2, v3, n2, n3);
-  show_preview (job, v2, t);
-  shu_flow_step (job->latents, v2, t, t_next, n2, SHU_FLOW_F32);
-  shu_flow_step (job->structure, v3, t, t_next, n3, SHU_FLOW_F32);
-  return advance (job, error);
+  show_preview (job, shown);
+  return TRUE;
 }
 
 /* ---- results ---- */
@@ -351,13 +388,11 @@ decode_row (Job *job, int row, GError **error)
 {
   ShuCtx *c = job->c;
   SHU_SCOPE (c);
-  gsize n = (gsize) job->L * job->L * job->K;
   int S = shu_model_defaults (job->model)->view_size;
   ShuTensor *z, *view;
 
   shu_ctx_set_part (c, "vae");
-  z = shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (1, job->L, job->L, job->K),
-      job->latents + row * n);
+  z = shu_state_value (c, shu_slice (c, job->latents, 0, row, 1));
   z = shu_affine (c, z, 1 / shu_vae_scaling_factor (job->vae), 0);
   view = shu_vae_decode (c, job->vae, z);
   if (!shu_ctx_failed (c) && (view->dims[1] != S || view->dims[2] != S))
@@ -438,8 +473,7 @@ decode_voxels (Job *job, GError **error)
   shu_ctx_set_part (c, "ss_decoder");
   {
     SHU_SCOPE (c);
-    ShuTensor *z = shu_from_host (c, SHU_DTYPE_F32,
-        SHU_DIMS (1, job->R, job->R, job->R, job->K3), job->structure);
+    ShuTensor *z = shu_state_value (c, job->structure);
 
     shu_fetch_as (
         c, SHU_TRAFFIC_MESH, shu_ss_decoder (c, decoder, z), n, logits);
@@ -461,22 +495,19 @@ decode_voxels (Job *job, GError **error)
   return g_steal_pointer (&rows);
 }
 
-/* All steps, or the first of a rehearsal */
 static gboolean
 sample (Job *job, GError **error)
 {
-  g_autoptr (ShuJointPrepared) prepared = prepare (job, error);
   int n = job->p.steps;
-  g_autofree double *t = g_new (double, n + 1);
+  g_autofree double *t = job->t = g_new (double, n + 1);
+  g_autoptr (ShuJointPrepared) prepared = NULL;
 
+  shu_flow_times (n, shu_model_defaults (job->model)->rescale_t, t);
+  job->prepared = prepared = prepare (job, error);
   if (!prepared || !advance (job, error))
     return FALSE;
-  draw_noise (job);
-  shu_flow_times (n, shu_model_defaults (job->model)->rescale_t, t);
-  for (int i = 0; i < (shu_ctx_is_dry (job->c) ? 1 : n); i++)
-    if (!sample_step (job, prepared, t[i], t[i + 1], error))
-      return FALSE;
-  return TRUE;
+  start_sampling (job);
+  return run_steps (job, error);
 }
 
 static gboolean
@@ -527,8 +558,6 @@ work (const Job *from, ShuNetUser *nets, ShuBundle *views, GError **error)
   ok = shu_progress (job.progress, "stage1", 0, job.total, error) &&
        run (&job, views, error);
   shu_latent_colors_clear (&job.colors);
-  g_free (job.latents);
-  g_free (job.structure);
   return ok;
 }
 

@@ -34,6 +34,8 @@ struct _ShuPool {
   gsize held_peak;
   ShuHeap *heap; /* of a device; made with the first block */
   gboolean no_heap;
+  ShuPool *outer; /* (nullable) */
+  gsize told;     /* bytes that count as taken there, too */
 };
 
 /* The smallest bucket that holds @size; its size in @ret_size. */
@@ -120,6 +122,15 @@ shu_pool_new (int place)
   return pool;
 }
 
+ShuPool *
+shu_pool_new_inner (ShuPool *outer)
+{
+  ShuPool *pool = shu_pool_new (outer->place);
+
+  pool->outer = shu_pool_ref (outer);
+  return pool;
+}
+
 /* With the lock held */
 static ShuHeap *
 heap_of (ShuPool *pool)
@@ -138,19 +149,40 @@ shu_pool_ref (ShuPool *pool)
   return pool;
 }
 
-void
-shu_pool_unref (ShuPool *pool)
+/* With the lock held */
+static void
+hold (ShuPool *pool, gssize bytes)
 {
-  if (!g_atomic_ref_count_dec (&pool->refs))
-    return;
-  shu_pool_trim (pool);
-  shu_heap_destroy (pool->heap);
-  g_mutex_clear (&pool->lock);
-  g_free (pool);
+  gsize heap = pool->heap ? shu_heap_held (pool->heap) : 0;
+
+  pool->held += (gsize) bytes;
+  pool->held_peak = MAX (pool->held_peak, pool->held + heap);
 }
 
-void
-shu_pool_trim (ShuPool *pool)
+/* @live bytes more, or less, are in use, and what is taken may have changed.
+ * Without the lock. */
+static void
+tell_outer (ShuPool *pool, gssize live)
+{
+  ShuPool *outer = pool->outer;
+  gsize now;
+
+  if (!outer)
+    return;
+  g_mutex_lock (&pool->lock);
+  now = pool->held + (pool->heap ? shu_heap_held (pool->heap) : 0);
+  g_mutex_lock (&outer->lock);
+  hold (outer, (gssize) (now - pool->told));
+  outer->live += (gsize) live;
+  outer->peak = MAX (outer->peak, outer->live);
+  g_mutex_unlock (&outer->lock);
+  pool->told = now;
+  g_mutex_unlock (&pool->lock);
+}
+
+/* Unused blocks to the system */
+static void
+give_back (ShuPool *pool)
 {
   g_mutex_lock (&pool->lock);
   if (pool->heap)
@@ -163,6 +195,26 @@ shu_pool_trim (ShuPool *pool)
     g_clear_pointer (&pool->free[i], g_ptr_array_unref);
   }
   g_mutex_unlock (&pool->lock);
+}
+
+void
+shu_pool_unref (ShuPool *pool)
+{
+  if (!g_atomic_ref_count_dec (&pool->refs))
+    return;
+  give_back (pool);
+  shu_heap_destroy (pool->heap);
+  pool->heap = NULL;
+  tell_outer (pool, 0);
+  g_clear_pointer (&pool->outer, shu_pool_unref);
+  g_mutex_clear (&pool->lock);
+  g_free (pool);
+}
+
+void
+shu_pool_trim (ShuPool *pool)
+{
+  give_back (pool->outer ? pool->outer : pool);
 }
 
 gsize
@@ -196,16 +248,6 @@ shu_pool_held_peak (ShuPool *pool)
   n = pool->held_peak;
   g_mutex_unlock (&pool->lock);
   return n;
-}
-
-/* With the lock held */
-static void
-hold (ShuPool *pool, gssize bytes)
-{
-  gsize heap = pool->heap ? shu_heap_held (pool->heap) : 0;
-
-  pool->held += (gsize) bytes;
-  pool->held_peak = MAX (pool->held_peak, pool->held + heap);
 }
 
 void
@@ -244,7 +286,10 @@ heap_block (ShuPool *pool, gsize size, gboolean *ret_in_heap)
   if (heap)
     p = shu_heap_alloc (heap, size);
   if (heap && !p) {
-    shu_heap_trim (heap); /* memory under one hole may serve another */
+    if (pool->outer)
+      shu_pool_trim (pool->outer);
+    else
+      shu_heap_trim (heap); /* memory under one hole may serve another */
     p = shu_heap_alloc (heap, size);
   }
   if (p) {
@@ -253,6 +298,8 @@ heap_block (ShuPool *pool, gsize size, gboolean *ret_in_heap)
     hold (pool, 0);
   }
   g_mutex_unlock (&pool->lock);
+  if (p)
+    tell_outer (pool, (gssize) size);
   return p;
 }
 
@@ -293,6 +340,7 @@ shu_storage_new_pool (ShuPool *pool, gsize size)
   if (fresh)
     hold (pool, (gssize) held_size (pool->place, bucket));
   g_mutex_unlock (&pool->lock);
+  tell_outer (pool, (gssize) size);
   return storage_new (pool->place, p, size, pool, NULL);
 }
 
@@ -312,6 +360,7 @@ pool_put (ShuPool *pool, void *data, gsize size)
   }
   pool->live -= size;
   g_mutex_unlock (&pool->lock);
+  tell_outer (pool, -(gssize) size);
 }
 
 ShuStorage *

@@ -40,6 +40,9 @@ struct _ShuStorage {
 };
 
 ShuPool *shu_pool_new (int place);
+/* One whose blocks are for nobody else and stay until it is gone; what it has
+ * counts for @outer, too. */
+ShuPool *shu_pool_new_inner (ShuPool *outer);
 ShuPool *shu_pool_ref (ShuPool *pool);
 void shu_pool_unref (ShuPool *pool);
 

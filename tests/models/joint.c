@@ -101,6 +101,7 @@ run_step (ShuCtx *c, const ShuJoint *m, gboolean guided, guint64 latent_seed)
   SHU_SCOPE (c);
   const ShuUnetSizes *u = shu_joint_unet_sizes (m);
   const ShuSsSizes *s = shu_joint_ss_sizes (m);
+  const float times[] = {1000, 700};
   ShuJointCondition condition = {
       .text = random_tensor (c, 1, SHU_DIMS (ROWS, 3, u->X)),
       .labels = random_tensor (c, 2, SHU_DIMS (ROWS, u->P)),
@@ -108,7 +109,11 @@ run_step (ShuCtx *c, const ShuJoint *m, gboolean guided, guint64 latent_seed)
           c, 3, SHU_DIMS (ROWS, u->side, u->side, u->Ci - u->Co)),
       .context = random_tensor (c, 4, SHU_DIMS (1, 7, s->K)),
       .guided = guided,
+      .n_steps = 2,
+      .t = times,
+      .t3 = times,
   };
+  const gint32 step = 1;
   g_autoptr (ShuJointPrepared) p = shu_joint_prepare (c, m, &condition);
   g_autoptr (GError) error = NULL;
   ShuJointVelocity v;
@@ -117,8 +122,8 @@ run_step (ShuCtx *c, const ShuJoint *m, gboolean guided, guint64 latent_seed)
   g_assert_nonnull (p);
   v = shu_joint_step (c, m, p,
       random_tensor (c, latent_seed, SHU_DIMS (ROWS, u->side, u->side, u->Co)),
-      random_tensor (c, 6, SHU_DIMS (1, s->res, s->res, s->res, s->Ci)), 700,
-      700);
+      random_tensor (c, 6, SHU_DIMS (1, s->res, s->res, s->res, s->Ci)),
+      shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &step));
   ret = (Velocity){.n_views = v.views->n, .n_structure = v.structure->n};
   ret.views = g_new (float, v.views->n);
   ret.structure = g_new (float, v.structure->n);
@@ -268,7 +273,8 @@ test_wrong_rows (void)
   g_autoptr (GError) error = NULL;
   SHU_SCOPE (c);
   ShuTensor *x = random_tensor (c, 1, SHU_DIMS (ROWS, 3, 9));
-  ShuJointCondition condition = {x, x, x, x, TRUE};
+  const float t = 500;
+  ShuJointCondition condition = {x, x, x, x, TRUE, 1, &t, &t};
 
   g_assert_null (shu_joint_prepare (c, m, &condition));
   g_assert_false (shu_ctx_finish (c, &error));

@@ -146,8 +146,8 @@ check_add_row (ShuCtx *c, const AddRow *a, const char *name)
   rows = n[0] * n[1] * n[2] * n[3];
   there = rows / n[1] * a->present;
   x = random_tensor (c, SHU_DIMS (rows, a->C));
-  norm = (ShuNorm){random_tensor (c, SHU_DIMS (a->C)),
-      random_tensor (c, SHU_DIMS (a->C))};
+  norm = (ShuNorm){
+      random_tensor (c, SHU_DIMS (a->C)), random_tensor (c, SHU_DIMS (a->C))};
   p.blend = a->blend;
   p.h = a->h ? random_tensor (c, SHU_DIMS (there, a->C)) : NULL;
   p.rest = a->rest ? random_tensor (c, SHU_DIMS (a->C)) : NULL;
@@ -158,8 +158,8 @@ check_add_row (ShuCtx *c, const AddRow *a, const char *name)
   g_assert_cmpint (y->dims[0], ==, there);
   sum_expected = sum_reference (a, x, &p);
   check_nmse (c, name, y,
-      norm_reference (a, y, sum_expected, (gsize) rows,
-          a->affine ? &norm : NULL, &p),
+      norm_reference (
+          a, y, sum_expected, (gsize) rows, a->affine ? &norm : NULL, &p),
       MAX (LIMIT, on_gpu () ? 2e-6 : 0));
   check_nmse (c, name, sum, g_steal_pointer (&sum_expected), LIMIT);
 }
@@ -231,8 +231,8 @@ self_steps (ShuCtx *c, ShuTensor *x, const ShuSelfAttention *p, gint64 C)
   ShuTensor *qkv[3], *all = NULL;
 
   if (p->n == 1)
-    all = shu_reshape (c, shu_linear (c, x, p->l[0]),
-        SHU_DIMS (x->dims[0], x->dims[1], 3, C));
+    all = shu_reshape (
+        c, shu_linear (c, x, p->l[0]), SHU_DIMS (x->dims[0], x->dims[1], 3, C));
   for (int i = 0; i < 3; i++)
     qkv[i] = all ? shu_reshape (c, shu_slice (c, all, 2, i, 1),
                        SHU_DIMS (x->dims[0], x->dims[1], C))
@@ -287,7 +287,9 @@ test_self_attention_wrong (void)
       {.n = 2, .l = {&one, &one}, .n_heads = 1},
       {.n = 1, .l = {&other}, .n_heads = 1},
       {.n = 1, .l = {&one}, .n_heads = 3},
-      {.n = 1, .l = {&one}, .n_heads = 2,
+      {.n = 1,
+          .l = {&one},
+          .n_heads = 2,
           .q_gamma = random_tensor (c, SHU_DIMS (2, 8))},
   };
 
@@ -304,6 +306,7 @@ main (int argc, char **argv)
   test_add ("/ops/add_norm/steps", test_add_norm);
   test_add ("/ops/add_norm/wrong_orders_fail", test_add_norm_wrong);
   test_add ("/ops/self_attention/steps", test_self_attention);
-  test_add ("/ops/self_attention/wrong_weights_fail", test_self_attention_wrong);
+  test_add (
+      "/ops/self_attention/wrong_weights_fail", test_self_attention_wrong);
   return g_test_run ();
 }

@@ -8,16 +8,28 @@ static const double LIMIT = 1e-11;
 
 /* ---- norms ---- */
 
+/* x + add, [B,C] */
+static double
+with_added (const ShuTensor *x, const ShuTensor *add, gsize i)
+{
+  gsize C = (gsize) x->dims[x->n_dims - 1];
+  gsize item = x->n / (gsize) x->dims[0];
+
+  return at (x, i) + (add ? at (add, i / item * C + i % C) : 0);
+}
+
 static void
-check_group_norm (
-    ShuCtx *c, ShuTensor *x, int groups, ShuAct act, gboolean affine)
+check_group_norm_add (ShuCtx *c, ShuTensor *x, ShuTensor *add, int groups,
+    ShuAct act, gboolean affine)
 {
   gsize C = (gsize) x->dims[x->n_dims - 1], B = (gsize) x->dims[0];
   gsize T = x->n / C / B, size = C / (gsize) groups;
   ShuNorm norm = {random_tensor (c, SHU_DIMS ((gint64) C)),
       random_tensor (c, SHU_DIMS ((gint64) C))};
   ShuTensor *y =
-      shu_group_norm (c, x, affine ? &norm : NULL, groups, 1e-5f, act);
+      add ? shu_group_norm_add (
+                c, x, add, affine ? &norm : NULL, groups, 1e-5f, act)
+          : shu_group_norm (c, x, affine ? &norm : NULL, groups, 1e-5f, act);
   double *ref = reference_new (y);
 
   for (gsize b = 0; b < B; b++)
@@ -25,15 +37,18 @@ check_group_norm (
       double mean = 0, var = 0, n = (double) (T * size);
 
       for (gsize i = 0; i < T * size; i++)
-        mean += at (x, (b * T + i / size) * C + g * size + i % size) / n;
+        mean +=
+            with_added (x, add, (b * T + i / size) * C + g * size + i % size) /
+            n;
       for (gsize i = 0; i < T * size; i++) {
-        double d = at (x, (b * T + i / size) * C + g * size + i % size) - mean;
+        gsize p = (b * T + i / size) * C + g * size + i % size;
+        double d = with_added (x, add, p) - mean;
 
         var += d * d / n;
       }
       for (gsize i = 0; i < T * size; i++) {
         gsize ch = g * size + i % size, p = (b * T + i / size) * C + ch;
-        double v = (at (x, p) - mean) / sqrt (var + 1e-5);
+        double v = (with_added (x, add, p) - mean) / sqrt (var + 1e-5);
 
         if (affine)
           v = v * at (norm.w, ch) + at (norm.b, ch);
@@ -41,6 +56,27 @@ check_group_norm (
       }
     }
   check_nmse (c, "group_norm", y, ref, LIMIT);
+}
+
+static void
+check_group_norm (
+    ShuCtx *c, ShuTensor *x, int groups, ShuAct act, gboolean affine)
+{
+  check_group_norm_add (c, x, NULL, groups, act, affine);
+}
+
+static void
+test_group_norm_add (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+
+  check_group_norm_add (c, random_tensor (c, SHU_DIMS (3, 12, 12, 64)),
+      random_tensor (c, SHU_DIMS (3, 64)), 32, SHU_ACT_SILU, TRUE);
+  check_group_norm_add (c, random_tensor (c, SHU_DIMS (2, 77, 33)),
+      random_tensor (c, SHU_DIMS (2, 1, 33)), 11, SHU_ACT_NONE, FALSE);
+  shu_group_norm_add (c, random_tensor (c, SHU_DIMS (2, 7, 32)),
+      random_tensor (c, SHU_DIMS (1, 32)), NULL, 32, 1e-5f, SHU_ACT_NONE);
+  CHECK_FAILS (c, SHU_ERROR_INVALID, "group_norm", "[2,7,32]", "[1,32]");
 }
 
 static void
@@ -303,6 +339,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  test_add ("/ops/group_norm/added_first", test_group_norm_add);
   test_add ("/ops/group_norm/definition", test_group_norm);
   test_add ("/ops/group_norm/large_mean", test_group_norm_offset);
   test_add ("/ops/group_norm/odd_channels", test_group_norm_wrong);

@@ -217,6 +217,9 @@ test_joint (void)
   g_autoptr (ShuJoint) m = shu_joint_new (config, w, &error);
   g_autoptr (ShuJointPrepared) p = NULL;
   ShuJointCondition in;
+  const float time = 500;
+  const gint32 first = 0;
+  ShuTensor *step;
 
   g_assert_no_error (error);
   prepared_record = shu_record_new (c, SHU_RECORD_WORK | SHU_RECORD_DRY);
@@ -224,7 +227,11 @@ test_joint (void)
       .labels = empty (c, SHU_DIMS (10, 2048)),
       .images = empty (c, SHU_DIMS (10, 96, 96, 4)),
       .context = empty (c, SHU_DIMS (1, 1374, 1024)),
-      .guided = TRUE};
+      .guided = TRUE,
+      .n_steps = 1,
+      .t = &time,
+      .t3 = &time};
+  step = shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &first);
   p = shu_joint_prepare (c, m, &in);
   g_clear_pointer (&prepared_record, shu_record_free);
   r = shu_record_new (c, SHU_RECORD_WORK | SHU_RECORD_DRY);
@@ -232,7 +239,7 @@ test_joint (void)
     SHU_SCOPE (c);
 
     shu_joint_step (c, m, p, empty (c, SHU_DIMS (10, 96, 96, 4)),
-        empty (c, SHU_DIMS (1, 16, 16, 16, 8)), 500, 500);
+        empty (c, SHU_DIMS (1, 16, 16, 16, 8)), step);
   }
   shu_ctx_finish (c, &error);
   g_assert_no_error (error);

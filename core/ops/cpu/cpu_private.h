@@ -89,7 +89,7 @@ void shu_cpu_conv (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
     const ShuConvParams *p);
 
 /* norm.c */
-void shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x,
+void shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *add,
     const ShuNorm *norm, int n_groups, float eps, ShuAct act);
 void shu_cpu_layer_norm (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm, float eps);
@@ -135,6 +135,12 @@ void shu_cpu_sparse_pool (
 /* mark.c */
 gpointer shu_cpu_mark (ShuCtx *c);
 double shu_cpu_between (gpointer from, gpointer to);
+
+/* state.c */
+void shu_cpu_state_value (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+void shu_cpu_flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v,
+    const ShuFlowStep *p, ShuTensor *estimate);
+void shu_cpu_count (ShuCtx *c, ShuTensor *step);
 
 /* embed.c */
 void shu_cpu_timestep_embedding (ShuCtx *c, ShuTensor *y, const float *values);

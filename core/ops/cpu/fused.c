@@ -105,14 +105,32 @@ shu_cpu_add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
 
 /* ---- attention ---- */
 
-/* part @i of x [B,T,3C] -> [B,T,C] */
+/* part @i of x [B,T,3C] -> like @y */
 static ShuTensor *
-third (ShuCtx *c, ShuTensor *x, ShuTensor *like, int i)
+third (ShuCtx *c, ShuTensor *x, ShuTensor *y, int i)
 {
-  ShuTensor *h = shu_reshape (
-      c, x, SHU_DIMS (x->dims[0], x->dims[1], 3, like->dims[2]));
+  ShuTensor *h = shu_scoped (c, c->real, y->n_dims, y->dims);
+  gsize bytes = (gsize) y->dims[2] * sizeof (float);
 
-  return shu_reshape_like (c, shu_slice (c, h, 2, i, 1), like);
+  if (!shu_ctx_failed (c))
+    shu_cpu_copy (c, h, x,
+        &(ShuCopy){.n_rows = y->n / (gsize) y->dims[2],
+            .bytes = bytes,
+            .y_step = bytes,
+            .x_offset = bytes * (gsize) i,
+            .x_step = 3 * bytes});
+  return h;
+}
+
+static ShuTensor *
+projection (ShuCtx *c, ShuTensor *x, const ShuLinear *l)
+{
+  ShuTensor *h =
+      shu_scoped (c, c->real, SHU_DIMS (x->dims[0], x->dims[1], l->w->dims[0]));
+
+  if (!shu_ctx_failed (c))
+    shu_cpu_linear (c, h, x, l, SHU_ACT_NONE, NULL);
+  return h;
 }
 
 static ShuTensor *
@@ -122,9 +140,10 @@ head_norm (ShuCtx *c, ShuTensor *x, ShuTensor *gamma)
 
   if (!gamma)
     return x;
-  h = shu_reshape (
-      c, x, SHU_DIMS (x->dims[0], x->dims[1], gamma->dims[0], gamma->dims[1]));
-  return shu_reshape_like (c, shu_rms_norm_heads (c, h, gamma), x);
+  h = shu_scoped (c, c->real, x->n_dims, x->dims);
+  if (!shu_ctx_failed (c))
+    shu_cpu_rms_norm_heads (c, h, x, gamma);
+  return h;
 }
 
 void
@@ -132,10 +151,10 @@ shu_cpu_self_attention (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuSelfAttention *p)
 {
   SHU_SCOPE (c);
-  ShuTensor *qkv[3], *all = p->n == 1 ? shu_linear (c, x, p->l[0]) : NULL;
+  ShuTensor *qkv[3], *all = p->n == 1 ? projection (c, x, p->l[0]) : NULL;
 
   for (int i = 0; i < 3; i++)
-    qkv[i] = all ? third (c, all, y, i) : shu_linear (c, x, p->l[i]);
+    qkv[i] = all ? third (c, all, y, i) : projection (c, x, p->l[i]);
   qkv[0] = head_norm (c, qkv[0], p->q_gamma);
   qkv[1] = head_norm (c, qkv[1], p->k_gamma);
   if (!shu_ctx_failed (c))

@@ -50,9 +50,23 @@ fold (double *ret, const double *parts, gsize n_parts, gsize C, int n_groups,
   }
 }
 
+/* x + add, [B,1,C] */
+static ShuTensor *
+with_added (ShuCtx *c, ShuTensor *x, ShuTensor *add)
+{
+  gint64 B = x->dims[0], C = x->dims[x->n_dims - 1];
+  ShuTensor *h = shu_reshape (c, x, SHU_DIMS (B, -1, C));
+  ShuTensor *b = shu_reshape (c, add, SHU_DIMS (B, 1, C));
+  ShuTensor *y = shu_scoped (c, c->real, h->n_dims, h->dims);
+
+  if (!shu_ctx_failed (c))
+    shu_cpu_binary (c, y, h, b, SHU_BINARY_ADD);
+  return y;
+}
+
 void
-shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
-    int n_groups, float eps, ShuAct act)
+shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *add,
+    const ShuNorm *norm, int n_groups, float eps, ShuAct act)
 {
   SHU_SCOPE (c);
   gsize C = (gsize) x->dims[x->n_dims - 1];
@@ -68,6 +82,8 @@ shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
   const float *b = norm && norm->b ? shu_f32 (norm->b) : NULL;
   gint64 n = (gint64) (B * parts);
 
+  if (add)
+    x = with_added (c, x, add);
   if (shu_ctx_failed (c))
     return;
   memset (sums, 0, B * parts * C * sizeof (double));

@@ -33,6 +33,12 @@ last (const ShuTensor *x)
   return (gsize) x->dims[x->n_dims - 1];
 }
 
+static gconstpointer
+data_of (const ShuTensor *x)
+{
+  return x ? x->data : NULL;
+}
+
 /* ---- moving data ---- */
 
 static void
@@ -136,8 +142,8 @@ norm_vectors (
 }
 
 static void
-group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
-    int n_groups, float eps, ShuAct kind)
+group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *add,
+    const ShuNorm *norm, int n_groups, float eps, ShuAct kind)
 {
   SHU_SCOPE (c);
   gsize B = (gsize) x->dims[0], C = last (x), T = x->n / B / C;
@@ -147,8 +153,8 @@ group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm,
 
   if (!scratch || !norm_vectors (c, norm, &w, &b))
     return;
-  LAUNCH (c, "group_norm", shu_launch_group_norm, y->data, x->data, w, b, B, T,
-      C, n_groups, eps, (int) kind, scratch);
+  LAUNCH (c, "group_norm", shu_launch_group_norm, y->data, x->data,
+      data_of (add), w, b, B, T, C, n_groups, eps, (int) kind, scratch);
 }
 
 static void
@@ -191,12 +197,6 @@ rows_of_part (const ShuTensor *v, gsize n)
   return v ? n / rows (v) : 1;
 }
 
-static gconstpointer
-data_of (const ShuTensor *x)
-{
-  return x ? x->data : NULL;
-}
-
 static void
 add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
     const ShuNorm *norm, const ShuAddNorm *p)
@@ -217,8 +217,8 @@ add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
   };
 
   if (norm_vectors (c, norm, &k.w, &k.b))
-    LAUNCH (c, "add_norm", shu_launch_add_norm, y->data,
-        sum ? sum->data : NULL, x->data, &k, n, last (x));
+    LAUNCH (c, "add_norm", shu_launch_add_norm, y->data, sum ? sum->data : NULL,
+        x->data, &k, n, last (x));
 }
 
 /* ---- small attention ---- */
@@ -324,6 +324,28 @@ sparse_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index)
 }
 
 static void
+state_value (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  LAUNCH (c, "state_value", shu_launch_f32_to_f16, y->data, x->data, x->n);
+}
+
+static void
+flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v, const ShuFlowStep *p,
+    ShuTensor *estimate)
+{
+  LAUNCH (c, "flow_advance", shu_launch_flow_advance, x->data,
+      estimate ? estimate->data : NULL, v->data, p->schedule->data,
+      p->step->data, (int) p->schedule->dims[0], (gsize) p->n_parts,
+      p->guided ? 2 : 1, x->n / (gsize) p->n_parts, p->guidance);
+}
+
+static void
+count (ShuCtx *c, ShuTensor *step)
+{
+  LAUNCH (c, "count", shu_launch_count, step->data);
+}
+
+static void
 timestep_embedding (ShuCtx *c, ShuTensor *y, const float *values)
 {
   SHU_SCOPE (c);
@@ -381,6 +403,9 @@ const ShuBackend shu_backend_cuda = {
     .sparse_conv = shu_cuda_sparse_conv,
     .sparse_conv_subdivided = shu_cuda_sparse_conv_subdivided,
     .sparse_pool = sparse_pool,
+    .state_value = state_value,
+    .flow_advance = flow_advance,
+    .count = count,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
     .mark = shu_cuda_mark,
@@ -393,4 +418,8 @@ const ShuBackend shu_backend_cuda = {
     .picture_normalize = shu_cuda_picture_normalize,
     .picture_from_view = shu_cuda_picture_from_view,
     .picture_measure = shu_cuda_picture_measure,
+    .capture_begin = shu_cuda_capture_begin,
+    .capture_end = shu_cuda_capture_end,
+    .replay = shu_cuda_replay,
+    .captured_free = shu_cuda_captured_free,
 };

@@ -128,8 +128,7 @@ void shu_cuda_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
  *
  * Returns: (transfer none): NULL where @c has failed
  */
-gconstpointer shu_cuda_weights_joined (
-    ShuCtx *c, int n, ShuTensor *const *w);
+gconstpointer shu_cuda_weights_joined (ShuCtx *c, int n, ShuTensor *const *w);
 
 ShuTensor *shu_cuda_adopt (ShuCtx *c, ShuTensor *x);
 
@@ -158,6 +157,13 @@ void shu_cuda_forms_sort (int n, ShuCudaForm *forms);
  */
 gboolean shu_cuda_forms_make (ShuCtx *c, int n, const ShuCudaForm *forms,
     ShuUploadFunc func, gpointer data);
+
+/* ---- graph.c ---- */
+
+gboolean shu_cuda_capture_begin (ShuCtx *c);
+gpointer shu_cuda_capture_end (ShuCtx *c);
+void shu_cuda_replay (ShuCtx *c, gpointer captured);
+void shu_cuda_captured_free (gpointer captured);
 
 /* ---- layers.c ---- */
 

@@ -248,9 +248,8 @@ all_aligned (const void *y, const void *sum, const void *x, const Steps &s)
 {
   return s.C % SHU_VECTOR == 0 && shu_aligned (y) && shu_aligned (sum) &&
          shu_aligned (x) && shu_aligned (s.h) && shu_aligned (s.rest) &&
-         shu_aligned (s.gate) &&
-         shu_aligned (s.scale) && shu_aligned (s.shift) && shu_aligned (s.w) &&
-         shu_aligned (s.b);
+         shu_aligned (s.gate) && shu_aligned (s.scale) &&
+         shu_aligned (s.shift) && shu_aligned (s.w) && shu_aligned (s.b);
 }
 
 template <int NV>
@@ -265,15 +264,14 @@ launch_rows (void *y, void *sum, const void *x, const Steps &s, int lanes,
 }
 
 extern "C" cudaError_t
-shu_launch_add_norm (void *y, void *sum, const void *x,
-    const ShuCudaAddNorm *p, size_t rows, size_t C, cudaStream_t stream)
+shu_launch_add_norm (void *y, void *sum, const void *x, const ShuCudaAddNorm *p,
+    size_t rows, size_t C, cudaStream_t stream)
 {
   Steps s = {(const __half *) p->h, (const __half *) p->rest,
-      (const __half *) p->gate,
-      (const __half *) p->scale, (const __half *) p->shift, p->w, p->b,
-      order_of (p->h_order), order_of (p->y_order), (unsigned) p->gate_rows,
-      (unsigned) p->scale_rows, (unsigned) p->blend, 0, (unsigned) rows,
-      (unsigned) C, p->eps};
+      (const __half *) p->gate, (const __half *) p->scale,
+      (const __half *) p->shift, p->w, p->b, order_of (p->h_order),
+      order_of (p->y_order), (unsigned) p->gate_rows, (unsigned) p->scale_rows,
+      (unsigned) p->blend, 0, (unsigned) rows, (unsigned) C, p->eps};
   unsigned columns = (unsigned) (C / SHU_VECTOR), lanes = SHU_WARP;
 
   if (rows == 0 || C == 0)

@@ -118,10 +118,11 @@ cudaError_t shu_launch_geglu (void *y, const void *x, ShuCudaVector b, size_t M,
 
 /* Bytes of scratch that group_norm needs for x [B,T,C]. */
 size_t shu_launch_group_norm_scratch (size_t B, size_t T, size_t C);
-/* x [B,T,C], T: everything between; w, b [C] or NULL */
-cudaError_t shu_launch_group_norm (void *y, const void *x, const float *w,
-    const float *b, size_t B, size_t T, size_t C, int n_groups, float eps,
-    int act, void *scratch, cudaStream_t stream);
+/* x [B,T,C], T: everything between; to which f16 add [B,C] is added; add, w,
+ * b [C] or NULL */
+cudaError_t shu_launch_group_norm (void *y, const void *x, const void *add,
+    const float *w, const float *b, size_t B, size_t T, size_t C, int n_groups,
+    float eps, int act, void *scratch, cudaStream_t stream);
 /* x [M,C]; w, b [C] or NULL */
 cudaError_t shu_launch_layer_norm (void *y, const void *x, const float *w,
     const float *b, size_t M, size_t C, float eps, cudaStream_t stream);
@@ -215,6 +216,15 @@ cudaError_t shu_launch_sparse_conv_subdivided (void *y, const void *x,
  * order of their rows */
 cudaError_t shu_launch_sparse_pool (void *y, const void *x, const int *index,
     size_t N, size_t M, size_t C, cudaStream_t stream);
+
+/* ---- flow.cu ---- */
+
+/* ShuFlowStep: x, estimate f32 [P,n], estimate may be NULL; v f16 [P,G,n], G 1
+ * or 2; schedule [n_steps,3].  Steps outside of 0..n_steps-1 do nothing. */
+cudaError_t shu_launch_flow_advance (float *x, float *estimate, const void *v,
+    const float *schedule, const int *step, int n_steps, size_t P, int G,
+    size_t n, float guidance, cudaStream_t stream);
+cudaError_t shu_launch_count (int *step, cudaStream_t stream);
 
 /* ---- embed.cu ---- */
 

@@ -147,7 +147,8 @@ shu_cuda_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
   shu_cuda_done_error (c, "attention", error);
 }
 
-/* The projections' weights as one, and their bias; FALSE where @c has failed. */
+/* The projections' weights as one, and their bias; FALSE where @c has failed.
+ */
 static gboolean
 projections (ShuCtx *c, const ShuSelfAttention *p, gconstpointer *ret_w,
     ShuCudaVector *ret_b)
@@ -204,9 +205,8 @@ shu_cuda_self_attention (
     return;
   scratch = shu_cuda_scratch (c, shu_cuda_sdpa_scratch (s, &a));
   if (scratch && shu_cuda_gemm (s, &g, qkv, x->data, w, b, NULL, &error) &&
-      shu_cuda_ok (
-          shu_launch_norm_packed (qkv, q_gamma, k_gamma, (gsize) M,
-              (gsize) p->n_heads, (gsize) (C / p->n_heads), s->stream),
+      shu_cuda_ok (shu_launch_norm_packed (qkv, q_gamma, k_gamma, (gsize) M,
+                       (gsize) p->n_heads, (gsize) (C / p->n_heads), s->stream),
           "norm of heads", &error))
     shu_cuda_sdpa (s, &a, scratch, &error);
   shu_cuda_done_error (c, "self_attention", error);

@@ -73,7 +73,7 @@ rows_of (size_t rows, int ty, int TY)
  * that it sees. */
 template <int V>
 static __global__ void
-group_parts (float *parts, const __half *x, Cut cut)
+group_parts (float *parts, const __half *x, const __half *add, Cut cut)
 {
   extern __shared__ float room[]; /* means [TY,TX*V], squares likewise */
   int width = blockDim.x * V, plane = blockDim.y * width;
@@ -83,8 +83,10 @@ group_parts (float *parts, const __half *x, Cut cut)
 
   if (n > 0 && ch < cut.C) {
     const __half *at = x + (p.item * cut.T + p.first + ty) * cut.C + ch;
-    float from[V], sum[V] = {0}, squares[V] = {0}, v[V];
+    float from[V], sum[V] = {0}, squares[V] = {0}, v[V], more[V] = {0};
 
+    if (add)
+      shu_load (more, add + p.item * cut.C + ch);
     shu_load (from, at);
 #pragma unroll 4
     for (size_t r = 0; r < n; r++) {
@@ -101,7 +103,7 @@ group_parts (float *parts, const __half *x, Cut cut)
     for (int k = 0; k < V; k++) {
       float *cell = room + ty * width + tx * V + k;
 
-      cell[0] = from[k] + sum[k] / (float) n;
+      cell[0] = from[k] + more[k] + sum[k] / (float) n;
       cell[plane] = fmaxf (squares[k] - sum[k] * (sum[k] / (float) n), 0);
     }
   }
@@ -171,8 +173,8 @@ group_scale (float *scale, const float *parts, const float *w, const float *b,
 /* y = act ((x - m) a + b), cut up as for the parts */
 template <int V>
 static __global__ void
-group_apply (
-    __half *y, const __half *x, const float *scale, Cut cut, size_t B, int act)
+group_apply (__half *y, const __half *x, const __half *add, const float *scale,
+    Cut cut, size_t B, int act)
 {
   Part p = part_of (cut, V);
   size_t n = rows_of (p.rows, threadIdx.y, blockDim.y);
@@ -187,6 +189,12 @@ group_apply (
   shu_load (m, scale);
   shu_load (a, scale + B * cut.C);
   shu_load (b, scale + 2 * B * cut.C);
+  if (add) { /* as if the mean were less */
+    shu_load (v[0], add + p.item * cut.C + ch);
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      m[k] -= v[0][k];
+  }
   for (size_t r = 0; r < n; r += AT_ONCE) {
 #pragma unroll
     for (int i = 0; i < AT_ONCE; i++)
@@ -218,9 +226,9 @@ shu_launch_group_norm_scratch (size_t B, size_t T, size_t C)
 
 template <int V>
 static cudaError_t
-launch_group_norm (void *y, const void *x, const float *w, const float *b,
-    size_t B, size_t T, size_t C, int n_groups, float eps, int act,
-    float *scratch, cudaStream_t stream)
+launch_group_norm (void *y, const void *x, const void *add, const float *w,
+    const float *b, size_t B, size_t T, size_t C, int n_groups, float eps,
+    int act, float *scratch, cudaStream_t stream)
 {
   Cut cut = cut_of (B, T, C, V);
   float *parts = scratch + 3 * B * C;
@@ -231,29 +239,29 @@ launch_group_norm (void *y, const void *x, const float *w, const float *b,
   if (shu_too_many (blocks) || shu_too_many (B * n_groups))
     return cudaErrorInvalidValue;
   group_parts<V><<<(unsigned) blocks, block, room, stream>>> (
-      parts, (const __half *) x, cut);
+      parts, (const __half *) x, (const __half *) add, cut);
   group_scale<<<(unsigned) (B * n_groups), SHU_THREADS, 0, stream>>> (
       scratch, parts, w, b, cut, B, n_groups, eps);
-  group_apply<V><<<(unsigned) blocks, block, 0, stream>>> (
-      (__half *) y, (const __half *) x, scratch, cut, B, act);
+  group_apply<V><<<(unsigned) blocks, block, 0, stream>>> ((__half *) y,
+      (const __half *) x, (const __half *) add, scratch, cut, B, act);
   return cudaGetLastError ();
 }
 
 extern "C" cudaError_t
-shu_launch_group_norm (void *y, const void *x, const float *w, const float *b,
-    size_t B, size_t T, size_t C, int n_groups, float eps, int act,
-    void *scratch, cudaStream_t stream)
+shu_launch_group_norm (void *y, const void *x, const void *add, const float *w,
+    const float *b, size_t B, size_t T, size_t C, int n_groups, float eps,
+    int act, void *scratch, cudaStream_t stream)
 {
   if (n_groups < 1 || C % n_groups != 0)
     return cudaErrorInvalidValue;
   if (B == 0 || T == 0 || C == 0)
     return cudaSuccess;
   if (C % SHU_VECTOR == 0 && shu_aligned (y) && shu_aligned (x) &&
-      shu_aligned (scratch))
-    return launch_group_norm<SHU_VECTOR> (
-        y, x, w, b, B, T, C, n_groups, eps, act, (float *) scratch, stream);
+      shu_aligned (add) && shu_aligned (scratch))
+    return launch_group_norm<SHU_VECTOR> (y, x, add, w, b, B, T, C, n_groups,
+        eps, act, (float *) scratch, stream);
   return launch_group_norm<1> (
-      y, x, w, b, B, T, C, n_groups, eps, act, (float *) scratch, stream);
+      y, x, add, w, b, B, T, C, n_groups, eps, act, (float *) scratch, stream);
 }
 
 /* ---- norms of rows ---- */

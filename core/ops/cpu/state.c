@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* A sampler's state. */
+#include "ops/cpu/cpu_private.h"
+#include <string.h>
+
+void
+shu_cpu_state_value (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  memcpy (y->data, x->data, shu_tensor_bytes (x));
+}
+
+void
+shu_cpu_flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v,
+    const ShuFlowStep *p, ShuTensor *estimate)
+{
+  gint32 step = shu_i32 (p->step)[0];
+  gsize n = x->n / (gsize) p->n_parts;
+  const float *row;
+
+  if (step < 0 || step >= p->schedule->dims[0])
+    return;
+  row = shu_f32 (p->schedule) + 3 * step;
+#pragma omp parallel for if (x->n > 32768)
+  for (gint64 i = 0; i < (gint64) x->n; i++) {
+    gsize part = (gsize) i / n, at = (gsize) i % n;
+    const float *u = shu_f32 (v) + (p->guided ? 2 * part : part) * n + at;
+    float now = shu_f32 (x)[i];
+    float d = p->guided ? u[0] + p->guidance * (u[n] - u[0]) : u[0];
+
+    if (estimate)
+      shu_f32 (estimate)[i] = row[1] * now - row[2] * d;
+    shu_f32 (x)[i] = now - row[0] * d;
+  }
+}
+
+void
+shu_cpu_count (ShuCtx *c, ShuTensor *step)
+{
+  ((gint32 *) step->data)[0]++;
+}

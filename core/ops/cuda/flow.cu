@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* A step of a flow's sampler; its number and times are on the device, so that a
+ * recorded step can be started again. */
+#include "ops/cuda/kernel_private.h"
+
+/* x, estimate [P,n], v [P,G,n]; a thread an element */
+static __global__ void
+flow_advance (float *x, float *estimate, const __half *v, const float *schedule,
+    const int *step, int n_steps, size_t all, int G, size_t n, float guidance)
+{
+  int k = *step;
+
+  if (k < 0 || k >= n_steps)
+    return;
+  for (size_t i = shu_task (); i < all; i += shu_task_step ()) {
+    size_t at = i / n * G * n + i % n;
+    float now = x[i], d = __half2float (v[at]);
+
+    if (G == 2)
+      d += guidance * (__half2float (v[at + n]) - d);
+    if (estimate)
+      estimate[i] = schedule[3 * k + 1] * now - schedule[3 * k + 2] * d;
+    x[i] = now - schedule[3 * k] * d;
+  }
+}
+
+extern "C" cudaError_t
+shu_launch_flow_advance (float *x, float *estimate, const void *v,
+    const float *schedule, const int *step, int n_steps, size_t P, int G,
+    size_t n, float guidance, cudaStream_t stream)
+{
+  if (P * n == 0)
+    return cudaSuccess;
+  flow_advance<<<shu_blocks (P * n), SHU_THREADS, 0, stream>>> (x, estimate,
+      (const __half *) v, schedule, step, n_steps, P * n, G, n, guidance);
+  return cudaGetLastError ();
+}
+
+static __global__ void
+count (int *step)
+{
+  ++*step;
+}
+
+extern "C" cudaError_t
+shu_launch_count (int *step, cudaStream_t stream)
+{
+  count<<<1, 1, 0, stream>>> (step);
+  return cudaGetLastError ();
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* What a sampler keeps, and functions that run again and again. */
+#include "ops/backend_private.h"
+#include "base/error.h"
+
+/* ---- states ---- */
+
+static gboolean
+is_state (ShuCtx *c, const ShuTensor *x)
+{
+  return x->dtype == SHU_DTYPE_F32 && x->storage->place == c->place;
+}
+
+ShuTensor *
+shu_state (ShuCtx *c, int n_dims, const gint64 *dims, const float *values)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, upload);
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  y = shu_scoped (c, SHU_DTYPE_F32, n_dims, dims);
+  if (!shu_ctx_failed (c) && y->n > 0)
+    be->upload (c, y, SHU_DTYPE_F32, values);
+  return y;
+}
+
+ShuTensor *
+shu_state_value (ShuCtx *c, ShuTensor *x)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, state_value);
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  if (!is_state (c, x))
+    return shu_op_wrong (c, "state_value", "a state", x, NULL);
+  y = shu_scoped (c, c->real, x->n_dims, x->dims);
+  if (!shu_ctx_failed (c) && y->n > 0)
+    be->state_value (c, y, x);
+  return y;
+}
+
+static gboolean
+is_counter (ShuCtx *c, const ShuTensor *step)
+{
+  return step->dtype == SHU_DTYPE_I32 && step->n == 1 &&
+         step->storage->place == c->place;
+}
+
+void
+shu_flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v, const ShuFlowStep *p,
+    ShuTensor *estimate)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, flow_advance);
+
+  if (!be)
+    return;
+  v = shu_operand (c, v);
+  if (shu_ctx_failed (c))
+    return;
+  if (!is_state (c, x) ||
+      (estimate && (!is_state (c, estimate) || estimate->n != x->n)) ||
+      v->dtype != c->real || p->n_parts < 1 || x->n % (gsize) p->n_parts != 0 ||
+      v->n != (p->guided ? 2 : 1) * x->n || !is_state (c, p->schedule) ||
+      p->schedule->n_dims != 2 || p->schedule->dims[1] != 3 ||
+      !is_counter (c, p->step)) {
+    shu_op_wrong (c, "flow_advance",
+        "a state of P parts, v of as many or twice that, a schedule [n,3] and "
+        "a step [1]",
+        x, v, p->schedule, p->step, NULL);
+    return;
+  }
+  if (x->n > 0)
+    be->flow_advance (c, x, v, p, estimate);
+}
+
+void
+shu_count (ShuCtx *c, ShuTensor *step)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, count);
+
+  if (!be)
+    return;
+  if (is_counter (c, step))
+    be->count (c, step);
+  else
+    shu_op_wrong (c, "count", "I32 [1]", step, NULL);
+}
+
+/* ---- again and again ---- */
+
+/* The first run makes what is made once: weights' forms, plans, blocks of
+ * memory.  The second is recorded.  What lies between has blocks of its own,
+ * since a record writes to the same ones every time. */
+struct _ShuReplay {
+  ShuCtx *c;
+  ShuReplayFunc func;
+  gpointer data;
+  ShuPool *pool;
+  gpointer captured;
+  gboolean warm;   /* ran once */
+  gboolean direct; /* cannot be recorded */
+};
+
+ShuReplay *
+shu_replay_new (ShuCtx *c, ShuReplayFunc func, gpointer data)
+{
+  ShuReplay *r = g_new0 (ShuReplay, 1);
+
+  shu_pool_trim (c->pool); /* what waits there is of no use meanwhile */
+  *r = (ShuReplay){
+      .c = c, .func = func, .data = data, .pool = shu_pool_new_inner (c->pool)};
+  return r;
+}
+
+void
+shu_replay_free (ShuReplay *r)
+{
+  if (!r)
+    return;
+  if (r->captured) {
+    r->c->wait (r->c);
+    shu_backend_of (r->c)->captured_free (r->captured);
+  }
+  shu_pool_unref (r->pool);
+  g_free (r);
+}
+
+static void
+run_directly (ShuReplay *r)
+{
+  ShuPool *outer = r->c->pool;
+
+  r->c->pool = r->pool;
+  {
+    SHU_SCOPE (r->c);
+
+    r->func (r->c, r->data);
+  }
+  r->c->pool = outer;
+}
+
+static gpointer
+capture (ShuReplay *r)
+{
+  const ShuBackend *be = shu_backend_of (r->c);
+
+  if (!be->capture_begin || !be->capture_begin (r->c))
+    return NULL;
+  run_directly (r);
+  return be->capture_end (r->c);
+}
+
+void
+shu_replay_run (ShuReplay *r)
+{
+  ShuCtx *c = r->c;
+
+  if (!shu_ctx_ready (c))
+    return;
+  /* whoever listens wants to see the operations */
+  if (!r->warm || r->direct || c->tap || c->record) {
+    run_directly (r);
+    r->warm = !shu_ctx_failed (c);
+    return;
+  }
+  if (!r->captured) {
+    r->captured = capture (r);
+    if (shu_ctx_failed (c))
+      return;
+    r->direct = !r->captured;
+  }
+  if (r->captured)
+    shu_backend_of (c)->replay (c, r->captured);
+  else
+    run_directly (r);
+}

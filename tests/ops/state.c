@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* A sampler's state, and functions that run again and again. */
+#include "harness.h"
+#include <math.h>
+#include <string.h>
+
+static const double LIMIT = 1e-12;
+
+static double *
+as_reference (const ShuTensor *t)
+{
+  double *ref = reference_new (t);
+
+  for (gsize i = 0; i < t->n; i++)
+    ref[i] = at (t, i);
+  return ref;
+}
+
+static ShuTensor *
+state_of (ShuCtx *c, ShuTensor *t)
+{
+  return shu_state (c, t->n_dims, t->dims, t->data);
+}
+
+static void
+test_advance (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+
+  for (int guided = 0; guided < 2; guided++) {
+    SHU_SCOPE (c);
+
+    enum { P = 3, N = 37 };
+
+    ShuTensor *start = random_tensor (c, SHU_DIMS (P, N));
+    ShuTensor *v = random_tensor (c, SHU_DIMS (P, guided ? 2 : 1, N));
+    ShuTensor *x = state_of (c, start), *estimate = state_of (c, start);
+    const float rows[] = {9, 9, 9, 0.25f, 1.5f, 0.75f, 9, 9, 9};
+    const gint32 first = 1;
+    ShuTensor *step = shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &first);
+    ShuFlowStep p = {.step = step,
+        .schedule = shu_state (c, SHU_DIMS (3, 3), rows),
+        .n_parts = P,
+        .guided = guided,
+        .guidance = 3};
+    double *ref = as_reference (start), *guess = as_reference (start);
+
+    for (gsize i = 0; i < P * N; i++) {
+      gsize k = guided ? i / N * 2 * N + i % N : i;
+      double d = at (v, k);
+
+      if (guided)
+        d += 3 * (at (v, k + N) - d);
+      guess[i] = 1.5 * ref[i] - 0.75 * d;
+      ref[i] -= 0.25 * d;
+    }
+    shu_flow_advance (c, x, v, &p, estimate);
+    check_nmse (c, "state", x, ref, LIMIT);
+    check_nmse (c, "estimate", estimate, guess, LIMIT);
+    check_nmse (c, "value", shu_state_value (c, x),
+        as_reference (to_host (c, x)), LIMIT);
+  }
+}
+
+/* Beyond the last step nothing happens. */
+static void
+test_end (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+  ShuTensor *start = random_tensor (c, SHU_DIMS (5)), *x = state_of (c, start);
+  const float rows[] = {1, 1, 1};
+  const gint32 first = 0;
+  ShuTensor *step = shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &first);
+  ShuFlowStep p = {.step = step,
+      .schedule = shu_state (c, SHU_DIMS (1, 3), rows),
+      .n_parts = 1};
+
+  shu_count (c, step);
+  shu_flow_advance (c, x, start, &p, NULL);
+  check_nmse (c, "state", x, as_reference (start), 0);
+  g_assert_cmpint (index_at (to_host (c, step), 0), ==, 1);
+}
+
+static void
+test_wrong (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+  ShuTensor *t = random_tensor (c, SHU_DIMS (2, 3)), *x = state_of (c, t);
+  const gint32 first = 0;
+  ShuFlowStep p = {
+      .step = shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &first),
+      .schedule = x,
+      .n_parts = 2,
+      .guided = TRUE};
+
+  shu_flow_advance (c, x, t, &p, NULL);
+  CHECK_FAILS (c, SHU_ERROR_INVALID, "flow_advance", "[2,3]");
+  shu_count (c, x);
+  CHECK_FAILS (c, SHU_ERROR_INVALID, "count", "[2,3]");
+}
+
+/* ---- again and again ---- */
+
+typedef struct {
+  ShuTensor *x, *table;
+  ShuLinear l;
+  ShuFlowStep p;
+  int calls;
+} Job;
+
+static void
+one_step (ShuCtx *c, gpointer data)
+{
+  Job *job = data;
+  ShuTensor *h = shu_linear (c, shu_state_value (c, job->x), &job->l);
+
+  h = shu_add (c, h, shu_gather (c, job->table, job->p.step));
+  shu_flow_advance (c, job->x, shu_silu (c, h), &job->p, NULL);
+  shu_count (c, job->p.step);
+  job->calls++;
+}
+
+enum { STEPS = 6, ROWS = 12, C = 40 };
+
+static void
+run_steps (ShuCtx *c, Job *job, gboolean replay)
+{
+  g_autoptr (ShuReplay) r = shu_replay_new (c, one_step, job);
+  const gint32 first = 0;
+  float rows[3 * STEPS];
+
+  random_seed (5);
+  for (int i = 0; i < 3 * STEPS; i++)
+    rows[i] = 0.1f * (float) (i + 1);
+  job->l = (ShuLinear){
+      random_tensor (c, SHU_DIMS (C, C)), random_tensor (c, SHU_DIMS (C))};
+  job->table = random_tensor (c, SHU_DIMS (STEPS, C));
+  job->x = state_of (c, random_tensor (c, SHU_DIMS (ROWS, C)));
+  job->p = (ShuFlowStep){
+      .step = shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &first),
+      .schedule = shu_state (c, SHU_DIMS (STEPS, 3), rows),
+      .n_parts = 1};
+  for (int i = 0; i < STEPS; i++) {
+    SHU_SCOPE (c);
+
+    /* others work in between, and what they make changes nothing */
+    shu_fill (c, SHU_DIMS (ROWS, C), 77);
+    if (replay)
+      shu_replay_run (r);
+    else
+      one_step (c, job);
+    shu_fill (c, SHU_DIMS (ROWS, C), 78);
+  }
+}
+
+static void
+test_replay (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+  Job a = {NULL}, b = {NULL};
+  ShuTensor *x, *y;
+
+  run_steps (c, &a, FALSE);
+  run_steps (c, &b, TRUE);
+  x = to_host (c, a.x);
+  y = to_host (c, b.x);
+  g_assert_cmpmem (
+      x->data, shu_tensor_bytes (x), y->data, shu_tensor_bytes (y));
+  g_assert_cmpint (a.calls, ==, STEPS);
+  g_assert_cmpint (b.calls, ==, on_gpu () ? 2 : STEPS);
+  check_nmse (c, "values", x, as_reference (y), 0);
+}
+
+static void
+fail_late (ShuCtx *c, gpointer data)
+{
+  int *calls = data;
+
+  if (++*calls == 2)
+    shu_ctx_fail (c, SHU_ERROR_INVALID, "enough");
+}
+
+static void
+test_replay_failure (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+  int calls = 0;
+  g_autoptr (ShuReplay) r = shu_replay_new (c, fail_late, &calls);
+
+  for (int i = 0; i < 4; i++)
+    shu_replay_run (r);
+  g_assert_cmpint (calls, ==, 2);
+  CHECK_FAILS (c, SHU_ERROR_INVALID, "enough");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  test_add ("/ops/state/guided_or_not", test_advance);
+  test_add ("/ops/state/no_step_beyond_the_last", test_end);
+  test_add ("/ops/state/wrong_shapes_fail", test_wrong);
+  test_add ("/ops/replay/same_bits_as_directly", test_replay);
+  test_add ("/ops/replay/failure_stops_it", test_replay_failure);
+  return g_test_run ();
+}
