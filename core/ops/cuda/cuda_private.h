@@ -28,6 +28,7 @@ typedef struct {
   GHashTable *plans; /* plans.h */
   void *workspace;   /* of products, convolutions and attention */
   gsize workspace_size;
+  int room;                /* bytes of shared memory that a block may have */
   ShuCudaStaging *staging; /* transfer.c */
   ShuCudaChecks *checks;   /* index.c */
   const char *last;        /* the operation that was started last */

@@ -174,6 +174,19 @@ cudaError_t shu_launch_attention_groups (void *y, const void *q, const void *k,
     const void *v, const int *order, const int *start, size_t N, size_t G,
     int NH, int HD, cudaStream_t stream);
 
+/* ---- attention_short.cu ---- */
+
+enum { SHU_CUDA_SHORT_HEAD = 64, SHU_CUDA_MAX_ROOM = 227 << 10 };
+
+/* Bytes of shared memory of a block for Tk keys. */
+size_t shu_launch_attention_short_room (size_t Tk);
+/* q [B,Tq,NH*64], k, v [B,Tk,NH*64] with tokens ld elements apart -> y
+ * [B,Tq,NH*64]; all at multiples of 16 bytes.  As many keys as a block of the
+ * device has room for. */
+cudaError_t shu_launch_attention_short (void *y, const void *q, size_t ldq,
+    const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
+    size_t Tk, size_t NH, cudaStream_t stream);
+
 /* ---- resample.cu; f16 maps [B,H,W,C] -> [B,h,w,C] ---- */
 
 cudaError_t shu_launch_resize_bilinear (void *y, const void *x, size_t B,

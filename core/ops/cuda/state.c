@@ -123,6 +123,11 @@ start (ShuCtx *c, ShuCuda *s)
       !shu_cuda_check (c, cudaMalloc (&s->workspace, WORKSPACE), "start"))
     return FALSE;
   s->workspace_size = WORKSPACE;
+  if (!shu_cuda_check (c,
+          cudaDeviceGetAttribute (
+              &s->room, cudaDevAttrMaxSharedMemoryPerBlockOptin, s->device),
+          "start"))
+    return FALSE;
   blas = cublasLtCreate (&s->lt);
   if (!check_library (c, blas == CUBLAS_STATUS_SUCCESS, "cuBLASLt",
           cublasLtGetStatusString (blas)))
