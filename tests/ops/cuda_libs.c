@@ -52,6 +52,10 @@ static const GemmRow gemm_rows[] = {
     {1540, 320, 1024},
     {9216, 320, 320, SHU_ACT_NONE, BIAS_F16, TRUE},
     {13517, 101, 768, SHU_ACT_NONE, BIAS_F16},
+    {16391, 320, 320, SHU_ACT_NONE, BIAS_F16, TRUE},
+    {16400, 160, 64, SHU_ACT_NONE, BIAS_F16},
+    {20000, 320, 192, SHU_ACT_NONE, NO_BIAS, TRUE},
+    {25000, 960, 320},
     {184320, 320, 320, SHU_ACT_NONE, BIAS_F16, TRUE, FALSE, TRUE},
     {184320, 320, 1280, SHU_ACT_NONE, BIAS_F16, TRUE, FALSE, TRUE},
     {46080, 640, 640, SHU_ACT_NONE, BIAS_F16, TRUE, FALSE, TRUE},
@@ -138,7 +142,11 @@ static const GegluRow geglu_rows[] = {
     {77, 40, 24},
     {300, 256, 64},
     {30001, 1280, 320},
+    {16391, 64, 640},
+    {16384, 320, 512},
+    {20000, 128, 64},
     {184320, 1280, 320, TRUE},
+    {46080, 2560, 640, TRUE},
     {11520, 5120, 1280, TRUE},
 };
 

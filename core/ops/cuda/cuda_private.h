@@ -28,7 +28,9 @@ typedef struct {
   GHashTable *plans; /* plans.h */
   void *workspace;   /* of products, convolutions and attention */
   gsize workspace_size;
-  int room;                /* bytes of shared memory that a block may have */
+  int room; /* bytes of shared memory that a block may have */
+  int sm;   /* compute capability, times 10 */
+  int n_sm; /* multiprocessors */
   ShuCudaStaging *staging; /* transfer.c */
   ShuCudaChecks *checks;   /* index.c */
   const char *last;        /* the operation that was started last */

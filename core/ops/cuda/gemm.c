@@ -290,6 +290,44 @@ plan_for (ShuCuda *cuda, const Call *job, GError **error)
   return p;
 }
 
+/* ---- our own kernel ---- */
+
+static gboolean
+is_stationary (ShuCuda *cuda, gint64 M, gint64 N, gint64 K, gboolean geglu,
+    const void *const pointers[5])
+{
+  for (int i = 0; i < 5; i++)
+    if (!shu_cuda_aligned16 (pointers[i]))
+      return FALSE;
+  return shu_launch_stationary_fits (
+      (gsize) M, (gsize) N, (gsize) K, geglu, cuda->sm);
+}
+
+/* Whether @job, complete, is one for it: an end that it has, and no gaps. */
+static gboolean
+is_stationary_gemm (ShuCuda *cuda, const Call *job, gboolean bias_f32)
+{
+  const ShuCudaGemm *g = job->g;
+
+  return !g->w_kn && !g->y_f32 && g->batch == 1 && !bias_f32 &&
+         g->act == SHU_ACT_NONE && g->ldx == g->K && g->ldw == g->K &&
+         g->ldy == g->N &&
+         is_stationary (cuda, g->M, g->N, g->K, FALSE,
+             (const void *const[]){
+                 job->y, job->x, job->w, job->b, job->residual});
+}
+
+static gboolean
+run_stationary (ShuCuda *cuda, const Call *job, gboolean geglu, GError **error)
+{
+  const ShuCudaGemm *g = job->g;
+
+  return shu_cuda_ok (shu_launch_stationary (job->y, job->x, job->w, job->b,
+                          job->residual, (gsize) g->M, (gsize) g->N,
+                          (gsize) g->K, geglu, cuda->n_sm, cuda->stream),
+      "product", error);
+}
+
 /* ---- products ---- */
 
 static gboolean
@@ -320,6 +358,8 @@ shu_cuda_gemm (ShuCuda *cuda, const ShuCudaGemm *gemm, void *y, const void *x,
   g.ldy = g.ldy ? g.ldy : g.N;
   g.batch = MAX (g.batch, 1);
   g_assert (bare || (g.batch == 1 && !g.y_f32));
+  if (is_stationary_gemm (cuda, &job, b.is_f32))
+    return run_stationary (cuda, &job, FALSE, error);
   p = plan_for (cuda, &job, error);
   if (!p || !multiply (cuda, p, &job, error))
     return FALSE;
@@ -365,6 +405,13 @@ shu_cuda_gemm_geglu (ShuCuda *cuda, gint64 M, gint64 C, gint64 K, void *y,
   const ShuCudaVector none = {NULL, 0};
   gint64 rows = geglu_rows (M, C);
 
+  if (!b.is_f32 && is_stationary (cuda, M, C, K, TRUE,
+                       (const void *const[]){y, x, w, b.data, NULL})) {
+    const ShuCudaGemm whole = {.M = M, .N = C, .K = K};
+    const Call job = {&whole, y, x, w, b.data, NULL};
+
+    return run_stationary (cuda, &job, TRUE, error);
+  }
   for (gint64 at = 0; at < M; at += rows) {
     ShuCudaGemm g = {.M = MIN (rows, M - at), .N = 2 * C, .K = K};
 

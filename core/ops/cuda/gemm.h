@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Matrix products through cuBLASLt: f16 in memory, f32 sums.
+/* Matrix products through cuBLASLt: f16 in memory, f32 sums.  Many rows by a
+ * small weight go to a kernel of our own (stationary.cu) where it can.
  *
  * Bias: f16, so that it is added to the f32 sum inside the product; an f32 one
  * costs a pass of its own.  Inside, too: ReLU, GELU's tanh approximation, and

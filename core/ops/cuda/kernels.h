@@ -187,6 +187,18 @@ cudaError_t shu_launch_attention_short (void *y, const void *q, size_t ldq,
     const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
     size_t Tk, size_t NH, cudaStream_t stream);
 
+/* ---- stationary.cu; devices of compute capability 9.0 ---- */
+
+/* Whether it does that, and should. @sm: 10 x major + minor */
+int shu_launch_stationary_fits (
+    size_t M, size_t N, size_t K, int geglu, int sm);
+/* y [M,N] = x [M,K] w [N,K]^T + b [N] + residual [M,N]; or, for @geglu, w
+ * [2N,K], b [2N]: [a, g] = x w^T + b, y = a gelu (g) + residual.  All f16, at
+ * multiples of 16 bytes; b and residual may be NULL.  @n_sm: multiprocessors */
+cudaError_t shu_launch_stationary (void *y, const void *x, const void *w,
+    const void *b, const void *residual, size_t M, size_t N, size_t K,
+    int geglu, int n_sm, cudaStream_t stream);
+
 /* ---- resample.cu; f16 maps [B,H,W,C] -> [B,h,w,C] ---- */
 
 cudaError_t shu_launch_resize_bilinear (void *y, const void *x, size_t B,

@@ -110,6 +110,29 @@ check_library (ShuCtx *c, gboolean ok, const char *name, const char *why)
   return ok;
 }
 
+static cudaError_t
+look_at_device (ShuCuda *s)
+{
+  int major = 0, minor = 0;
+
+  const struct {
+    enum cudaDeviceAttr what;
+    int *to;
+  } rows[] = {
+      {cudaDevAttrMaxSharedMemoryPerBlockOptin, &s->room},
+      {cudaDevAttrMultiProcessorCount, &s->n_sm},
+      {cudaDevAttrComputeCapabilityMajor, &major},
+      {cudaDevAttrComputeCapabilityMinor, &minor},
+  };
+
+  cudaError_t e = cudaSuccess;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows) && e == cudaSuccess; i++)
+    e = cudaDeviceGetAttribute (rows[i].to, rows[i].what, s->device);
+  s->sm = 10 * major + minor;
+  return e;
+}
+
 static gboolean
 start (ShuCtx *c, ShuCuda *s)
 {
@@ -123,10 +146,7 @@ start (ShuCtx *c, ShuCuda *s)
       !shu_cuda_check (c, cudaMalloc (&s->workspace, WORKSPACE), "start"))
     return FALSE;
   s->workspace_size = WORKSPACE;
-  if (!shu_cuda_check (c,
-          cudaDeviceGetAttribute (
-              &s->room, cudaDevAttrMaxSharedMemoryPerBlockOptin, s->device),
-          "start"))
+  if (!shu_cuda_check (c, look_at_device (s), "start"))
     return FALSE;
   blas = cublasLtCreate (&s->lt);
   if (!check_library (c, blas == CUBLAS_STATUS_SUCCESS, "cuBLASLt",

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/* Products of many rows with a weight of which a part stays in shared memory:
+ * all of K for some columns, while the rows pass by.  For K so small that a
+ * library's tiles spend more on their beginning and end than on the sum, and
+ * with the end that no library has: GEGLU.  Only for sm_90.
+ *
+ * A block: one warpgroup copies, two compute, each 64 rows at a time, in turn,
+ * so that one's products run while the other finishes its rows. */
+#include "ops/cuda/kernel_private.h"
+#include "ops/cuda/wgmma_private.h"
+
+enum {
+  GROUP = 128,       /* threads of a warpgroup */
+  BLOCK = 3 * GROUP, /* one copies, two compute */
+  ROWS = 64,         /* of a tile */
+  STEP = 64,         /* of K */
+  ROW_BYTES = STEP * sizeof (__half),
+  PIECE = ROWS * ROW_BYTES, /* bytes of a step of a tile's rows */
+  PIECES = 8,               /* in flight */
+  ALIGN = 1024,
+  WARPS = 4, /* of a warpgroup */
+};
+
+typedef struct {
+  __half *y;
+  const __half *b, *residual;
+  unsigned M, N;  /* of y */
+  unsigned steps; /* of K */
+  unsigned
+      columns;    /* groups of columns, each with gridDim.x / columns blocks */
+  unsigned tiles; /* of rows */
+} Job;
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+/* Places in shared memory: the weight's part, pieces of rows, barriers, bias */
+typedef struct {
+  uint32_t w, x;
+  uint32_t w_full, full, empty, turn; /* the last three are arrays */
+  float *bias;
+} Room;
+
+template <int BN>
+static __device__ inline Room
+room_of (unsigned steps)
+{
+  extern __shared__ uint8_t raw[];
+  uint32_t base = (uint32_t) __cvta_generic_to_shared (raw);
+  uint32_t begin = (base + ALIGN - 1) / ALIGN * ALIGN;
+  Room r;
+
+  r.w = begin;
+  r.x = r.w + steps * BN * ROW_BYTES;
+  r.full = r.x + PIECES * PIECE;
+  r.empty = r.full + PIECES * 8;
+  r.turn = r.empty + PIECES * 8;
+  r.w_full = r.turn + 2 * 8;
+  r.bias = (float *) (raw + (r.w_full + 16 - base));
+  return r;
+}
+
+/* gelu(x) by Abramowitz and Stegun 7.1.26, which is wrong by 1.5e-7 */
+static __device__ inline float
+gelu_of (float g)
+{
+  float a = fabsf (g), x = a * 0.70710678f, t, e, p;
+
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(t) : "f"(fmaf (0.3275911f, x, 1.f)));
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(x * x * -1.44269504f));
+  p = fmaf (1.061405429f, t, -1.453152027f);
+  p = fmaf (p, t, 1.421413741f);
+  p = fmaf (p, t, -0.284496736f);
+  p = fmaf (p, t, 0.254829592f);
+  return 0.5f * (g + a * fmaf (-p * t, e, 1.f));
+}
+
+/* Word i of lane t for word t of lane i, among 4 neighbours */
+static __device__ inline void
+turn_words (uint32_t (&w)[4], unsigned lane)
+{
+#pragma unroll
+  for (int far = 1; far <= 2; far *= 2)
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+      if (!(i & far)) {
+        bool upper = lane & far;
+        uint32_t give = upper ? w[i] : w[i + far];
+        uint32_t got = __shfl_xor_sync (0xffffffff, give, far);
+
+        if (upper)
+          w[i] = got;
+        else
+          w[i + far] = got;
+      }
+}
+
+/* Two neighbouring results of d, from column 8 j + 2 t on, of row @h */
+template <int BN, bool GEGLU>
+static __device__ inline uint32_t
+finish (const float (&d)[BN / 2], const float *bias, int j, int h, unsigned t)
+{
+  float2 b = *(const float2 *) (bias + j * 8 + t * 2);
+  float lo = d[4 * j + 2 * h] + b.x, hi = d[4 * j + 2 * h + 1] + b.y;
+
+  if (GEGLU) {
+    int g = j + BN / 16;
+
+    b = *(const float2 *) (bias + g * 8 + t * 2);
+    lo *= gelu_of (d[4 * g + 2 * h] + b.x);
+    hi *= gelu_of (d[4 * g + 2 * h + 1] + b.y);
+  }
+  return shu_pack (lo, hi);
+}
+
+static __device__ inline uint32_t
+sum_of (uint32_t a, uint32_t b)
+{
+  float2 x = __half22float2 (*(__half2 *) &a),
+         y = __half22float2 (*(__half2 *) &b);
+
+  return shu_pack (x.x + y.x, x.y + y.y);
+}
+
+/* Rows from @row on, columns from @column on */
+template <int BN, bool GEGLU>
+static __device__ inline void
+write_tile (const float (&d)[BN / 2], const Job &p, const float *bias,
+    unsigned row, unsigned column)
+{
+  unsigned lane = threadIdx.x % SHU_WARP, warp = threadIdx.x % GROUP / SHU_WARP;
+  constexpr int J = GEGLU ? BN / 16 : BN / 8;
+
+#pragma unroll
+  for (int h = 0; h < 2; h++) {
+    unsigned r = row + warp * 16 + lane / 4 + 8 * h;
+    size_t at = (size_t) r * p.N + column + lane % 4 * 8;
+
+#pragma unroll
+    for (int j = 0; j < J; j += 4) {
+      uint32_t w[4];
+
+#pragma unroll
+      for (int i = 0; i < 4; i++)
+        w[i] = finish<BN, GEGLU> (d, bias, j + i, h, lane % 4);
+      turn_words (w, lane);
+      if (r >= p.M)
+        continue;
+      if (p.residual) {
+        uint4 more = *(const uint4 *) (p.residual + at + j * 8);
+
+        w[0] = sum_of (w[0], more.x);
+        w[1] = sum_of (w[1], more.y);
+        w[2] = sum_of (w[2], more.z);
+        w[3] = sum_of (w[3], more.w);
+      }
+      *(uint4 *) (p.y + at + j * 8) = make_uint4 (w[0], w[1], w[2], w[3]);
+    }
+  }
+}
+
+/* One thread: the weight's part, then rows for as long as there are. */
+template <int BN, bool GEGLU>
+static __device__ inline void
+copy_all (const CUtensorMap *mx, const CUtensorMap *mw, const Job &p,
+    const Room &r, unsigned column, unsigned first, unsigned step)
+{
+  constexpr int part = GEGLU ? BN / 2 : BN;
+  unsigned n = 0;
+
+  shu_barrier_expect (r.w_full, p.steps * BN * ROW_BYTES);
+  for (unsigned k = 0; k < p.steps; k++) {
+    uint32_t to = r.w + k * BN * ROW_BYTES;
+
+    shu_copy_box (to, mw, k * STEP, column, r.w_full);
+    if (GEGLU)
+      shu_copy_box (
+          to + part * ROW_BYTES, mw, k * STEP, p.N + column, r.w_full);
+  }
+  for (unsigned tile = first; tile < p.tiles; tile += step)
+    for (unsigned k = 0; k < p.steps; k++, n++) {
+      unsigned at = n % PIECES;
+
+      shu_barrier_wait (r.empty + at * 8, (n / PIECES + 1) & 1);
+      shu_barrier_expect (r.full + at * 8, PIECE);
+      shu_copy_box (
+          r.x + at * PIECE, mx, k * STEP, tile * ROWS, r.full + at * 8);
+    }
+}
+
+/* d [64,BN] = the tile's rows, whose first piece is the @n-th of all, times the
+ * weight; the other warpgroup has its turn once all is asked for. */
+template <int BN>
+static __device__ inline void
+multiply (float (&d)[BN / 2], const Job &p, const Room &r, unsigned n,
+    unsigned turn, unsigned parity)
+{
+  bool speaks = threadIdx.x % SHU_WARP == 0;
+
+  shu_barrier_wait (r.turn + turn * 8, parity);
+  for (unsigned k = 0; k < p.steps; k++, n++) {
+    unsigned at = n % PIECES;
+    uint64_t a = shu_wgmma_operand (r.x + at * PIECE);
+    uint64_t b = shu_wgmma_operand (r.w + k * BN * ROW_BYTES);
+
+    shu_barrier_wait (r.full + at * 8, n / PIECES & 1);
+    shu_wgmma_fence ();
+#pragma unroll
+    for (int i = 0; i < STEP / 16; i++)
+      shu_wgmma (d, a + 2 * i, b + 2 * i, k > 0 || i > 0);
+    shu_wgmma_commit ();
+    if (k > 0) {
+      shu_wgmma_wait<1> ();
+      if (speaks)
+        shu_barrier_arrive (r.empty + (n - 1) % PIECES * 8);
+    }
+  }
+  if (speaks)
+    shu_barrier_arrive (r.turn + (1 - turn) * 8);
+  shu_wgmma_wait<0> ();
+  if (speaks)
+    shu_barrier_arrive (r.empty + (n - 1) % PIECES * 8);
+}
+
+#endif
+
+/* x [M,K], w [N,K] or, for GEGLU, [2N,K] -> y [M,N] */
+template <int BN, bool GEGLU>
+static __global__ void
+__launch_bounds__ (BLOCK, 1) stationary (const __grid_constant__ CUtensorMap mx,
+    const __grid_constant__ CUtensorMap mw, Job p)
+{
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  constexpr int part = GEGLU ? BN / 2 : BN; /* columns of y */
+  Room r = room_of<BN> (p.steps);
+  unsigned column = blockIdx.x % p.columns * part;
+  unsigned first = blockIdx.x / p.columns, step = gridDim.x / p.columns;
+  unsigned group = threadIdx.x / GROUP;
+
+  if (threadIdx.x == 0) {
+    shu_barrier_init (r.w_full, 1);
+    for (int i = 0; i < PIECES; i++) {
+      shu_barrier_init (r.full + i * 8, 1);
+      shu_barrier_init (r.empty + i * 8, WARPS);
+    }
+    shu_barrier_init (r.turn, WARPS);
+    shu_barrier_init (r.turn + 8, WARPS);
+    asm volatile("fence.mbarrier_init.release.cluster;" : : : "memory");
+    asm volatile("fence.proxy.async;" : : : "memory");
+  }
+  for (unsigned i = threadIdx.x; i < BN; i += BLOCK)
+    r.bias[i] = p.b ? __half2float (
+                          p.b[i < part ? column + i : p.N + column + i - part])
+                    : 0;
+  __syncthreads ();
+  if (group == 0) {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
+    if (threadIdx.x == 0)
+      copy_all<BN, GEGLU> (&mx, &mw, p, r, column, first, step);
+    return;
+  }
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+  group -= 1;
+  if (group == 1 && threadIdx.x % SHU_WARP == 0)
+    shu_barrier_arrive (r.turn); /* the first begins */
+  shu_barrier_wait (r.w_full, 0);
+  for (unsigned i = group; first + i * step < p.tiles; i += 2) {
+    float d[BN / 2];
+
+    multiply<BN> (d, p, r, i * p.steps, group, i / 2 & 1);
+    write_tile<BN, GEGLU> (d, p, r.bias, (first + i * step) * ROWS, column);
+  }
+#endif
+}
+
+/* ---- launch ---- */
+
+/* Columns of the weight that stay: as many as fit with K, of the widths that
+ * there are; 0: none */
+static int
+width_of (size_t K, size_t N, int geglu)
+{
+  if (K % STEP != 0 || N % (geglu ? 64 : 160) != 0)
+    return 0;
+  if (geglu && K <= 320 && N % 128 == 0)
+    return 256;
+  if (geglu && K <= 640)
+    return 128;
+  return !geglu && K <= 320 ? 160 : 0;
+}
+
+static size_t
+room_bytes (int BN, size_t K)
+{
+  return ALIGN + K * BN * sizeof (__half) + PIECES * PIECE +
+         (2 * PIECES + 4) * 8 + BN * sizeof (float);
+}
+
+extern "C" int
+shu_launch_stationary_fits (size_t M, size_t N, size_t K, int geglu, int sm)
+{
+#ifdef SHU_SM90A
+  return sm == 90 && width_of (K, N, geglu) > 0 && M >= 16384 &&
+         !shu_too_many (M * 2);
+#else
+  return 0;
+#endif
+}
+
+typedef CUresult (*Encode) (CUtensorMap *, CUtensorMapDataType, cuuint32_t,
+    void *, const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
+    const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
+    CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+
+/* rows of K halves, in boxes of @box rows by STEP */
+static bool
+map_of (CUtensorMap *ret, const void *data, size_t rows, size_t K, int box)
+{
+  static Encode encode;
+  const cuuint64_t dims[] = {K, rows}, steps[] = {K * sizeof (__half)};
+  const cuuint32_t boxes[] = {STEP, (cuuint32_t) box}, ones[] = {1, 1};
+  cudaDriverEntryPointQueryResult found;
+  void *f = NULL;
+
+  if (!encode) {
+    if (cudaGetDriverEntryPointByVersion ("cuTensorMapEncodeTiled", &f, 12000,
+            cudaEnableDefault, &found) != cudaSuccess ||
+        found != cudaDriverEntryPointSuccess)
+      return false;
+    encode = (Encode) f;
+  }
+  return encode (ret, CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 2, (void *) data, dims,
+             steps, boxes, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
+             CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
+template <int BN, bool GEGLU>
+static cudaError_t
+launch (const void *x, const void *w, Job p, size_t K, int n_sm,
+    cudaStream_t stream)
+{
+  constexpr int part = GEGLU ? BN / 2 : BN;
+  size_t bytes = room_bytes (BN, K);
+  CUtensorMap mx, mw;
+  cudaError_t e;
+
+  p.columns = p.N / part;
+  if (!map_of (&mx, x, p.M, K, ROWS) ||
+      !map_of (&mw, w, GEGLU ? 2 * p.N : p.N, K, part))
+    return cudaErrorNotSupported;
+  e = cudaFuncSetAttribute (stationary<BN, GEGLU>,
+      cudaFuncAttributeMaxDynamicSharedMemorySize, (int) bytes);
+  if (e != cudaSuccess)
+    return e;
+  n_sm = n_sm / (int) p.columns > 0 ? n_sm / (int) p.columns : 1;
+  stationary<BN, GEGLU>
+      <<<(unsigned) n_sm * p.columns, BLOCK, bytes, stream>>> (mx, mw, p);
+  return cudaGetLastError ();
+}
+
+extern "C" cudaError_t
+shu_launch_stationary (void *y, const void *x, const void *w, const void *b,
+    const void *residual, size_t M, size_t N, size_t K, int geglu, int n_sm,
+    cudaStream_t stream)
+{
+  Job p = {(__half *) y, (const __half *) b, (const __half *) residual,
+      (unsigned) M, (unsigned) N, (unsigned) (K / STEP), 0,
+      (unsigned) shu_div_up (M, ROWS)};
+
+  switch (width_of (K, N, geglu)) {
+  case 256:
+    return launch<256, true> (x, w, p, K, n_sm, stream);
+  case 128:
+    return launch<128, true> (x, w, p, K, n_sm, stream);
+  case 160:
+    return launch<160, false> (x, w, p, K, n_sm, stream);
+  default:
+    return cudaErrorInvalidValue;
+  }
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* What sm_90a has beyond mma_private.h: products of a whole warpgroup whose
+ * operands are in shared memory, copies by descriptor, barriers that count
+ * bytes.
+ *
+ * Operands are rows of 64 halves (128 bytes) as the copy leaves them with its
+ * 128 byte swizzle: 8 rows are 1024 bytes, which begin at a multiple of that.
+ * Of d [64,N] lane 4 g + t of warp w has rows 16 w + g and, in the second
+ * half of each four, 8 more; columns 8 j + 2 t and the next in the j-th four. */
+#pragma once
+#include <cuda.h>
+#include <stdint.h>
+
+/* ---- products ---- */
+
+/* Rows of 64 halves at @at in shared memory; + 2 for each 16 halves further */
+static __device__ inline uint64_t
+shu_wgmma_operand (uint32_t at)
+{
+  return (uint64_t) ((at & 0x3ffff) >> 4) | (uint64_t) 1 << 16 |
+         (uint64_t) (1024 >> 4) << 32 | (uint64_t) 1 << 62;
+}
+
+/* Before products that read or write registers changed since. */
+static __device__ inline void
+shu_wgmma_fence (void)
+{
+  asm volatile("wgmma.fence.sync.aligned;" : : : "memory");
+}
+
+static __device__ inline void
+shu_wgmma_commit (void)
+{
+  asm volatile("wgmma.commit_group.sync.aligned;" : : : "memory");
+}
+
+/* Until all but the last N groups are done */
+template <int N>
+static __device__ inline void
+shu_wgmma_wait (void)
+{
+  asm volatile("wgmma.wait_group.sync.aligned %0;" : : "n"(N) : "memory");
+}
+
+/* clang-format off */
+#define EIGHT(i)                                                               \
+  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), \
+  "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+
+/* d [64,256] (+)= a b; adds where @add */
+static __device__ inline void
+shu_wgmma (float (&d)[128], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n256k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
+      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "
+      "%128, %129, p, 1, 1, 0, 0;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40),
+        EIGHT (48), EIGHT (56), EIGHT (64), EIGHT (72), EIGHT (80), EIGHT (88),
+        EIGHT (96), EIGHT (104), EIGHT (112), EIGHT (120)
+      : "l"(a), "l"(b), "r"(add));
+}
+
+/* d [64,160] (+)= a b; adds where @add */
+static __device__ inline void
+shu_wgmma (float (&d)[80], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %82, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n160k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79}, "
+      "%80, %81, p, 1, 1, 0, 0;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40),
+        EIGHT (48), EIGHT (56), EIGHT (64), EIGHT (72)
+      : "l"(a), "l"(b), "r"(add));
+}
+
+/* d [64,128] (+)= a b; adds where @add */
+static __device__ inline void
+shu_wgmma (float (&d)[64], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
+      "%64, %65, p, 1, 1, 0, 0;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40),
+        EIGHT (48), EIGHT (56)
+      : "l"(a), "l"(b), "r"(add));
+}
+
+#undef EIGHT
+/* clang-format on */
+
+/* ---- barriers and copies; addresses are of shared memory ---- */
+
+static __device__ inline void
+shu_barrier_init (uint32_t barrier, int count)
+{
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;"
+               :
+               : "r"(barrier), "r"(count)
+               : "memory");
+}
+
+static __device__ inline void
+shu_barrier_arrive (uint32_t barrier)
+{
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];"
+               :
+               : "r"(barrier)
+               : "memory");
+}
+
+/* Arrives, and lets the barrier wait for that many bytes besides. */
+static __device__ inline void
+shu_barrier_expect (uint32_t barrier, uint32_t bytes)
+{
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
+               :
+               : "r"(barrier), "r"(bytes)
+               : "memory");
+}
+
+/* Until the phase of that parity is complete */
+static __device__ inline void
+shu_barrier_wait (uint32_t barrier, uint32_t parity)
+{
+  uint32_t done;
+
+  do
+    asm volatile("{\n.reg .pred p;\n"
+                 "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+                 "selp.u32 %0, 1, 0, p;\n}\n"
+                 : "=r"(done)
+                 : "r"(barrier), "r"(parity)
+                 : "memory");
+  while (!done);
+}
+
+/* The box of @map at (x, y) to @to */
+static __device__ inline void
+shu_copy_box (uint32_t to, const CUtensorMap *map, int x, int y,
+    uint32_t barrier)
+{
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+               ".mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];"
+               :
+               : "r"(to), "l"(map), "r"(x), "r"(y), "r"(barrier)
+               : "memory");
+}
