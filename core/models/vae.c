@@ -149,6 +149,8 @@ load_block (ShuVae *m, Block *b, ShuWeights *w, const char *name,
     g_autofree char *own = g_strdup_printf ("%s.%s.0.conv", name, sampler);
 
     b->sampler = shu_weights_conv (w, own, Co, Co, 3);
+    if (strcmp (sampler, "upsamplers") == 0)
+      shu_weights_use (w, b->sampler.w, SHU_USE_CONV_DOUBLED);
   }
 }
 

@@ -13,6 +13,14 @@
 
 static const float NORM_EPS = 1e-5f;
 
+static void
+use_joined (ShuWeights *w, const ShuAttn *a)
+{
+  shu_weights_use (w, a->to_q.w, SHU_USE_JOINED);
+  shu_weights_use (w, a->to_k.w, SHU_USE_JOINED);
+  shu_weights_use (w, a->to_v.w, SHU_USE_JOINED);
+}
+
 ShuMvBlock
 shu_mv_block_load (ShuWeights *w, const char *name, gint64 C, gint64 X,
     int n_heads, gboolean joint)
@@ -30,6 +38,8 @@ shu_mv_block_load (ShuWeights *w, const char *name, gint64 C, gint64 X,
       .joint = joint,
   };
 
+  use_joined (w, &b.attn1);
+  use_joined (w, &b.attn_mv);
   shu_name_set (b.name, "", "%s", name);
   return b;
 }

@@ -52,6 +52,8 @@ shu_unet_block_load (ShuUnetBlock *ret, ShuWeights *w, const char *name,
     ret->conv = shu_weights_conv (part,
         sampler == SHU_UNET_DOWN ? "downsamplers.0.conv" : "upsamplers.0.conv",
         Co, Co, 3);
+  if (sampler == SHU_UNET_UP)
+    shu_weights_use (part, ret->conv.w, SHU_USE_CONV_DOUBLED);
 }
 
 void

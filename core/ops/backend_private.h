@@ -26,6 +26,7 @@ typedef enum {
   SHU_SCRATCH_GEGLU,
   SHU_SCRATCH_GROUP_NORM,
   SHU_SCRATCH_ATTENTION,
+  SHU_SCRATCH_SELF_ATTENTION,
   SHU_SCRATCH_UPSAMPLE, /* of a convolution */
 } ShuScratch;
 

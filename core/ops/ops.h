@@ -35,6 +35,7 @@ typedef enum {
   SHU_USE_CONV,        /* [Co,Ci,...] */
   SHU_USE_SPARSE_CONV, /* [Co,3,3,3,Ci] */
   SHU_USE_SPARSE_CONV_SUBDIVIDED,
+  SHU_USE_CONV_DOUBLED, /* [Co,Ci,3,3] behind ShuConvParams' upsample */
   SHU_USE_JOINED, /* with others as one product; made when first asked for */
 } ShuUse;
 

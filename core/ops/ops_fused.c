@@ -159,8 +159,8 @@ shu_self_attention (ShuCtx *c, ShuTensor *x, const ShuSelfAttention *p)
   fits = fits && Co > 0 && x->dtype == c->real && x->n_dims == 3 &&
          p->n_heads > 0 && C % p->n_heads == 0 && Co == (p->n == 1 ? 3 * C : C);
   for (int i = 0; fits && i < p->n; i++)
-    fits = is_linear (c, p->l[i], Co, x->dims[2]) &&
-           (!p->l[i]->b == !p->l[0]->b);
+    fits =
+        is_linear (c, p->l[i], Co, x->dims[2]) && (!p->l[i]->b == !p->l[0]->b);
   fits = fits && is_gamma (c, p->q_gamma, p->n_heads, C) &&
          is_gamma (c, p->k_gamma, p->n_heads, C);
   if (!fits)

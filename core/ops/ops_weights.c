@@ -12,6 +12,8 @@ shu_weight_bytes (const ShuWeightUse *use)
     return 0;
   if (use->use == SHU_USE_NORM)
     return n * sizeof (float);
+  if (use->use == SHU_USE_CONV_DOUBLED)
+    return n * 2 / 9 * 16;
   /* 27 taps, or for each of 8 children those of its 8 parents */
   return use->use == SHU_USE_SPARSE_CONV_SUBDIVIDED ? n * 2 / 27 * 64 : n * 2;
 }

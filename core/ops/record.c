@@ -395,6 +395,7 @@ self_attention (
 {
   double product = 2 * 3 * (double) y->n * last (x);
 
+  scratch (c, SHU_SCRATCH_SELF_ATTENTION, y, x, p->n_heads, 0);
   RECORD_ (self_attention, product + 4 * (double) y->n * (double) x->dims[1],
       OPERANDS (y, x, p->l[0]->w, p->n == 3 ? p->l[1]->w : NULL,
           p->n == 3 ? p->l[2]->w : NULL),

@@ -40,8 +40,8 @@ typedef struct {
   int step, total;
   const ShuJoint *joint;
   const ShuVae *vae;
-  int L, K;               /* side and channels of the latents */
-  int R, K3;              /* side and channels of the structure latent */
+  int L, K;  /* side and channels of the latents */
+  int R, K3; /* side and channels of the structure latent */
   const ShuJointPrepared *prepared;
   double *t;              /* of the steps, and 0 */
   ShuTensor *latents;     /* [ROWS,L,L,K] */

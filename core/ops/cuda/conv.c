@@ -91,8 +91,10 @@ geometry (ShuCudnnGraph *g, const ShuCudaConv *c)
       shu_cudnn_create (g, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, what);
 
   for (int i = 0; i < c->n_space; i++) {
-    before[i] = c->pad_before;
-    after[i] = c->pad_after;
+    gboolean turned = c->turned >> i & 1;
+
+    before[i] = turned ? c->pad_after : c->pad_before;
+    after[i] = turned ? c->pad_before : c->pad_after;
     stride[i] = c->stride;
     dilation[i] = c->dilation;
   }
@@ -211,7 +213,7 @@ plan_for (ShuCuda *cuda, const ShuCudaConv *c, gboolean bias, GError **error)
       .v = {c->n_space, c->B, c->Ci, c->Co, c->x[0], c->x[1],
           c->n_space == 3 ? c->x[2] : 0, c->k[0], c->k[1],
           c->n_space == 3 ? c->k[2] : 0, c->stride, c->dilation, c->pad_before,
-          c->pad_after},
+          c->pad_after, c->turned},
   };
   gpointer p;
 

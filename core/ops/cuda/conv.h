@@ -27,6 +27,7 @@ typedef struct {
   int stride, dilation;
   int pad_before, pad_after;
   ShuAct act;
+  int turned; /* bit i: along dimension i before and after are swapped */
 } ShuCudaConv;
 
 /* Output size along dimension @i. */

@@ -28,9 +28,9 @@ typedef struct {
   GHashTable *plans; /* plans.h */
   void *workspace;   /* of products, convolutions and attention */
   gsize workspace_size;
-  int room; /* bytes of shared memory that a block may have */
-  int sm;   /* compute capability, times 10 */
-  int n_sm; /* multiprocessors */
+  int room;                /* bytes of shared memory that a block may have */
+  int sm;                  /* compute capability, times 10 */
+  int n_sm;                /* multiprocessors */
   ShuCudaStaging *staging; /* transfer.c */
   ShuCudaChecks *checks;   /* index.c */
   const char *last;        /* the operation that was started last */
@@ -105,6 +105,7 @@ typedef enum {
   SHU_CUDA_WEIGHT_KRSC,       /* [Co,Ci,...] -> f16 [Co,...,Ci] */
   SHU_CUDA_WEIGHT_TAPS,       /* [Co,3,3,3,Ci] -> f16 [27,Co,Ci] */
   SHU_CUDA_WEIGHT_SUBDIVIDED, /* [Co,3,3,3,Ci] -> f16 [64,Co,Ci] */
+  SHU_CUDA_WEIGHT_DOUBLED,    /* [Co,Ci,3,3] -> f16 [2,2,Co,2,2,Ci] */
   SHU_CUDA_WEIGHT_JOINED,     /* with others behind it, f16 */
 } ShuCudaLayout;
 

@@ -193,11 +193,22 @@ cudaError_t shu_launch_attention_short (void *y, const void *q, size_t ldq,
 int shu_launch_stationary_fits (
     size_t M, size_t N, size_t K, int geglu, int sm);
 /* y [M,N] = x [M,K] w [N,K]^T + b [N] + residual [M,N]; or, for @geglu, w
- * [2N,K], b [2N]: [a, g] = x w^T + b, y = a gelu (g) + residual.  All f16, at
- * multiples of 16 bytes; b and residual may be NULL.  @n_sm: multiprocessors */
+ * [2N,K], b [2N]: [a, g] = x w^T + b, y = a gelu (g), without residual.  All
+ * f16, at multiples of 16 bytes; b and residual may be NULL.  @n_sm:
+ * multiprocessors */
 cudaError_t shu_launch_stationary (void *y, const void *x, const void *w,
     const void *b, const void *residual, size_t M, size_t N, size_t K,
     int geglu, int n_sm, cudaStream_t stream);
+
+/* ---- doubled.cu; f16 ---- */
+
+/* x [2,2,B,H,W,C]: every other row and column -> y [B,2H,2W,C] */
+cudaError_t shu_launch_interleave (void *y, const void *x, size_t B, size_t H,
+    size_t W, size_t C, cudaStream_t stream);
+/* w [Co,3,3,Ci] -> y [2,2,Co,2,2,Ci]: what w is to a map before it is doubled,
+ * for every other row and column of the result */
+cudaError_t shu_launch_doubled_weights (
+    void *y, const void *w, size_t Co, size_t Ci, cudaStream_t stream);
 
 /* ---- resample.cu; f16 maps [B,H,W,C] -> [B,h,w,C] ---- */
 

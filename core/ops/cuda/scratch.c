@@ -23,7 +23,11 @@ shu_cuda_scratch_bytes (ShuScratch what, const ShuTensor *y, const ShuTensor *x,
         .Tk = n_keys,
         .NH = n_heads,
         .HD = (int) (C / n_heads)});
+  case SHU_SCRATCH_SELF_ATTENTION: /* q, k and v */
+    return 3 * shu_tensor_bytes (y) +
+           shu_cuda_scratch_bytes (
+               SHU_SCRATCH_ATTENTION, y, y, n_heads, y->dims[1]);
   default:
-    return 4 * shu_tensor_bytes (x);
+    return MAX (shu_tensor_bytes (y), 4 * shu_tensor_bytes (x));
   }
 }

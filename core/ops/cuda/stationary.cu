@@ -121,20 +121,50 @@ sum_of (uint32_t a, uint32_t b)
   return shu_pack (x.x + y.x, x.y + y.y);
 }
 
-/* Rows from @row on, columns from @column on */
-template <int BN, bool GEGLU>
-static __device__ inline void
-write_tile (const float (&d)[BN / 2], const Job &p, const float *bias,
-    unsigned row, unsigned column)
+/* Where the lane's part of 32 columns begins: row @h, from the @j-th 8 on */
+static __device__ inline size_t
+place_of (const Job &p, unsigned row, unsigned column, int j, int h)
 {
   unsigned lane = threadIdx.x % SHU_WARP, warp = threadIdx.x % GROUP / SHU_WARP;
-  constexpr int J = GEGLU ? BN / 16 : BN / 8;
+
+  return (size_t) (row + warp * 16 + lane / 4 + 8 * h) * p.N + column +
+         (j + lane % 4) * 8;
+}
+
+/* Of a tile, a row and 32 columns at a time */
+template <int J> struct Residual {
+  uint4 part[2][J / 4];
+};
+
+/* Asked for before the product, there after it */
+template <int J>
+static __device__ inline void
+load_residual (Residual<J> &ret, const Job &p, unsigned row, unsigned column)
+{
+  unsigned mine =
+      row + threadIdx.x % GROUP / SHU_WARP * 16 + threadIdx.x % SHU_WARP / 4;
 
 #pragma unroll
-  for (int h = 0; h < 2; h++) {
-    unsigned r = row + warp * 16 + lane / 4 + 8 * h;
-    size_t at = (size_t) r * p.N + column + lane % 4 * 8;
+  for (int h = 0; h < 2; h++)
+#pragma unroll
+    for (int j = 0; j < J; j += 4)
+      ret.part[h][j / 4] =
+          mine + 8 * h < p.M
+              ? *(const uint4 *) (p.residual + place_of (p, row, column, j, h))
+              : make_uint4 (0, 0, 0, 0);
+}
 
+/* Rows from @row on, columns from @column on */
+template <int BN, bool GEGLU, int J>
+static __device__ inline void
+write_tile (const float (&d)[BN / 2], const Job &p, const float *bias,
+    const Residual<J> *residual, unsigned row, unsigned column)
+{
+  unsigned lane = threadIdx.x % SHU_WARP;
+  unsigned mine = row + threadIdx.x % GROUP / SHU_WARP * 16 + lane / 4;
+
+#pragma unroll
+  for (int h = 0; h < 2; h++)
 #pragma unroll
     for (int j = 0; j < J; j += 4) {
       uint32_t w[4];
@@ -143,19 +173,16 @@ write_tile (const float (&d)[BN / 2], const Job &p, const float *bias,
       for (int i = 0; i < 4; i++)
         w[i] = finish<BN, GEGLU> (d, bias, j + i, h, lane % 4);
       turn_words (w, lane);
-      if (r >= p.M)
-        continue;
-      if (p.residual) {
-        uint4 more = *(const uint4 *) (p.residual + at + j * 8);
-
-        w[0] = sum_of (w[0], more.x);
-        w[1] = sum_of (w[1], more.y);
-        w[2] = sum_of (w[2], more.z);
-        w[3] = sum_of (w[3], more.w);
+      if (residual) {
+        w[0] = sum_of (w[0], residual->part[h][j / 4].x);
+        w[1] = sum_of (w[1], residual->part[h][j / 4].y);
+        w[2] = sum_of (w[2], residual->part[h][j / 4].z);
+        w[3] = sum_of (w[3], residual->part[h][j / 4].w);
       }
-      *(uint4 *) (p.y + at + j * 8) = make_uint4 (w[0], w[1], w[2], w[3]);
+      if (mine + 8 * h < p.M)
+        *(uint4 *) (p.y + place_of (p, row, column, j, h)) =
+            make_uint4 (w[0], w[1], w[2], w[3]);
     }
-  }
 }
 
 /* One thread: the weight's part, then rows for as long as there are. */
@@ -224,7 +251,7 @@ multiply (float (&d)[BN / 2], const Job &p, const Room &r, unsigned n,
 #endif
 
 /* x [M,K], w [N,K] or, for GEGLU, [2N,K] -> y [M,N] */
-template <int BN, bool GEGLU>
+template <int BN, bool GEGLU, bool WITH_RESIDUAL>
 static __global__ void
 __launch_bounds__ (BLOCK, 1) stationary (const __grid_constant__ CUtensorMap mx,
     const __grid_constant__ CUtensorMap mw, Job p)
@@ -264,10 +291,19 @@ __launch_bounds__ (BLOCK, 1) stationary (const __grid_constant__ CUtensorMap mx,
     shu_barrier_arrive (r.turn); /* the first begins */
   shu_barrier_wait (r.w_full, 0);
   for (unsigned i = group; first + i * step < p.tiles; i += 2) {
+    unsigned row = (first + i * step) * ROWS;
     float d[BN / 2];
 
-    multiply<BN> (d, p, r, i * p.steps, group, i / 2 & 1);
-    write_tile<BN, GEGLU> (d, p, r.bias, (first + i * step) * ROWS, column);
+    if constexpr (WITH_RESIDUAL) {
+      Residual<part / 8> residual;
+
+      load_residual (residual, p, row, column);
+      multiply<BN> (d, p, r, i * p.steps, group, i / 2 & 1);
+      write_tile<BN, GEGLU> (d, p, r.bias, &residual, row, column);
+    } else {
+      multiply<BN> (d, p, r, i * p.steps, group, i / 2 & 1);
+      write_tile<BN, GEGLU, part / 8> (d, p, r.bias, NULL, row, column);
+    }
   }
 #endif
 }
@@ -334,7 +370,7 @@ map_of (CUtensorMap *ret, const void *data, size_t rows, size_t K, int box)
              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
-template <int BN, bool GEGLU>
+template <int BN, bool GEGLU, bool WITH_RESIDUAL>
 static cudaError_t
 launch (const void *x, const void *w, Job p, size_t K, int n_sm,
     cudaStream_t stream)
@@ -348,12 +384,12 @@ launch (const void *x, const void *w, Job p, size_t K, int n_sm,
   if (!map_of (&mx, x, p.M, K, ROWS) ||
       !map_of (&mw, w, GEGLU ? 2 * p.N : p.N, K, part))
     return cudaErrorNotSupported;
-  e = cudaFuncSetAttribute (stationary<BN, GEGLU>,
+  e = cudaFuncSetAttribute (stationary<BN, GEGLU, WITH_RESIDUAL>,
       cudaFuncAttributeMaxDynamicSharedMemorySize, (int) bytes);
   if (e != cudaSuccess)
     return e;
   n_sm = n_sm / (int) p.columns > 0 ? n_sm / (int) p.columns : 1;
-  stationary<BN, GEGLU>
+  stationary<BN, GEGLU, WITH_RESIDUAL>
       <<<(unsigned) n_sm * p.columns, BLOCK, bytes, stream>>> (mx, mw, p);
   return cudaGetLastError ();
 }
@@ -369,11 +405,12 @@ shu_launch_stationary (void *y, const void *x, const void *w, const void *b,
 
   switch (width_of (K, N, geglu)) {
   case 256:
-    return launch<256, true> (x, w, p, K, n_sm, stream);
+    return launch<256, true, false> (x, w, p, K, n_sm, stream);
   case 128:
-    return launch<128, true> (x, w, p, K, n_sm, stream);
+    return launch<128, true, false> (x, w, p, K, n_sm, stream);
   case 160:
-    return launch<160, false> (x, w, p, K, n_sm, stream);
+    return residual ? launch<160, false, true> (x, w, p, K, n_sm, stream)
+                    : launch<160, false, false> (x, w, p, K, n_sm, stream);
   default:
     return cudaErrorInvalidValue;
   }

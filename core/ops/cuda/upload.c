@@ -37,6 +37,8 @@ shu_cuda_form_elements (const ShuCudaForm *form)
 
   if (form->layout == SHU_CUDA_WEIGHT_SUBDIVIDED)
     n = n / SHU_CUDA_TAPS * 64;
+  if (form->layout == SHU_CUDA_WEIGHT_DOUBLED)
+    n = n / 9 * 16;
   return padded (MAX (n, 1));
 }
 
@@ -193,6 +195,24 @@ turn (gpointer y, gconstpointer x, gint64 a, gint64 b, gsize n, const int *axes,
   return shu_launch_permute (y, x, 3, dims, axes, 2, s);
 }
 
+/* @x [Co,Ci,3,3] as it is to a map before that is doubled */
+static gboolean
+double_taps (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
+{
+  SHU_SCOPE (c);
+  cudaStream_t s = shu_cuda (c)->stream;
+  gint64 Co = f->w->dims[0], Ci = f->w->dims[1];
+  gpointer krsc = shu_cuda_scratch (c, f->w->n * 2);
+
+  return krsc &&
+         shu_cuda_check (c,
+             turn (krsc, x, Co, Ci, f->w->n, (const int[]){0, 2, 1}, s),
+             "weights") &&
+         shu_cuda_check (c,
+             shu_launch_doubled_weights (f->y, krsc, (gsize) Co, (gsize) Ci, s),
+             "weights");
+}
+
 /* @x, f16 in the order of the checkpoint, as the form wants it */
 static gboolean
 lay_out (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
@@ -207,6 +227,8 @@ lay_out (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
     return shu_cuda_check (c,
         turn (f->y, x, Co, w->dims[1], w->n, (const int[]){0, 2, 1}, s),
         "weights");
+  if (f->layout == SHU_CUDA_WEIGHT_DOUBLED)
+    return double_taps (c, f, x);
   if (f->layout == SHU_CUDA_WEIGHT_SUBDIVIDED)
     taps = shu_cuda_scratch (c, w->n * 2);
   return taps &&

@@ -6,7 +6,8 @@
  * Operands are rows of 64 halves (128 bytes) as the copy leaves them with its
  * 128 byte swizzle: 8 rows are 1024 bytes, which begin at a multiple of that.
  * Of d [64,N] lane 4 g + t of warp w has rows 16 w + g and, in the second
- * half of each four, 8 more; columns 8 j + 2 t and the next in the j-th four. */
+ * half of each four, 8 more; columns 8 j + 2 t and the next in the j-th four.
+ */
 #pragma once
 #include <cuda.h>
 #include <stdint.h>
@@ -102,6 +103,7 @@ shu_wgmma (float (&d)[64], uint64_t a, uint64_t b, int add)
 }
 
 #undef EIGHT
+
 /* clang-format on */
 
 /* ---- barriers and copies; addresses are of shared memory ---- */
@@ -152,8 +154,8 @@ shu_barrier_wait (uint32_t barrier, uint32_t parity)
 
 /* The box of @map at (x, y) to @to */
 static __device__ inline void
-shu_copy_box (uint32_t to, const CUtensorMap *map, int x, int y,
-    uint32_t barrier)
+shu_copy_box (
+    uint32_t to, const CUtensorMap *map, int x, int y, uint32_t barrier)
 {
   asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
                ".mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];"
