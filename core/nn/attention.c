@@ -38,6 +38,7 @@ shu_attn_cross (ShuCtx *c, const ShuAttn *a, ShuTensor *x, ShuKeyValue context)
   ShuTensor *q = shu_linear (c, x, &a->to_q);
   ShuTensor *h = shu_attention (c, q, context.k, context.v, a->n_heads);
 
+  shu_drop (c, q);
   return shu_keep (c, shu_linear (c, h, &a->to_out));
 }
 

@@ -118,37 +118,47 @@ shu_mv_block (ShuCtx *c, const ShuMvBlock *b, ShuTensor *x,
   const ShuOrder domains = domains_joined (GV, H * W);
   const ShuOrder rows = rows_joined (GD, V, H, W);
   const ShuOrder *order = b->joint ? &domains : NULL;
-  ShuTensor *h, *sum;
+  ShuTensor *h, *a, *sum;
 
   if (!check_rows (c, b, x, views))
     return shu_keep (c, x);
   h = shu_add_norm (
       c, x, &b->norm1, &(ShuAddNorm){.y_order = order, .eps = NORM_EPS}, NULL);
   h = shu_reshape (c, h, SHU_DIMS (b->joint ? GV : R, -1, C));
-  h = shu_attn_self (c, &b->attn1, h);
+  a = shu_attn_self (c, &b->attn1, h);
+  shu_drop (c, h);
 
   h = shu_add_norm (c, x, &b->norm_mv,
-      &(ShuAddNorm){.h = h,
+      &(ShuAddNorm){.h = a,
           .h_order = order,
           .blend = b->joint ? views->V : 0,
           .y_order = &rows,
           .eps = NORM_EPS},
       &sum);
+  shu_drop (c, a);
   tap_added (c, b, "attn1", sum, x, R);
+  shu_drop (c, x);
   x = sum;
-  h = shu_attn_self (
+  a = shu_attn_self (
       c, &b->attn_mv, shu_reshape (c, h, SHU_DIMS (GD * H, (V - 1) * W, C)));
+  shu_drop (c, h);
 
   h = shu_add_norm (c, x, &b->norm2,
-      &(ShuAddNorm){.h = h, .h_order = &rows, .eps = NORM_EPS}, &sum);
+      &(ShuAddNorm){.h = a, .h_order = &rows, .eps = NORM_EPS}, &sum);
+  shu_drop (c, a);
   tap_added (c, b, "attn_mv", sum, x, R - GD);
+  shu_drop (c, x);
   x = sum;
-  h = shu_attn_cross (
+  a = shu_attn_cross (
       c, &b->attn2, shu_reshape (c, h, SHU_DIMS (R, H * W, C)), text);
-  shu_tap (c, h, "%sattn2", b->name);
+  shu_drop (c, h);
+  shu_tap (c, a, "%sattn2", b->name);
 
   h = shu_add_norm (
-      c, x, &b->norm3, &(ShuAddNorm){.h = h, .eps = NORM_EPS}, &x);
+      c, x, &b->norm3, &(ShuAddNorm){.h = a, .eps = NORM_EPS}, &sum);
+  shu_drop (c, a);
+  shu_drop (c, x);
+  x = sum;
   sum = shu_feed_forward_add (c, &b->ff, h, x);
   tap_added (c, b, "ff", sum, x, R);
   return shu_keep (c, sum);
@@ -217,13 +227,15 @@ shu_mv_transformer (ShuCtx *c, const ShuMvTransformer *t, ShuTensor *x,
     const ShuViews *views, const ShuKeyValue *text)
 {
   SHU_SCOPE (c);
-  ShuTensor *h =
-      shu_group_norm (c, x, &t->norm, t->n_groups, 1e-6f, SHU_ACT_NONE);
+  ShuTensor *h, *y;
 
-  h = shu_linear (c, shu_tap (c, h, "%snorm", t->name), &t->proj_in);
+  y = shu_group_norm (c, x, &t->norm, t->n_groups, 1e-6f, SHU_ACT_NONE);
+  h = shu_linear (c, shu_tap (c, y, "%snorm", t->name), &t->proj_in);
+  shu_drop (c, y);
   shu_tap (c, h, "%sproj_in", t->name);
-  for (int i = 0; i < t->n_blocks; i++)
+  for (int i = 0; i < t->n_blocks; i++) {
     h = shu_mv_block (c, &t->transformer_blocks[i], h, views, text[i]);
+  }
   h = shu_linear_add (c, h, &t->proj_out, x);
   return shu_keep (c, shu_tap (c, h, "%.*s", SHU_NAME_ARGS (t->name)));
 }

@@ -36,7 +36,7 @@ ShuMvBlock shu_mv_block_load (ShuWeights *w, const char *name, gint64 C,
 
 /**
  * shu_mv_block:
- * @x: [R,H,H,C], R = 2 G V rows
+ * @x: [R,H,H,C], R = 2 G V rows; of no use afterwards (shu_drop())
  * @text: keys and values of attn2, [R,S,C]
  *
  * Returns: scoped, [R,H,H,C]

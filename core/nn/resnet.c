@@ -66,15 +66,18 @@ ShuTensor *
 shu_resnet (ShuCtx *c, const ShuResnet *r, ShuTensor *x, ShuTensor *time)
 {
   SHU_SCOPE (c);
-  ShuTensor *h =
-      shu_group_norm (c, x, &r->norm1, r->n_groups, r->eps, SHU_ACT_SILU);
+  ShuTensor *h, *y;
 
-  h = shu_conv2d_same (c, h, &r->conv1);
+  h = shu_group_norm (c, x, &r->norm1, r->n_groups, r->eps, SHU_ACT_SILU);
+  y = shu_conv2d_same (c, h, &r->conv1);
+  shu_drop (c, h);
   h = shu_group_norm_add (
-      c, h, time, &r->norm2, r->n_groups, r->eps, SHU_ACT_SILU);
-  h = shu_conv2d_same (c, h, &r->conv2);
+      c, y, time, &r->norm2, r->n_groups, r->eps, SHU_ACT_SILU);
+  shu_drop (c, y);
+  y = shu_conv2d_same (c, h, &r->conv2);
+  shu_drop (c, h);
   if (r->conv_shortcut.w)
     x = shu_conv2d (c, x, &r->conv_shortcut, &(ShuConvParams){0});
-  h = shu_add (c, h, x);
+  h = shu_add (c, y, x);
   return shu_keep (c, shu_tap (c, h, "%.*s", SHU_NAME_ARGS (r->name)));
 }

@@ -142,15 +142,22 @@ shu_unet_mid (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x,
   return shu_keep (c, shu_tap (c, x, "%.*s", SHU_NAME_ARGS (b->name)));
 }
 
+/* Nobody needs @x and @skip afterwards. */
 static ShuTensor *
 up_layer (ShuCtx *c, const ShuUnetBlock *b, int i, ShuTensor *x,
     ShuTensor *const *times, const ShuViews *views, const ShuUnetText *text,
     ShuTensor *skip)
 {
   SHU_SCOPE (c);
+  ShuTensor *both = shu_concat2 (c, 3, x, skip);
 
-  x = shu_concat2 (c, 3, x, skip);
-  return shu_keep (c, layer (c, b, i, x, times, views, text));
+  shu_drop (c, x);
+  shu_drop (c, skip);
+  x = shu_resnet (c, &b->resnets[i], both, times[i]);
+  shu_drop (c, both);
+  if (i < b->n_attentions)
+    x = shu_mv_transformer (c, &b->attentions[i], x, views, text->text[i]);
+  return shu_keep (c, x);
 }
 
 ShuTensor *

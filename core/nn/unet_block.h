@@ -81,7 +81,8 @@ ShuTensor *shu_unet_down (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x,
     ShuSkips *skips);
 ShuTensor *shu_unet_mid (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x,
     ShuTensor *const *times, const ShuViews *views, const ShuUnetText *text);
-/* takes n_resnets tensors off @skips; input of each is [current, skip] */
+/* takes n_resnets tensors off @skips; input of each is [current, skip]; @x and
+ * those skips are of no use afterwards (shu_drop()) */
 ShuTensor *shu_unet_up (ShuCtx *c, const ShuUnetBlock *b, ShuTensor *x,
     ShuTensor *const *times, const ShuViews *views, const ShuUnetText *text,
     ShuSkips *skips);
