@@ -13,10 +13,10 @@ to_mesh (ShuCtx *c, const ShuSurface *surface)
   ShuMesh *mesh = shu_mesh_new (surface->pos->dims[0], surface->faces->dims[0],
       surface->attr != NULL, FALSE);
 
-  shu_to_host (c, surface->pos, mesh->pos);
+  shu_to_host_as (c, SHU_TRAFFIC_MESH, surface->pos, mesh->pos);
   if (surface->attr)
-    shu_to_host (c, surface->attr, mesh->attr);
-  shu_to_host (c, surface->faces, mesh->faces);
+    shu_to_host_as (c, SHU_TRAFFIC_MESH, surface->attr, mesh->attr);
+  shu_to_host_as (c, SHU_TRAFFIC_MESH, surface->faces, mesh->faces);
   return mesh;
 }
 
@@ -25,7 +25,7 @@ shu_flexicubes_on_device (ShuCtx *c, int resolution, ShuTensor *coords,
     ShuTensor *feats, GError **error)
 {
   SHU_SCOPE (c);
-  ShuTensor *cases = shu_from_host (c, SHU_DTYPE_U8,
+  ShuTensor *cases = shu_from_host_as (c, SHU_TRAFFIC_MESH, SHU_DTYPE_U8,
       SHU_DIMS (SHU_SURFACE_CASES, SHU_SURFACE_CASE), shu_flex_cases ());
   ShuSurface surface;
   g_autoptr (ShuMesh) mesh = NULL;
