@@ -355,7 +355,9 @@ static gboolean
 add_values (ShuTorch *t, const ShuPickleValue *v, GString *name, int depth,
     GError **error)
 {
-  if (++t->visits > MAX_VISITS || depth > MAX_DEPTH)
+  /* the walk over items counts too: lists can name lists again and again */
+  t->visits += 1 + (int) MIN (v->n, MAX_VISITS);
+  if (t->visits > MAX_VISITS || depth > MAX_DEPTH)
     return limit (t, "dictionaries in it are nested too deep", error);
   if (v->type == SHU_PICKLE_OBJECT)
     return add_tensor (

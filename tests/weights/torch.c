@@ -495,6 +495,29 @@ test_doubling (void)
   expect (&error, SHU_ERROR_LIMIT, "too deep");
 }
 
+/* A long list without tensors that another names again and again. */
+static void
+test_long_walk (void)
+{
+  enum { N = 3000 };
+
+  g_autoptr (GByteArray) p = g_byte_array_new ();
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+
+  pickle_begin (p);
+  pickle_ops (p, "](");
+  for (int i = 0; i < N; i++)
+    pickle_ops (p, "K\1");
+  pickle_ops (p, "eq\1](");
+  for (int i = 0; i < N; i++)
+    pickle_ops (p, "h\1");
+  pickle_ops (p, "e.");
+  bytes = torch_zip (0, NULL, p);
+  g_assert_null (parse (bytes, &error));
+  expect (&error, SHU_ERROR_LIMIT, "too deep");
+}
+
 /* One storage under very many names would be a huge file once copied. */
 static void
 test_many_names (void)
@@ -619,6 +642,7 @@ main (int argc, char **argv)
     g_test_add_data_func (path, GINT_TO_POINTER (i), test_pickle);
   }
   g_test_add_func ("/weights/torch/pickle/doubling", test_doubling);
+  g_test_add_func ("/weights/torch/pickle/long_walk", test_long_walk);
   g_test_add_func ("/weights/torch/many_names", test_many_names);
   g_test_add_func ("/weights/torch/archives", test_archives);
   g_test_add_func ("/weights/torch/other_files", test_others);
