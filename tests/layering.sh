@@ -22,7 +22,7 @@ forbid "core knows GLib, not GStreamer" '#include <gst/' core
 forbid "core does not know HTTP" '#include <libsoup' core plugins
 forbid "oneDNN only in core/ops/cpu" '#include .*(dnnl|oneapi)' \
   $(find core plugins tools tests examples -name '*.[ch]' -not -path 'core/ops/cpu/*')
-forbid "CUDA only in core/ops/cuda and core/tensor/*_cuda.c" '#include .*(cuda_|cublas|cudnn)' \
+forbid "CUDA only in core/ops/cuda and core/tensor/*_cuda.c" '#include .*(cuda[._]|cublas|cudnn)' \
   $(find core plugins tools examples -name '*.[ch]' -not -path 'core/ops/cuda/*' -not -path 'core/tensor/*_cuda.c')
 forbid "plugins, tools and examples include only shu.h from core" \
   '#include "(base|tensor|ops|weights|nn|models|sampling|geometry|formats|stages)/' \
