@@ -11,6 +11,8 @@
 /* Adds @func twice: as PATH/cpu and as PATH/cuda, which is skipped where there
  * is no GPU. */
 void test_add (const char *path, GTestFunc func);
+/* As PATH/cuda alone. */
+void test_add_cuda (const char *path, GTestFunc func);
 /* Whether the test runs on a GPU: context_new() then gives one of that. */
 gboolean on_gpu (void);
 ShuCtx *context_new (void);
