@@ -77,8 +77,11 @@ build_list (JsonBuilder *b, const char *name, const GPtrArray *list)
 {
   json_builder_set_member_name (b, name);
   json_builder_begin_array (b);
-  for (guint i = 0; i < list->len; i++)
-    json_builder_add_string_value (b, list->pdata[i]);
+  for (guint i = 0; i < list->len; i++) {
+    g_autofree char *text = g_utf8_make_valid (list->pdata[i], -1);
+
+    json_builder_add_string_value (b, text);
+  }
   json_builder_end_array (b);
 }
 

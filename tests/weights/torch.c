@@ -473,13 +473,21 @@ test_pickle (gconstpointer data)
   expect (&error, pickles[i].code, pickles[i].message);
 }
 
+static void
+expect_too_deep (GByteArray *pickle)
+{
+  g_autoptr (GBytes) bytes = torch_zip (0, NULL, pickle);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (parse (bytes, &error));
+  expect (&error, SHU_ERROR_LIMIT, "too deep");
+}
+
 /* Levels of lists, each of which holds the one below twice. */
 static void
 test_doubling (void)
 {
   g_autoptr (GByteArray) p = g_byte_array_new ();
-  g_autoptr (GBytes) bytes = NULL;
-  g_autoptr (GError) error = NULL;
 
   pickle_begin (p);
   pickle_ops (p, "]q");
@@ -490,9 +498,7 @@ test_doubling (void)
     g_byte_array_append (p, ops, sizeof ops);
   }
   pickle_ops (p, ".");
-  bytes = torch_zip (0, NULL, p);
-  g_assert_null (parse (bytes, &error));
-  expect (&error, SHU_ERROR_LIMIT, "too deep");
+  expect_too_deep (p);
 }
 
 /* A long list without tensors that another names again and again. */
@@ -502,8 +508,6 @@ test_long_walk (void)
   enum { N = 3000 };
 
   g_autoptr (GByteArray) p = g_byte_array_new ();
-  g_autoptr (GBytes) bytes = NULL;
-  g_autoptr (GError) error = NULL;
 
   pickle_begin (p);
   pickle_ops (p, "](");
@@ -513,9 +517,7 @@ test_long_walk (void)
   for (int i = 0; i < N; i++)
     pickle_ops (p, "h\1");
   pickle_ops (p, "e.");
-  bytes = torch_zip (0, NULL, p);
-  g_assert_null (parse (bytes, &error));
-  expect (&error, SHU_ERROR_LIMIT, "too deep");
+  expect_too_deep (p);
 }
 
 /* One storage under very many names would be a huge file once copied. */
