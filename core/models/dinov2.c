@@ -141,12 +141,6 @@ shu_dinov2_free (ShuDinov2 *m)
 }
 
 int
-shu_dinov2_width (const ShuDinov2 *m)
-{
-  return m->C;
-}
-
-int
 shu_dinov2_depth (const ShuDinov2 *m)
 {
   return m->depth;

@@ -22,7 +22,6 @@ typedef struct _ShuDinov2 ShuDinov2;
 ShuDinov2 *shu_dinov2_new (ShuConfig *config, ShuWeights *w, GError **error);
 void shu_dinov2_free (ShuDinov2 *m);
 
-int shu_dinov2_width (const ShuDinov2 *m);
 int shu_dinov2_depth (const ShuDinov2 *m);
 int shu_dinov2_patch (const ShuDinov2 *m);
 

@@ -250,12 +250,6 @@ shu_slat_flow_free (ShuSlatFlow *f)
 }
 
 int
-shu_slat_flow_resolution (const ShuSlatFlow *f)
-{
-  return f->cfg.resolution;
-}
-
-int
 shu_slat_flow_in_channels (const ShuSlatFlow *f)
 {
   return f->cfg.in_channels;

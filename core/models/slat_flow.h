@@ -23,7 +23,6 @@ ShuSlatFlow *shu_slat_flow_new (
     ShuConfig *config, ShuWeights *w, GError **error);
 void shu_slat_flow_free (ShuSlatFlow *f);
 
-int shu_slat_flow_resolution (const ShuSlatFlow *f);
 /* channels of the latents and of the context */
 int shu_slat_flow_in_channels (const ShuSlatFlow *f);
 int shu_slat_flow_cond_channels (const ShuSlatFlow *f);

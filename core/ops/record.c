@@ -147,14 +147,14 @@ last (const ShuTensor *t)
 }
 
 /* A table of indices in host memory, to be freed; NULL where nothing is
- * counted. */
+ * counted, or nothing stands in it. */
 static gint32 *
 indices (ShuCtx *c, ShuTensor *t)
 {
   ShuRecord *r = c->record;
   gint32 *values;
 
-  if (!(r->flags & SHU_RECORD_WORK))
+  if (!(r->flags & SHU_RECORD_WORK) || c->place == SHU_NOWHERE)
     return NULL;
   values = g_new0 (gint32, t->n);
   if (r->flags & SHU_RECORD_DRY)

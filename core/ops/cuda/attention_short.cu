@@ -157,26 +157,6 @@ weigh (float (&s)[KB / 8][4], float (&o)[HEAD / 8][4], float (&top)[2],
   }
 }
 
-/* Word i of lane t for word t of lane i, among 4 neighbours */
-static __device__ inline void
-turn (uint32_t (&w)[4], unsigned lane)
-{
-#pragma unroll
-  for (int far = 1; far <= 2; far *= 2)
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-      if (!(i & far)) {
-        bool upper = lane & far;
-        uint32_t give = upper ? w[i] : w[i + far];
-        uint32_t got = __shfl_xor_sync (0xffffffff, give, far);
-
-        if (upper)
-          w[i] = got;
-        else
-          w[i + far] = got;
-      }
-}
-
 /* Rows g and g + 8 of the warp's 16; y: the first of them */
 static __device__ inline void
 write_rows (__half *y, const float (&o)[HEAD / 8][4], const float (&sum)[2],
@@ -195,7 +175,7 @@ write_rows (__half *y, const float (&o)[HEAD / 8][4], const float (&sum)[2],
       for (int i = 0; i < 4; i++)
         w[i] =
             shu_pack (o[c + i][2 * h] * weight, o[c + i][2 * h + 1] * weight);
-      turn (w, lane);
+      shu_turn_words (w, lane);
       if (row < left)
         *(uint4 *) (y + row * ld + (c + lane % 4) * 8) =
             make_uint4 (w[0], w[1], w[2], w[3]);

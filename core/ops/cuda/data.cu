@@ -313,40 +313,6 @@ shu_launch_gather (void *y, const void *x, const int *index, size_t M, size_t N,
   return cudaGetLastError ();
 }
 
-/* x [M,C] -> y [M,C2]; a thread V channels of y */
-template <int V>
-static __global__ void
-pad_channels (__half *y, const __half *x, size_t M, size_t C, size_t C2)
-{
-  size_t columns = C2 / V;
-
-  for (size_t i = shu_task (); i < M * columns; i += shu_task_step ()) {
-    size_t row = i / columns, ch = i % columns * V;
-
-    move ((char *) (y + row * C2 + ch),
-        ch < C ? (const char *) (x + row * C + ch) : NULL, 2 * V);
-  }
-}
-
-extern "C" cudaError_t
-shu_launch_pad_channels (
-    void *y, const void *x, size_t M, size_t C, size_t C2, cudaStream_t stream)
-{
-  bool vector = C % SHU_VECTOR == 0 && C2 % SHU_VECTOR == 0 &&
-                shu_aligned (y) && shu_aligned (x);
-
-  if (M == 0 || C2 == 0)
-    return cudaSuccess;
-  if (vector)
-    pad_channels<SHU_VECTOR>
-        <<<shu_blocks (M * (C2 / SHU_VECTOR)), SHU_THREADS, 0, stream>>> (
-            (__half *) y, (const __half *) x, M, C, C2);
-  else
-    pad_channels<1><<<shu_blocks (M * C2), SHU_THREADS, 0, stream>>> (
-        (__half *) y, (const __half *) x, M, C, C2);
-  return cudaGetLastError ();
-}
-
 /* The smallest position whose index is not in lo..hi-1; a thread an index. */
 static __global__ void
 check_index (int *first, const int *index, size_t n, int lo, int hi)

@@ -157,7 +157,6 @@ shu_cudnn_add_pointwise (ShuCudnnGraph *g, cudnnPointwiseMode_t mode,
 {
   static const char *const what = "pointwise";
   const cudnnDataType_t f32 = CUDNN_DATA_FLOAT;
-  const double beta = 1;
   cudnnBackendDescriptor_t d, op;
 
   d = shu_cudnn_create (g, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, what);
@@ -165,9 +164,6 @@ shu_cudnn_add_pointwise (ShuCudnnGraph *g, cudnnPointwiseMode_t mode,
       g, d, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
   shu_cudnn_set (
       g, d, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &f32);
-  if (mode == CUDNN_POINTWISE_SWISH_FWD)
-    shu_cudnn_set (
-        g, d, CUDNN_ATTR_POINTWISE_SWISH_BETA, CUDNN_TYPE_DOUBLE, 1, &beta);
   shu_cudnn_finalize (g, d, what);
 
   op = shu_cudnn_create (g, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, what);

@@ -85,9 +85,6 @@ cudaError_t shu_launch_permute (void *y, const void *x, int n_dims,
 /* x [N rows of bytes] -> y [M rows]; indices outside of 0..N-1 give zeros */
 cudaError_t shu_launch_gather (void *y, const void *x, const int *index,
     size_t M, size_t N, size_t bytes, cudaStream_t stream);
-/* f16 x [M,C] -> y [M,C2]: zeros where C2 > C, cut off where C2 < C */
-cudaError_t shu_launch_pad_channels (
-    void *y, const void *x, size_t M, size_t C, size_t C2, cudaStream_t stream);
 /* *first = min (*first, position of the first index outside of lo..hi-1);
  * n up to 2^31-1.  Start with INT_MAX. */
 cudaError_t shu_launch_check_index (int *first, const int *index, size_t n,

@@ -72,3 +72,23 @@ shu_copy_wait (void)
 {
   asm volatile("cp.async.wait_group %0;" : : "n"(N) : "memory");
 }
+
+/* Word i of lane t for word t of lane i, among 4 neighbours */
+static __device__ inline void
+shu_turn_words (uint32_t (&w)[4], unsigned lane)
+{
+#pragma unroll
+  for (int far = 1; far <= 2; far *= 2)
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+      if (!(i & far)) {
+        bool upper = lane & far;
+        uint32_t give = upper ? w[i] : w[i + far];
+        uint32_t got = __shfl_xor_sync (0xffffffff, give, far);
+
+        if (upper)
+          w[i] = got;
+        else
+          w[i + far] = got;
+      }
+}

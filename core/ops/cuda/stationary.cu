@@ -7,6 +7,7 @@
  * A block: one warpgroup copies, two compute, each 64 rows at a time, in turn,
  * so that one's products run while the other finishes its rows. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/mma_private.h"
 #include "ops/cuda/wgmma_private.h"
 
 enum {
@@ -72,26 +73,6 @@ gelu_of (float g)
   p = fmaf (p, t, -0.284496736f);
   p = fmaf (p, t, 0.254829592f);
   return 0.5f * (g + a * fmaf (-p * t, e, 1.f));
-}
-
-/* Word i of lane t for word t of lane i, among 4 neighbours */
-static __device__ inline void
-turn_words (uint32_t (&w)[4], unsigned lane)
-{
-#pragma unroll
-  for (int far = 1; far <= 2; far *= 2)
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-      if (!(i & far)) {
-        bool upper = lane & far;
-        uint32_t give = upper ? w[i] : w[i + far];
-        uint32_t got = __shfl_xor_sync (0xffffffff, give, far);
-
-        if (upper)
-          w[i] = got;
-        else
-          w[i + far] = got;
-      }
 }
 
 /* Two neighbouring results of d, from column 8 j + 2 t on, of row @h */
@@ -172,7 +153,7 @@ write_tile (const float (&d)[BN / 2], const Job &p, const float *bias,
 #pragma unroll
       for (int i = 0; i < 4; i++)
         w[i] = finish<BN, GEGLU> (d, bias, j + i, h, lane % 4);
-      turn_words (w, lane);
+      shu_turn_words (w, lane);
       if (residual) {
         w[0] = sum_of (w[0], residual->part[h][j / 4].x);
         w[1] = sum_of (w[1], residual->part[h][j / 4].y);
