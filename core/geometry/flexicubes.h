@@ -4,6 +4,7 @@
  * SIGGRAPH 2023) over a list of active cells instead of a dense grid. */
 #pragma once
 #include "geometry/mesh.h"
+#include "ops/ops.h"
 
 G_BEGIN_DECLS
 
@@ -46,5 +47,16 @@ typedef struct {
  *   surface, %SHU_ERROR_LIMIT where the resolution is beyond 512
  */
 ShuMesh *shu_flexicubes (const ShuFlexiCubesInput *in, GError **error);
+
+/**
+ * shu_flexicubes_on_device:
+ * @c: of a GPU
+ * @coords: I32 [n,3], there
+ * @feats: [n,n_channels], there
+ *
+ * The same faces; positions and attributes may differ in their last bit.
+ */
+ShuMesh *shu_flexicubes_on_device (ShuCtx *c, int resolution, ShuTensor *coords,
+    ShuTensor *feats, GError **error);
 
 G_END_DECLS

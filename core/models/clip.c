@@ -123,21 +123,31 @@ shu_clip_projection_dim (const ShuClip *m)
   return m->P;
 }
 
+/* x [B,T,C], h: its norm -> its next value, and the norm of that for the layer
+ * after this in @ret_norm (the last has none) */
 static ShuTensor *
-layer (ShuCtx *c, const ShuClip *m, int i, ShuTensor *x)
+layer (ShuCtx *c, const ShuClip *m, int i, ShuTensor *x, ShuTensor *h,
+    ShuTensor **ret_norm)
 {
   SHU_SCOPE (c);
   const Layer *l = &m->layers[i];
-  ShuTensor *h = shu_layer_norm (c, x, &l->layer_norm1, m->eps);
+  const ShuSelfAttention self = {
+      .n = 3, .l = {&l->q_proj, &l->k_proj, &l->v_proj}, .n_heads = m->n_heads};
 
-  h = shu_attention (c, shu_linear (c, h, &l->q_proj),
-      shu_linear (c, h, &l->k_proj), shu_linear (c, h, &l->v_proj), m->n_heads);
-  h = shu_linear (c, h, &l->out_proj);
-  x = shu_add (c, x, shu_tap (c, h, "layers.%d.self_attn", i));
-  h = shu_layer_norm (c, x, &l->layer_norm2, m->eps);
+  h = shu_linear (c, shu_self_attention (c, h, &self), &l->out_proj);
+  shu_tap (c, h, "layers.%d.self_attn", i);
+  h = shu_add_norm (
+      c, x, &l->layer_norm2, &(ShuAddNorm){.h = h, .eps = m->eps}, &x);
   h = shu_linear_act (c, h, &l->fc1, SHU_ACT_GELU);
   h = shu_linear (c, h, &l->fc2);
-  x = shu_add (c, x, shu_tap (c, h, "layers.%d.mlp", i));
+  shu_tap (c, h, "layers.%d.mlp", i);
+  if (i + 1 < m->n_layers) {
+    h = shu_add_norm (
+        c, x, &l[1].layer_norm1, &(ShuAddNorm){.h = h, .eps = m->eps}, &x);
+    *ret_norm = shu_keep (c, h);
+  } else {
+    x = shu_add (c, x, h);
+  }
   return shu_keep (c, shu_tap (c, x, "layers.%d", i));
 }
 
@@ -146,7 +156,7 @@ shu_clip_embed (ShuCtx *c, const ShuClip *m, ShuTensor *pixels)
 {
   SHU_SCOPE (c);
   gint64 B = pixels->dims[0], C = m->C;
-  ShuTensor *x, *first;
+  ShuTensor *x, *h, *first;
 
   if (!shu_ctx_failed (c) &&
       (pixels->n_dims != 4 || pixels->dims[1] != m->S ||
@@ -160,8 +170,9 @@ shu_clip_embed (ShuCtx *c, const ShuClip *m, ShuTensor *pixels)
   x = shu_add (c, x, m->position_embedding);
   x = shu_layer_norm (c, x, &m->pre_layrnorm, m->eps);
   shu_tap (c, x, "pre_layrnorm");
+  h = shu_layer_norm (c, x, &m->layers[0].layer_norm1, m->eps);
   for (int i = 0; i < m->n_layers; i++)
-    x = layer (c, m, i, x);
+    x = layer (c, m, i, x, h, &h);
   shu_tap (c, x, "last_hidden_state");
   x = shu_reshape (c, shu_slice (c, x, 1, 0, 1), SHU_DIMS (B, C));
   x = shu_layer_norm (c, x, &m->post_layernorm, m->eps);

@@ -203,26 +203,30 @@ embed (ShuCtx *c, const ShuDinov2 *m, ShuTensor *images)
   return shu_keep (c, shu_concat (c, 1, 3, parts));
 }
 
+/* x [B,T,C], h: its norm -> its next value, and the norm of that for the block
+ * after this in @ret_norm (the last has none) */
 static ShuTensor *
-block (ShuCtx *c, const ShuDinov2 *m, int i, ShuTensor *x)
+block (ShuCtx *c, const ShuDinov2 *m, int i, ShuTensor *x, ShuTensor *h,
+    ShuTensor **ret_norm)
 {
   SHU_SCOPE (c);
   const Block *b = &m->blocks[i];
-  gint64 B = x->dims[0], T = x->dims[1], C = x->dims[2];
-  ShuTensor *h = shu_layer_norm (c, x, &b->norm1, EPS), *qkv[3];
+  const ShuSelfAttention self = {.n = 1, .l = {&b->qkv}, .n_heads = m->n_heads};
 
-  h = shu_linear (c, h, &b->qkv);
-  h = shu_reshape (c, h, SHU_DIMS (B, T, 3, C));
-  for (int k = 0; k < 3; k++)
-    qkv[k] = shu_reshape (c, shu_slice (c, h, 2, k, 1), SHU_DIMS (B, T, C));
-  h = shu_attention (c, qkv[0], qkv[1], qkv[2], m->n_heads);
-  h = shu_linear (c, h, &b->proj);
-  x = shu_add_gated (c, x, shu_tap (c, h, "blocks.%d.attn", i), b->ls1);
-
-  h = shu_layer_norm (c, x, &b->norm2, EPS);
+  h = shu_linear (c, shu_self_attention (c, h, &self), &b->proj);
+  shu_tap (c, h, "blocks.%d.attn", i);
+  h = shu_add_norm (
+      c, x, &b->norm2, &(ShuAddNorm){.h = h, .gate = b->ls1, .eps = EPS}, &x);
   h = shu_linear_act (c, h, &b->fc1, SHU_ACT_GELU);
   h = shu_linear (c, h, &b->fc2);
-  x = shu_add_gated (c, x, shu_tap (c, h, "blocks.%d.mlp", i), b->ls2);
+  shu_tap (c, h, "blocks.%d.mlp", i);
+  if (i + 1 < m->depth) {
+    h = shu_add_norm (c, x, &b[1].norm1,
+        &(ShuAddNorm){.h = h, .gate = b->ls2, .eps = EPS}, &x);
+    *ret_norm = shu_keep (c, h);
+  } else {
+    x = shu_add_gated (c, x, h, b->ls2);
+  }
   return shu_keep (c, shu_tap (c, x, "blocks.%d", i));
 }
 
@@ -231,9 +235,10 @@ shu_dinov2_tokens (ShuCtx *c, const ShuDinov2 *m, ShuTensor *images)
 {
   SHU_SCOPE (c);
   ShuTensor *x = embed (c, m, images);
+  ShuTensor *h = shu_layer_norm (c, x, &m->blocks[0].norm1, EPS);
 
   for (int i = 0; i < m->depth; i++)
-    x = block (c, m, i, x);
+    x = block (c, m, i, x, h, &h);
   return shu_keep (c, x);
 }
 
@@ -263,10 +268,11 @@ shu_dinov2_taps (ShuCtx *c, const ShuDinov2 *m, ShuTensor *images, int n_taps,
   SHU_SCOPE (c);
   gint64 h = images->dims[1] / m->patch, w = images->dims[2] / m->patch;
   ShuTensor *x = embed (c, m, images);
+  ShuTensor *norm = shu_layer_norm (c, x, &m->blocks[0].norm1, EPS);
   int n = 0;
 
   for (int i = 0; i < m->depth && n < n_taps; i++) {
-    x = block (c, m, i, x);
+    x = block (c, m, i, x, norm, &norm);
     if (blocks[n] == i)
       ret_taps[n++] = shu_keep (c, patches (c, m, x, h, w));
   }

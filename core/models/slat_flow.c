@@ -473,45 +473,45 @@ res_block (ShuCtx *c, const ShuSlatFlowRun *run, const ResBlock *b,
   return shu_keep (c, h);
 }
 
-/* x [B,M,C], B 1 or the number of @rows -> [number of rows,M,C] */
-static ShuTensor *
-cross_attn (ShuCtx *c, const Block *b, const BlockRun *r, ShuTensor *x,
-    ShuSlatRows rows)
-{
-  SHU_SCOPE (c);
-  gint64 last = x->dims[0] - 1;
-  ShuTensor *parts[2], *xi;
-  int n = 0;
-
-  if (rows & SHU_SLAT_COND) {
-    xi = last > 0 ? shu_slice (c, x, 0, 0, 1) : x;
-    parts[n++] = shu_sparse_attention_cross (c, &b->cross_attn,
-        shu_layer_norm (c, xi, &b->norm2, 1e-6f), r->k, r->v, xi);
-  }
-  if (rows & SHU_SLAT_UNCOND) {
-    xi = last > 0 ? shu_slice (c, x, 0, last, 1) : x;
-    parts[n++] = shu_add (c, xi, r->null);
-  }
-  return shu_keep (c, n > 1 ? shu_concat (c, 0, n, parts) : parts[0]);
-}
-
-/* x [B,M,C] -> [number of rows,M,C]; modulation (shift, scale, gate) twice */
+/* x [B,M,C], B 1 or the number of @rows -> [number of rows,M,C]; modulation
+ * (shift, scale, gate) twice */
 static ShuTensor *
 block (ShuCtx *c, const Block *b, const BlockRun *r, ShuTensor *x, int step,
     ShuSlatRows rows)
 {
   SHU_SCOPE (c);
-  int C = b->self_attn.C;
+  int B = rows == SHU_SLAT_BOTH ? 2 : 1, C = b->self_attn.C;
+  gint64 M = x->dims[1];
+  const ShuOrder with_context = {
+      .size = {1, B, 1, M}, .step = {0, M, 0, 1}, .present = 1};
+  ShuAddNorm p = {.eps = 1e-6f};
   ShuTensor *m[6], *h;
 
-  h = shu_slice (c, r->mod, 0, step, 1); /* [1,6C] */
+  h = shu_reshape (c, shu_slice (c, r->mod, 0, step, 1), SHU_DIMS (6, C));
   for (int i = 0; i < 6; i++)
-    m[i] = shu_slice (c, h, 1, (gint64) i * C, C); /* [1,C] */
-  h = shu_modulate (c, shu_layer_norm (c, x, NULL, 1e-6f), m[0], m[1]);
-  x = shu_add_gated (
-      c, x, shu_sparse_attention_full (c, &b->self_attn, h), m[2]);
-  x = cross_attn (c, b, r, x, rows);
-  h = shu_modulate (c, shu_layer_norm (c, x, NULL, 1e-6f), m[3], m[4]);
+    m[i] = shu_slice (c, h, 0, i, 1); /* [1,C] */
+  h = shu_add_norm (c, x, NULL,
+      &(ShuAddNorm){.shift = m[0], .scale = m[1], .eps = 1e-6f}, NULL);
+  h = shu_sparse_attention_full (c, &b->self_attn, h);
+  if (x->dims[0] < B) { /* they part here */
+    x = shu_tile (c, x, B);
+    h = shu_tile (c, h, B);
+  }
+  if (rows & SHU_SLAT_COND) {
+    h = shu_add_norm (c, x, &b->norm2,
+        &(ShuAddNorm){
+            .h = h, .gate = m[2], .y_order = &with_context, .eps = 1e-6f},
+        &x);
+    p.h = shu_sparse_attention_cross (c, &b->cross_attn,
+        shu_reshape (c, h, SHU_DIMS (1, M, C)), r->k, r->v, NULL);
+    p.h_order = &with_context;
+    p.rest = B > 1 ? r->null : NULL;
+  } else {
+    x = shu_add (c, shu_add_gated (c, x, h, m[2]), r->null);
+  }
+  p.shift = m[3];
+  p.scale = m[4];
+  h = shu_add_norm (c, x, NULL, &p, &x);
   h = shu_linear_act (c, h, &b->mlp0, SHU_ACT_GELU_TANH);
   h = shu_linear (c, h, &b->mlp2);
   return shu_keep (c, shu_add_gated (c, x, h, m[5]));

@@ -98,10 +98,16 @@ ShuTensor *
 shu_sparse_attention_full (ShuCtx *c, const ShuSparseAttention *a, ShuTensor *x)
 {
   SHU_SCOPE (c);
+  const ShuSelfAttention self = {.n = 1,
+      .l = {&a->to_qkv},
+      .q_gamma = a->q_rms_norm,
+      .k_gamma = a->k_rms_norm,
+      .n_heads = a->NH};
   ShuTensor *qkv[3], *h;
 
-  project_qkv (c, a, x, qkv);
-  h = shu_attention (c, qkv[0], qkv[1], qkv[2], a->NH); /* [B,T,C] */
+  if (shu_tapped (c)) /* for listeners alone */
+    project_qkv (c, a, x, qkv);
+  h = shu_self_attention (c, x, &self); /* [B,T,C] */
   return shu_keep (c, project_out (c, a, h, NULL));
 }
 

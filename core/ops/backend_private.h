@@ -127,6 +127,9 @@ struct _ShuBackend {
       const ShuFlowStep *p, ShuTensor *estimate);
   void (*count) (ShuCtx *c, ShuTensor *step);
 
+  /* sets @ret, in the caller's scope, unless it fails */
+  void (*isosurface) (ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret);
+
   void (*timestep_embedding) (ShuCtx *c, ShuTensor *y, const float *values);
   void (*position_embedding) (ShuCtx *c, ShuTensor *y, ShuTensor *coords);
 

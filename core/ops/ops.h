@@ -316,6 +316,35 @@ void shu_flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v,
 /* step I32 [1] += 1 */
 void shu_count (ShuCtx *c, ShuTensor *step);
 
+/* ---- surface of sparse cells, on devices alone; geometry/flexicubes.h says
+ * what it is, and calls it ---- */
+
+enum {
+  SHU_SURFACE_PLAIN = 53, /* channels of a cell */
+  SHU_SURFACE_COLORED = 101,
+  SHU_SURFACE_CASES = 256,
+  SHU_SURFACE_CASE = 14, /* bytes: dual vertices, groups of the 12 edges,
+                          * direction of the ambiguous face or -1 */
+};
+
+typedef struct {
+  int resolution;
+  ShuTensor *coords; /* I32 [n,3] */
+  ShuTensor *feats;  /* [n,53 or 101] */
+  ShuTensor *cases;  /* U8 [256,14] */
+} ShuSurfaceCells;
+
+typedef struct {
+  ShuTensor *pos;   /* F32 [V,3] */
+  ShuTensor *attr;  /* F32 [V,6], NULL without colours */
+  ShuTensor *faces; /* I32 [F,3] */
+} ShuSurface;
+
+/* Waits for the device some times: sizes depend on values.  Results are
+ * scoped; FALSE after a failure. */
+gboolean shu_isosurface (
+    ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret);
+
 /* ---- embeddings ---- */
 
 /* [cos (value w_k), sin (value w_k)], w_k = 10000^(-k/(dim/2)); values are

@@ -508,6 +508,12 @@ sparse_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index)
   RECORD_ (sparse_pool, 0, OPERANDS (y, x, index), y, x, index);
 }
 
+static void
+isosurface (ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret)
+{
+  RECORD_ (isosurface, 0, OPERANDS (cells->coords, cells->feats), cells, ret);
+}
+
 /* ---- embeddings ---- */
 
 /* ---- states ---- */
@@ -635,6 +641,8 @@ const ShuBackend shu_backend_record = {
     .state_value = state_value,
     .flow_advance = flow_advance,
     .count = count,
+
+    .isosurface = isosurface,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
     .picture_resize = picture_resize,

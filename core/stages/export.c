@@ -42,7 +42,7 @@ shu_stage_mesh_ply (
       !(host = shu_bundle_to_host (bundle, NULL, error)))
     return NULL;
   mesh = g_str_equal (shu_bundle_schema (bundle), "asset")
-             ? shu_asset_extract (host, error)
+             ? shu_asset_extract (host, NULL, error)
              : shu_bundle_take_mesh (host, FALSE, error);
   return mesh ? shu_ply_mesh (mesh, MAX (params->height, 0), error) : NULL;
 }

@@ -2,6 +2,7 @@
 /* Between pictures, meshes and the tensors of a bundle. */
 #pragma once
 #include "base/image.h"
+#include "base/progress.h"
 #include "geometry/mesh.h"
 #include "ops/pictures.h"
 #include "tensor/bundle.h"
@@ -40,7 +41,8 @@ gboolean shu_bundle_gaussians (
     const ShuBundle *b, ShuGaussians *ret, GError **error);
 
 /* The raw surface of a bundle "asset" (FlexiCubes); (transfer full) */
-ShuMesh *shu_asset_extract (const ShuBundle *asset, GError **error);
+ShuMesh *shu_asset_extract (
+    const ShuBundle *asset, const ShuProgress *progress, GError **error);
 
 gboolean shu_bundle_check_schema (
     const ShuBundle *b, const char *const *schemas, GError **error);

@@ -48,9 +48,9 @@ prepare_clip (ShuPart *p, GError **error)
 {
   int S = shu_clip_image_size (p->net);
 
-  p->runs[SHU_PART_STAGE1] = 2;
-  set_square (p, S);
-  p->x = shu_part_input (p, "pixel_values", SHU_DIMS (1, S, S, 3));
+  p->runs[SHU_PART_STAGE1] = 1;
+  p->size = g_strdup_printf ("2 of %d x %d", S, S);
+  p->x = shu_part_input (p, "pixel_values", SHU_DIMS (2, S, S, 3));
   return TRUE;
 }
 

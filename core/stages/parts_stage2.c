@@ -9,6 +9,7 @@
 #include "sampling/flow_euler.h"
 #include "stages/body_private.h"
 #include "stages/parts_private.h"
+#include <string.h>
 
 enum { BODY_VIEWS = 4, DISTANCES = 53 };
 
@@ -19,9 +20,9 @@ prepare_dino_views (ShuPart *p, GError **error)
 {
   int S = shu_model_defaults (p->model)->up_size;
 
-  p->runs[SHU_PART_STAGE2] = 2 * BODY_VIEWS;
-  p->size = g_strdup_printf ("%d x %d", S, S);
-  p->x = shu_part_input (p, "image", SHU_DIMS (1, S, S, 3));
+  p->runs[SHU_PART_STAGE2] = 2;
+  p->size = g_strdup_printf ("%d of %d x %d", BODY_VIEWS, S, S);
+  p->x = shu_part_input (p, "image", SHU_DIMS (BODY_VIEWS, S, S, 3));
   return TRUE;
 }
 
@@ -172,26 +173,50 @@ surface_free (gpointer data)
 }
 
 static gboolean
+on_device (const ShuPart *p)
+{
+  return strcmp (shu_ctx_device (p->c), "cpu") != 0;
+}
+
+/* The cells where they are after a mesh decoder. */
+static void
+put_on_device (ShuPart *p, const Surface *s)
+{
+  SHU_SCOPE (p->c);
+
+  p->x = shu_own (
+      p->c, shu_from_host (p->c, SHU_DTYPE_I32, SHU_DIMS (s->n, 3), s->cells));
+  p->x2 = shu_own (p->c, shu_from_host (p->c, SHU_DTYPE_F32,
+                             SHU_DIMS (s->n, DISTANCES), s->feats));
+  if (p->x)
+    g_ptr_array_add (p->owned, p->x);
+  if (p->x2)
+    g_ptr_array_add (p->owned, p->x2);
+}
+
+static gboolean
 prepare_flexicubes (ShuPart *p, GError **error)
 {
   int R = shu_model_defaults (p->model)->mesh_res;
   g_autoptr (GArray) rows = shu_model_body_voxels (p->model);
   ShuVoxels voxels = {(int) rows->len / 4, 4, (const gint32 *) rows->data};
   Surface *s = g_new0 (Surface, 1);
-  g_autofree gint32 *xyz = NULL;
+  g_autofree gint32 *with_batch = NULL;
 
   p->data = s;
   p->data_free = surface_free;
   s->n = SHU_MESH_DECODER_GRANDCHILDREN * voxels.n;
-  s->cells = g_new (gint32, (gsize) 4 * s->n);
+  s->cells = g_new (gint32, (gsize) 3 * s->n);
   s->feats = g_new (float, (gsize) DISTANCES * s->n);
-  xyz = g_new (gint32, (gsize) 3 * s->n);
-  shu_mesh_decoder_coords (&voxels, s->cells);
+  with_batch = g_new (gint32, (gsize) 4 * s->n);
+  shu_mesh_decoder_coords (&voxels, with_batch);
   for (int i = 0; i < s->n; i++)
-    for (int k = 0; k < 3; k++)
-      xyz[3 * i + k] = s->cells[4 * i + 1 + k];
+    memcpy (s->cells + 3 * (gsize) i, with_batch + 4 * (gsize) i + 1,
+        3 * sizeof *s->cells);
   shu_body_set_distances (
-      shu_model_body_size (p->model), R, s->n, xyz, DISTANCES, s->feats);
+      shu_model_body_size (p->model), R, s->n, s->cells, DISTANCES, s->feats);
+  if (on_device (p))
+    put_on_device (p, s);
   p->runs[SHU_PART_MESH] = 1;
   p->size = g_strdup_printf ("%d cells of %d^3", s->n, R);
   return TRUE;
@@ -201,16 +226,19 @@ static gboolean
 run_flexicubes (ShuPart *p, GError **error)
 {
   const Surface *s = p->data;
-  g_autoptr (ShuMesh) mesh = shu_flexicubes (
-      &(ShuFlexiCubesInput){
-          .resolution = shu_model_defaults (p->model)->mesh_res,
-          .n_cells = s->n,
-          .coords = s->cells,
-          .coord_stride = 4,
-          .n_channels = DISTANCES,
-          .feats = s->feats},
-      error);
+  int R = shu_model_defaults (p->model)->mesh_res;
+  g_autoptr (ShuMesh) mesh = NULL;
 
+  if (on_device (p))
+    mesh = shu_flexicubes_on_device (p->c, R, p->x, p->x2, error);
+  else
+    mesh = shu_flexicubes (&(ShuFlexiCubesInput){.resolution = R,
+                               .n_cells = s->n,
+                               .coords = s->cells,
+                               .coord_stride = 3,
+                               .n_channels = DISTANCES,
+                               .feats = s->feats},
+        error);
   return mesh != NULL;
 }
 

@@ -110,7 +110,7 @@ class_labels (Job *job, ShuTensor *body, ShuTensor *face, GError **error)
   const ShuClip *clip = shu_nets_take (job->nets, SHU_NET_CLIP, error);
   g_autoptr (ShuConfig) config = NULL;
   ShuTensor *pictures[] = {body, face};
-  ShuTensor *rows[2], *level;
+  ShuTensor *inputs[2], *embeds, *level;
   double mean[3], std[3];
   int P, side;
 
@@ -131,14 +131,14 @@ class_labels (Job *job, ShuTensor *body, ShuTensor *face, GError **error)
     ShuTensor *small =
         shu_picture_resize (c, pictures[i], side, side, SHU_FILTER_BICUBIC);
 
-    rows[i] =
-        shu_clip_embed (c, clip, shu_vision_input (c, small, side, mean, std));
+    inputs[i] = shu_vision_input (c, small, side, mean, std);
   }
+  embeds = shu_clip_embed (c, clip, shu_concat (c, 0, 2, inputs)); /* [2,P] */
   level = shu_concat2 (c, 1, shu_fill (c, SHU_DIMS (2, P / 2), 1),
       shu_fill (c, SHU_DIMS (2, P - P / 2), 0));
   job->projection = P;
   shu_nets_give (job->nets, SHU_NET_CLIP);
-  return spread (c, shu_concat2 (c, 1, shu_concat (c, 0, 2, rows), level));
+  return spread (c, shu_concat2 (c, 1, embeds, level));
 }
 
 /* The pictures' latents: [2V,L,L,K] */

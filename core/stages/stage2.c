@@ -116,8 +116,7 @@ view_features (Job *job, const char *field, GError **error)
   const ShuDinov2 *dino = shu_nets_take (job->nets, SHU_NET_DINO, error);
   ShuCtx *c = job->c;
   SHU_SCOPE (c);
-  ShuTensor *parts[BODY_VIEWS], *taps[G_N_ELEMENTS (d->dino_taps)];
-  ShuTensor *pictures, *all;
+  ShuTensor *inputs[BODY_VIEWS], *taps[G_N_ELEMENTS (d->dino_taps)], *pictures;
   g_autoptr (ShuTensor) result = NULL;
 
   if (!dino)
@@ -132,13 +131,12 @@ view_features (Job *job, const char *field, GError **error)
 
     x = shu_picture_resize (
         c, x, d->view_size, d->view_size, SHU_FILTER_BICUBIC);
-    x = shu_vision_input (c, x, job->p.up_size, shu_imagenet_mean,
+    inputs[v] = shu_vision_input (c, x, job->p.up_size, shu_imagenet_mean,
         shu_imagenet_std); /* [1,U,U,3] */
-    shu_dinov2_taps (c, dino, x, d->n_dino_taps, d->dino_taps, taps);
-    parts[v] = shu_concat (c, 3, d->n_dino_taps, taps); /* [1,R,R,K] */
   }
-  all = shu_concat (c, 0, BODY_VIEWS, parts);
-  result = shu_own (c, all);
+  shu_dinov2_taps (c, dino, shu_concat (c, 0, BODY_VIEWS, inputs),
+      d->n_dino_taps, d->dino_taps, taps);
+  result = shu_own (c, shu_concat (c, 3, d->n_dino_taps, taps));
   if (!shu_ctx_finish (c, error))
     return NULL;
   shu_nets_give (job->nets, SHU_NET_DINO);
@@ -306,6 +304,43 @@ decode_gaussians (Job *job, ShuTensor *slat, const ShuSlatViews *features,
   return advance (job, error);
 }
 
+/* The features @y of grandchildren at @coords, with distances of the built-in
+ * body in place of those that a formula's weights give; scoped */
+static ShuTensor *
+with_body (Job *job, ShuTensor *y, int R, const gint32 *coords)
+{
+  enum { N = SHU_SURFACE_PLAIN };
+
+  ShuCtx *c = job->c;
+  gint64 rows = y->dims[0];
+  g_autofree float *body = g_new (float, rows *N);
+  ShuTensor *plain;
+
+  shu_body_set_distances (
+      shu_model_body_size (job->model), R, rows, coords, N, body);
+  plain = shu_from_host_as (
+      c, SHU_TRAFFIC_MESH, SHU_DTYPE_F32, SHU_DIMS (rows, N), body);
+  return y->dims[1] > N
+             ? shu_concat2 (c, 1, plain, shu_slice (c, y, 1, N, y->dims[1] - N))
+             : plain;
+}
+
+/* Where the grandchildren of the voxels are: (transfer full) [64N,3] */
+static ShuTensor *
+grandchildren (const Job *job)
+{
+  gint64 rows = (gint64) SHU_MESH_DECODER_GRANDCHILDREN * job->voxels.n;
+  ShuTensor *coords = shu_tensor_new (SHU_DTYPE_I32, SHU_DIMS (rows, 3));
+  g_autofree gint32 *with_batch = g_new (gint32, 4 * rows);
+
+  shu_mesh_decoder_coords (&job->voxels, with_batch);
+  for (gint64 i = 0; i < rows; i++)
+    memcpy ((gint32 *) coords->data + 3 * i, with_batch + 4 * i + 1,
+        3 * sizeof (gint32));
+  return coords;
+}
+
+/* The features stay where they are: what extracts the surface goes there. */
 static gboolean
 decode_mesh (Job *job, ShuTensor *slat, const ShuSlatViews *features,
     ShuBundle *asset, GError **error)
@@ -315,41 +350,32 @@ decode_mesh (Job *job, ShuTensor *slat, const ShuSlatViews *features,
   gint64 rows = (gint64) SHU_MESH_DECODER_GRANDCHILDREN * job->voxels.n;
   g_autoptr (ShuTensor) feats = NULL;
   g_autoptr (ShuTensor) coords = NULL;
-  g_autofree gint32 *with_batch = NULL;
   ShuCtx *c = job->c;
-  gboolean dry = shu_ctx_is_dry (c);
   int R, K;
 
   if (!decoder)
     return FALSE;
   R = shu_mesh_decoder_resolution (decoder);
   K = shu_mesh_decoder_out_channels (decoder);
-  feats = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (rows, K));
-  coords = shu_tensor_new (SHU_DTYPE_I32, SHU_DIMS (rows, 3));
-  with_batch = g_new (gint32, 4 * rows);
+  coords = grandchildren (job);
   shu_ctx_set_part (c, "mesh_decoder");
   {
     SHU_SCOPE (c);
     ShuTensor *y =
         shu_mesh_decoder_forward (c, decoder, &job->voxels, slat, features);
 
-    if (dry)
-      shu_to_host (c, y, NULL);
-    else
-      shu_fetch_as (c, SHU_TRAFFIC_MESH, y, feats->n, feats->data);
+    if (!shu_ctx_failed (c) && (y->dims[0] != rows || y->dims[1] != K))
+      shu_ctx_fail (c, SHU_ERROR_INTERNAL, "mesh_decoder: wrong sizes");
+    if (shu_model_is_synthetic (job->model) && !shu_ctx_failed (c) &&
+        !shu_ctx_is_dry (c))
+      y = with_body (job, y, R, coords->data);
+    feats = shu_own (c, y);
   }
   if (!shu_ctx_finish (c, error))
     return FALSE;
   shu_nets_give (job->nets, SHU_NET_MESH_DECODER);
-  if (dry)
+  if (shu_ctx_is_dry (c))
     return TRUE;
-  shu_mesh_decoder_coords (&job->voxels, with_batch);
-  for (gint64 i = 0; i < rows; i++)
-    memcpy ((gint32 *) coords->data + 3 * i, with_batch + 4 * i + 1,
-        3 * sizeof (gint32));
-  if (shu_model_is_synthetic (job->model))
-    shu_body_set_distances (shu_model_body_size (job->model), R, rows,
-        coords->data, K, feats->data);
   shu_bundle_set (asset, "mesh_coords", coords);
   shu_bundle_set (asset, "mesh_feats", feats);
   shu_bundle_set_int (asset, "mesh-resolution", R);

@@ -3,6 +3,7 @@
  * textured one. */
 #include "stages/stages.h"
 #include "base/error.h"
+#include "base/half.h"
 #include "formats/preprocess.h"
 #include "geometry/atlas.h"
 #include "geometry/bake.h"
@@ -20,17 +21,56 @@ quiet (const ShuProgress *progress)
       .traffic = shu_progress_traffic (progress)};
 }
 
+/* @feats as f32 in host memory: those of a GPU are f16; (transfer full) */
+static ShuTensor *
+widen (ShuTensor *feats, const ShuProgress *progress, GError **error)
+{
+  g_autoptr (ShuTensor) host = shu_tensor_to_host (
+      feats, shu_progress_traffic (progress), SHU_TRAFFIC_MESH, error);
+  ShuTensor *wide;
+
+  if (!host || host->dtype != SHU_DTYPE_F16)
+    return g_steal_pointer (&host);
+  wide = shu_tensor_new (SHU_DTYPE_F32, host->n_dims, host->dims);
+  shu_f16_to_f32_n (host->data, wide->data, host->n);
+  return wide;
+}
+
+/* On the GPU where the features are */
+static ShuMesh *
+extract_on_device (ShuTensor *coords, ShuTensor *feats, int R,
+    const ShuProgress *progress, GError **error)
+{
+  g_autofree char *device = shu_tensor_device (feats);
+  g_autoptr (ShuCtx) c = shu_ctx_new (device, error);
+  ShuMesh *mesh;
+
+  if (!c)
+    return NULL;
+  shu_ctx_set_traffic (c, shu_progress_traffic (progress));
+  {
+    SHU_SCOPE (c);
+
+    mesh = shu_flexicubes_on_device (
+        c, R, shu_on_device (c, coords, SHU_TRAFFIC_MESH), feats, error);
+  }
+  return mesh;
+}
+
 ShuMesh *
-shu_asset_extract (const ShuBundle *asset, GError **error)
+shu_asset_extract (
+    const ShuBundle *asset, const ShuProgress *progress, GError **error)
 {
   ShuTensor *coords = shu_bundle_need (
       asset, "mesh_coords", SHU_DTYPE_I32, SHU_DIMS (-1, 3), error);
-  ShuTensor *feats;
+  ShuTensor *feats = shu_bundle_get (asset, "mesh_feats");
   gint64 R = shu_bundle_int (asset, "mesh-resolution", 0);
+  g_autoptr (ShuTensor) wide = NULL;
 
   if (!coords)
     return NULL;
-  feats = shu_bundle_need (asset, "mesh_feats", SHU_DTYPE_F32,
+  feats = shu_bundle_need_anywhere (asset, "mesh_feats",
+      feats && feats->dtype == SHU_DTYPE_F16 ? SHU_DTYPE_F16 : SHU_DTYPE_F32,
       SHU_DIMS (coords->dims[0], -1), error);
   if (!feats)
     return NULL;
@@ -41,6 +81,11 @@ shu_asset_extract (const ShuBundle *asset, GError **error)
         R, coords->dims[0]);
     return NULL;
   }
+  if (!shu_tensor_is_host (feats) && feats->dtype == SHU_DTYPE_F16)
+    return extract_on_device (coords, feats, R, progress, error);
+  wide = widen (feats, progress, error);
+  if (!wide)
+    return NULL;
   return shu_flexicubes (
       &(ShuFlexiCubesInput){
           .resolution = R,
@@ -48,9 +93,20 @@ shu_asset_extract (const ShuBundle *asset, GError **error)
           .coords = coords->data,
           .coord_stride = 3,
           .n_channels = feats->dims[1],
-          .feats = feats->data,
+          .feats = wide->data,
       },
       error);
+}
+
+/* What is carried to the mesh, in host memory; (transfer full) */
+static ShuBundle *
+carry_to_host (
+    const ShuBundle *asset, const ShuProgress *progress, GError **error)
+{
+  g_autoptr (ShuBundle) b = shu_bundle_new ("mesh");
+
+  shu_bundle_carry (b, asset, shu_carried_fields);
+  return shu_bundle_to_host (b, shu_progress_traffic (progress), error);
 }
 
 ShuBundle *
@@ -70,10 +126,10 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
   if (!shu_bundle_check_schema (asset, schemas, error) ||
       !shu_progress (progress, "mesh", 0, 3, error))
     return NULL;
-  host = shu_bundle_to_host (asset, shu_progress_traffic (progress), error);
+  host = carry_to_host (asset, progress, error);
   if (!host)
     return NULL;
-  raw = shu_asset_extract (host, error);
+  raw = shu_asset_extract (asset, progress, error);
   if (!raw || !shu_progress (progress, "mesh", 1, 3, error))
     return NULL;
   outer = shu_mesh_outer_surface (raw, &cleanup, &report, &inner, error);

@@ -3,6 +3,7 @@
  * rules without anything the library uses. */
 #include "shapes.h"
 #include "base/error.h"
+#include "base/half.h"
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -441,6 +442,108 @@ test_rows_may_be_in_any_order (void)
   shapes_features_clear (&in);
 }
 
+/* ---- on a GPU ---- */
+
+static ShuCtx *
+gpu (void)
+{
+  g_autoptr (GError) error = NULL;
+  ShuCtx *c = shu_ctx_new ("cuda", &error);
+
+  if (!c)
+    g_test_skip (error->message);
+  return c;
+}
+
+static ShuMesh *
+extract_on (ShuCtx *c, const ShuFlexiCubesInput *in, GError **error)
+{
+  SHU_SCOPE (c);
+  gint64 n = in->n_cells;
+
+  return shu_flexicubes_on_device (c, in->resolution,
+      shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (n, 3), in->coords),
+      shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (n, in->n_channels), in->feats),
+      error);
+}
+
+/* @in with numbers that f16 has */
+static void
+check_on_device (ShuCtx *c, ShuFlexiCubesInput *in)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuMesh) got = NULL;
+  g_autoptr (ShuMesh) want = NULL;
+  gsize n = (gsize) in->n_cells * in->n_channels;
+  g_autofree guint16 *half = g_new (guint16, n);
+
+  shu_f32_to_f16_n (in->feats, half, n);
+  shu_f16_to_f32_n (half, (float *) in->feats, n);
+  want = shu_flexicubes (in, &error);
+  g_assert_no_error (error);
+  got = extract_on (c, in, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (got->n_verts, ==, want->n_verts);
+  g_assert_cmpint (got->n_faces, ==, want->n_faces);
+  g_assert_cmpmem (got->faces, 12 * (gsize) got->n_faces, want->faces,
+      12 * (gsize) want->n_faces);
+  for (int i = 0; i < 3 * got->n_verts; i++)
+    g_assert_cmpfloat_with_epsilon (got->pos[i], want->pos[i], 1e-7);
+  for (int i = 0; i < 6 * got->n_verts; i++)
+    g_assert_cmpfloat_with_epsilon (got->attr[i], want->attr[i], 1e-6);
+}
+
+static void
+test_device (void)
+{
+  g_autoptr (ShuCtx) c = gpu ();
+
+  for (int seed = 0; c && seed < 8; seed++) {
+    ShuFlexiCubesInput in =
+        seed < 4 ? shapes_features (field_sphere, 7, 100, 0, seed)
+                 : shapes_features (seed % 2 ? field_torus : field_person,
+                       seed == 6 ? 96 : 9 + seed, 1.5, 1.5, seed);
+    g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+
+    for (int i = 0; seed < 4 && i < in.n_cells * 101; i++)
+      ((float *) in.feats)[i] = g_rand_double_range (rand, -1, 1);
+    check_on_device (c, &in);
+    shapes_features_clear (&in);
+  }
+}
+
+static void
+test_device_bad_input (void)
+{
+  g_autoptr (ShuCtx) c = gpu ();
+  gint32 coords[6] = {1, 1, 1, 2, 1, 1};
+  float feats[202];
+  ShuFlexiCubesInput in = {4, 2, coords, 3, 101, feats};
+
+  const struct {
+    int x;
+    float feature;
+    const char *words;
+  } rows[] = {
+      {2, 1, "no surface"},
+      {4, 1, "outside"},
+      {-1, 1, "outside"},
+      {1, 1, "twice"},
+      {2, INFINITY, "not finite"},
+  };
+
+  for (gsize i = 0; c && i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (GError) error = NULL;
+
+    coords[3] = rows[i].x;
+    for (int k = 0; k < 202; k++)
+      feats[k] = rows[i].feature;
+    g_assert_null (extract_on (c, &in, &error));
+    g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+    g_assert_nonnull (strstr (error->message, rows[i].words));
+  }
+}
+
 static void
 expect_error (const ShuFlexiCubesInput *in, int code, const char *words)
 {
@@ -500,5 +603,8 @@ main (int argc, char **argv)
   g_test_add_func (
       "/geometry/flexicubes/rows_in_any_order", test_rows_may_be_in_any_order);
   g_test_add_func ("/geometry/flexicubes/bad_input", test_bad_input);
+  g_test_add_func ("/geometry/flexicubes/device", test_device);
+  g_test_add_func (
+      "/geometry/flexicubes/device_bad_input", test_device_bad_input);
   return g_test_run ();
 }

@@ -406,6 +406,8 @@ const ShuBackend shu_backend_cuda = {
     .state_value = state_value,
     .flow_advance = flow_advance,
     .count = count,
+
+    .isosurface = shu_cuda_isosurface,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
     .mark = shu_cuda_mark,

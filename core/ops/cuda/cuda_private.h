@@ -204,4 +204,9 @@ void shu_cuda_picture_from_view (ShuCtx *c, ShuTensor *y, ShuTensor *x);
 void shu_cuda_picture_measure (
     ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
 
+/* ---- isosurface.c ---- */
+
+void shu_cuda_isosurface (
+    ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret);
+
 G_END_DECLS

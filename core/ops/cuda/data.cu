@@ -147,7 +147,7 @@ copy_rows (char *y, const char *x, size_t n_rows, size_t words, int word,
     size_t y_step, size_t x_step)
 {
   for (size_t i = shu_task (); i < n_rows * words; i += shu_task_step ()) {
-    size_t row = i / words, at = i % words * word;
+    size_t row = shu_div (i, words), at = (i - row * words) * word;
 
     move (y + row * y_step + at, x + row * x_step + at, word);
   }
@@ -177,7 +177,7 @@ repeat_rows (char *y, const char *x, size_t n_rows, size_t words, int word,
 {
   for (size_t i = shu_task (); i < n_rows * times * words;
        i += shu_task_step ()) {
-    size_t row = i / words, at = i % words;
+    size_t row = shu_div (i, words), at = i - row * words;
     size_t from = in_a_row ? row / times : row % n_rows;
 
     move (y + i * word, x + (from * words + at) * word, word);
@@ -291,11 +291,13 @@ gather (char *y, const char *x, const int *index, size_t M, size_t N,
     size_t words, int word)
 {
   for (size_t i = shu_task (); i < M * words; i += shu_task_step ()) {
-    int row = index[i / words];
+    size_t to = shu_div (i, words);
+    int row = index[to];
     bool there = row >= 0 && (size_t) row < N;
 
     move (y + i * word,
-        there ? x + ((size_t) row * words + i % words) * word : NULL, word);
+        there ? x + ((size_t) row * words + (i - to * words)) * word : NULL,
+        word);
   }
 }
 

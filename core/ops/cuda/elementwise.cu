@@ -159,16 +159,18 @@ broadcast (__half *y, const __half *x, ShuCudaVector b, ShuCudaVector d,
     Loops p, size_t pieces, size_t n)
 {
   for (size_t i = shu_task (); i < n; i += shu_task_step ()) {
-    size_t rest = i / pieces, at = i % pieces * V;
+    size_t rest = shu_div (i, pieces), at = (i - rest * pieces) * V;
     size_t x_at = rest * p.size[ROW] + at;
     size_t b_at = at * p.b[ROW], d_at = at * p.d[ROW];
 
 #pragma unroll
     for (int k = ROW - 1; k >= 0; k--)
       if (p.size[k] > 1) {
-        b_at += rest % p.size[k] * p.b[k];
-        d_at += rest % p.size[k] * p.d[k];
-        rest /= p.size[k];
+        size_t up = shu_div (rest, p.size[k]), index = rest - up * p.size[k];
+
+        b_at += index * p.b[k];
+        d_at += index * p.d[k];
+        rest = up;
       }
     if (at + V <= p.size[ROW])
       broadcast_run<OP, V> (y + x_at, x + x_at, b, b_at, d, d_at, p);
@@ -313,7 +315,7 @@ bias_act (__half *y, const __half *x, ShuCudaVector b, const __half *residual,
 
     shu_load (v, x + i * V);
     if (b.data) {
-      shu_load (other, b, i % columns * V);
+      shu_load (other, b, shu_mod (i, columns) * V);
 #pragma unroll
       for (int k = 0; k < V; k++)
         v[k] += other[k];
@@ -359,7 +361,7 @@ geglu (__half *y, const __half *x, ShuCudaVector b, size_t M, size_t C)
   size_t columns = C / V;
 
   for (size_t i = shu_task (); i < M * columns; i += shu_task_step ()) {
-    size_t row = i / columns, at = i % columns * V;
+    size_t row = shu_div (i, columns), at = (i - row * columns) * V;
     float v[V], gate[V], other[V];
 
     shu_load (v, x + row * 2 * C + at);

@@ -259,6 +259,93 @@ cudaError_t shu_launch_flow_advance (float *x, float *estimate, const void *v,
     size_t n, float guidance, cudaStream_t stream);
 cudaError_t shu_launch_count (int *step, cudaStream_t stream);
 
+/* ---- isosurface.cu: geometry/flexicubes.h in steps.  Each leaves in totals
+ * how much room the next one needs; the caller reads that, and makes it ---- */
+
+enum {
+  SHU_CUDA_ISO_MAX_R = 512,
+  SHU_CUDA_ISO_CORNER = 10, /* floats */
+  SHU_CUDA_ISO_CASE = 14,   /* bytes */
+  SHU_CUDA_ISO_SCAN = 2048, /* elements for which sums holds one */
+};
+
+/* in totals */
+enum {
+  SHU_CUDA_ISO_ACTIVE,
+  SHU_CUDA_ISO_TOUCHED,
+  SHU_CUDA_ISO_CANDIDATES,
+  SHU_CUDA_ISO_SURFACE,
+  SHU_CUDA_ISO_CORNERS,
+  SHU_CUDA_ISO_DUALS,
+  SHU_CUDA_ISO_QUADS,
+  SHU_CUDA_ISO_TOTALS,
+};
+
+/* in wrong */
+enum {
+  SHU_CUDA_ISO_OUTSIDE = 1 << 0, /* a cell outside of the grid */
+  SHU_CUDA_ISO_TWICE = 1 << 1,
+  SHU_CUDA_ISO_NOT_FINITE = 1 << 2,
+};
+
+/* Of numbers below 32 words: a bit each, and how many come before each word. */
+typedef struct {
+  uint32_t *bits, *before; /* [words], bits zero at first */
+  size_t words;
+} ShuCudaSet;
+
+typedef struct {
+  /* what is given: n cells of K channels in a grid of side R, and the 256
+   * cases: number of dual vertices, group of each edge, direction of the
+   * ambiguous face */
+  const int *coords;   /* [n,3] */
+  const void *feats;   /* f16 [n,K] */
+  const int8_t *cases; /* [256,SHU_CUDA_ISO_CASE] */
+  size_t n;
+  int K, R;
+  unsigned *wrong;  /* zero at first */
+  uint32_t *totals; /* [SHU_CUDA_ISO_TOTALS] */
+  uint32_t *sums;   /* for the largest of all scans */
+  /* index: sets of cells, and of grid vertices (touched, corners) */
+  ShuCudaSet active, touched, candidates, surface, corner_set;
+  int *row_of; /* [n] */
+  /* average */
+  size_t n_touched;
+  uint32_t *vertices; /* [n_touched] */
+  float *sdf;         /* [n_touched] */
+  /* select */
+  size_t n_candidates;
+  uint32_t *candidate_ids; /* [n_candidates] */
+  /* number */
+  size_t n_surface;
+  uint32_t *cells;             /* [n_surface] */
+  uint8_t *original, *case_id; /* [n_surface] */
+  uint32_t *first_dual;        /* [4,n_surface] */
+  /* vertices */
+  size_t n_corners;
+  uint32_t *corner_ids; /* [n_corners] */
+  float *corners;       /* [n_corners,SHU_CUDA_ISO_CORNER] */
+  float *gamma;         /* [n_surface] */
+  float *pos, *attr;    /* [duals,3], [duals,6]; attr NULL where K is small */
+  uint8_t *kinds;       /* [n_corners,3] */
+  uint32_t *quad_at;    /* [2,n_corners,3] */
+  /* faces */
+  int *faces; /* [2 quads,3] */
+} ShuCudaIsosurface;
+
+cudaError_t shu_launch_iso_index (
+    const ShuCudaIsosurface *g, cudaStream_t stream);
+cudaError_t shu_launch_iso_average (
+    const ShuCudaIsosurface *g, cudaStream_t stream);
+cudaError_t shu_launch_iso_select (
+    const ShuCudaIsosurface *g, cudaStream_t stream);
+cudaError_t shu_launch_iso_number (
+    const ShuCudaIsosurface *g, cudaStream_t stream);
+cudaError_t shu_launch_iso_vertices (
+    const ShuCudaIsosurface *g, cudaStream_t stream);
+cudaError_t shu_launch_iso_faces (
+    const ShuCudaIsosurface *g, cudaStream_t stream);
+
 /* ---- embed.cu ---- */
 
 /* values f32 [n] on the device; y f16 [n,dim], dim even */

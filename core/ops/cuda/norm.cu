@@ -17,7 +17,12 @@ typedef struct {
 } Cut;
 
 /* Enough blocks for the largest cards, few enough to add up quickly. */
-enum { MANY_BLOCKS = 1024, ROWS_OF_THREAD = 8, AT_ONCE = 2 };
+enum {
+  MANY_BLOCKS = 1024,
+  ROWS_OF_THREAD = 8,
+  AT_ONCE = 2,
+  MAX_SCALE_THREADS = 1024,
+};
 
 static Cut
 cut_of (size_t B, size_t T, size_t C, int V)
@@ -130,6 +135,12 @@ group_parts (float *parts, const __half *x, const __half *add, Cut cut)
   }
 }
 
+static __device__ double
+rows_in (const Cut &cut, uint32_t chunk)
+{
+  return (double) min (cut.rows, cut.T - chunk * cut.rows);
+}
+
 /* The parts of a group added up: scale [3,B,C] = m, a, b of y = (x - m) a + b.
  * m is the mean in f32, b corrects what that lost.  A block a group. */
 static __global__ void
@@ -137,26 +148,26 @@ group_scale (float *scale, const float *parts, const float *w, const float *b,
     Cut cut, size_t B, int n_groups, float eps)
 {
   __shared__ double room[SHU_WARP];
-  size_t item = blockIdx.x / n_groups, size = cut.C / n_groups;
+  uint32_t size = (uint32_t) (cut.C / n_groups);
+  uint32_t n = (uint32_t) cut.chunks * size; /* below MANY_BLOCKS 2^20 */
+  size_t item = blockIdx.x / n_groups;
   size_t ch0 = blockIdx.x % n_groups * size, plane = B * cut.C;
   double count = (double) cut.T * (double) size, sum = 0, mean;
 
   parts += item * cut.chunks * 2 * cut.C + ch0;
-  for (size_t i = threadIdx.x; i < cut.chunks * size; i += blockDim.x) {
-    size_t chunk = i / size;
-    size_t n = min (cut.rows, cut.T - chunk * cut.rows);
+  for (uint32_t i = threadIdx.x; i < n; i += blockDim.x) {
+    uint32_t chunk = i / size;
 
-    sum += (double) n * parts[chunk * 2 * cut.C + i % size];
+    sum += rows_in (cut, chunk) * parts[chunk * 2 * cut.C + i % size];
   }
   mean = shu_block_sum (sum, room) / count;
   sum = 0;
-  for (size_t i = threadIdx.x; i < cut.chunks * size; i += blockDim.x) {
-    size_t chunk = i / size;
-    size_t n = min (cut.rows, cut.T - chunk * cut.rows);
+  for (uint32_t i = threadIdx.x; i < n; i += blockDim.x) {
+    uint32_t chunk = i / size;
     const float *at = parts + chunk * 2 * cut.C + i % size;
     double d = at[0] - mean;
 
-    sum += at[cut.C] + (double) n * d * d;
+    sum += at[cut.C] + rows_in (cut, chunk) * d * d;
   }
   sum = shu_block_sum (sum, room);
   scale += item * cut.C;
@@ -211,6 +222,18 @@ group_apply (__half *y, const __half *x, const __half *add, const float *scale,
   }
 }
 
+/* A few of its numbers for each thread: they come one after the other. */
+static unsigned
+scale_threads (const Cut &cut, int n_groups)
+{
+  size_t n = cut.chunks * (cut.C / n_groups);
+  unsigned threads = SHU_WARP;
+
+  while (threads < MAX_SCALE_THREADS && threads * 4 < n)
+    threads *= 2;
+  return threads;
+}
+
 /* Room for the most chunks that there can be, whatever the width of a thread:
  * scale [3,B,C], parts [B,chunks,2,C]. */
 extern "C" size_t
@@ -240,8 +263,8 @@ launch_group_norm (void *y, const void *x, const void *add, const float *w,
     return cudaErrorInvalidValue;
   group_parts<V><<<(unsigned) blocks, block, room, stream>>> (
       parts, (const __half *) x, (const __half *) add, cut);
-  group_scale<<<(unsigned) (B * n_groups), SHU_THREADS, 0, stream>>> (
-      scratch, parts, w, b, cut, B, n_groups, eps);
+  group_scale<<<(unsigned) (B * n_groups), scale_threads (cut, n_groups), 0,
+      stream>>> (scratch, parts, w, b, cut, B, n_groups, eps);
   group_apply<V><<<(unsigned) blocks, block, 0, stream>>> ((__half *) y,
       (const __half *) x, (const __half *) add, scratch, cut, B, act);
   return cudaGetLastError ();

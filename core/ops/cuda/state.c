@@ -80,10 +80,8 @@ wait_for_stream (ShuCtx *c)
 }
 
 static void
-state_free (gpointer p)
+state_free (ShuCuda *s)
 {
-  ShuCuda *s = p;
-
   cudaSetDevice (s->device);
   if (s->stream)
     cudaStreamSynchronize (s->stream);
@@ -100,6 +98,58 @@ state_free (gpointer p)
   cudaGetLastError ();
   g_free (s);
 }
+
+/* ---- states that no context has at the moment ---- */
+
+/* Handles and plans take longer to make than some networks take to run, so the
+ * next context gets them; but not the memory. */
+enum { MAX_IDLE = 4, MAX_IDLE_PLANS = 1000 };
+
+static struct {
+  GMutex lock;
+  ShuCuda *states[MAX_IDLE];
+} idle;
+
+/* (transfer full) (nullable) */
+static ShuCuda *
+take_idle (int device)
+{
+  ShuCuda *s = NULL;
+
+  g_mutex_lock (&idle.lock);
+  for (int i = 0; i < MAX_IDLE && !s; i++)
+    if (idle.states[i] && idle.states[i]->device == device)
+      s = g_steal_pointer (&idle.states[i]);
+  g_mutex_unlock (&idle.lock);
+  return s;
+}
+
+/* What a context does with its state at its end. */
+static void
+give_back (gpointer p)
+{
+  ShuCuda *s = p;
+
+  cudaSetDevice (s->device);
+  if (cudaStreamSynchronize (s->stream) == cudaSuccess) {
+    g_clear_pointer (&s->checks, shu_cuda_checks_free);
+    g_clear_pointer (&s->staging, shu_cuda_staging_free);
+    cudaFree (s->workspace);
+    s->workspace = NULL;
+    s->last = NULL;
+    if (g_hash_table_size (s->plans) > MAX_IDLE_PLANS)
+      g_hash_table_remove_all (s->plans);
+    g_mutex_lock (&idle.lock);
+    for (int i = 0; i < MAX_IDLE && s; i++)
+      if (!idle.states[i])
+        idle.states[i] = g_steal_pointer (&s);
+    g_mutex_unlock (&idle.lock);
+  }
+  if (s)
+    state_free (s);
+}
+
+/* ---- the state of a context ---- */
 
 static gboolean
 check_library (ShuCtx *c, gboolean ok, const char *name, const char *why)
@@ -142,10 +192,8 @@ start (ShuCtx *c, ShuCuda *s)
   if (!shu_cuda_check (c, cudaSetDevice (s->device), "start") ||
       !shu_cuda_check (c,
           cudaStreamCreateWithFlags (&s->stream, cudaStreamNonBlocking),
-          "start") ||
-      !shu_cuda_check (c, cudaMalloc (&s->workspace, WORKSPACE), "start"))
+          "start"))
     return FALSE;
-  s->workspace_size = WORKSPACE;
   if (!shu_cuda_check (c, look_at_device (s), "start"))
     return FALSE;
   blas = cublasLtCreate (&s->lt);
@@ -166,16 +214,25 @@ shu_cuda (ShuCtx *c)
 
   if (s)
     return shu_cuda_check (c, cudaSetDevice (s->device), "device") ? s : NULL;
-  s = g_new0 (ShuCuda, 1);
-  s->device = c->place;
-  s->plans = shu_cuda_plans_new ();
+  s = take_idle (c->place);
+  if (!s) {
+    s = g_new0 (ShuCuda, 1);
+    s->device = c->place;
+    s->plans = shu_cuda_plans_new ();
+    if (!start (c, s)) {
+      state_free (s);
+      return NULL;
+    }
+  }
   s->sync = g_strcmp0 (g_getenv ("SHU_CUDA_SYNC"), "1") == 0;
-  if (!start (c, s)) {
+  s->workspace_size = WORKSPACE;
+  if (!shu_cuda_check (c, cudaSetDevice (s->device), "device") ||
+      !shu_cuda_check (c, cudaMalloc (&s->workspace, WORKSPACE), "start")) {
     state_free (s);
     return NULL;
   }
   c->backend_state = s;
-  c->backend_state_free = state_free;
+  c->backend_state_free = give_back;
   c->wait = wait_for_stream;
   return s;
 }
