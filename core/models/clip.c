@@ -123,8 +123,8 @@ shu_clip_projection_dim (const ShuClip *m)
   return m->P;
 }
 
-/* x [B,T,C], h: its norm -> its next value, and the norm of that for the layer
- * after this in @ret_norm (the last has none) */
+/* x [B,T,C], h: its norm, both let go -> its next value, and the norm of that
+ * for the layer after this in @ret_norm (the last has none) */
 static ShuTensor *
 layer (ShuCtx *c, const ShuClip *m, int i, ShuTensor *x, ShuTensor *h,
     ShuTensor **ret_norm)
@@ -133,6 +133,7 @@ layer (ShuCtx *c, const ShuClip *m, int i, ShuTensor *x, ShuTensor *h,
   const Layer *l = &m->layers[i];
   const ShuSelfAttention self = {
       .n = 3, .l = {&l->q_proj, &l->k_proj, &l->v_proj}, .n_heads = m->n_heads};
+  ShuTensor *const before[2] = {x, h};
 
   h = shu_linear (c, shu_self_attention (c, h, &self), &l->out_proj);
   shu_tap (c, h, "layers.%d.self_attn", i);
@@ -148,6 +149,8 @@ layer (ShuCtx *c, const ShuClip *m, int i, ShuTensor *x, ShuTensor *h,
   } else {
     x = shu_add (c, x, h);
   }
+  shu_drop (c, before[0]);
+  shu_drop (c, before[1]);
   return shu_keep (c, shu_tap (c, x, "layers.%d", i));
 }
 

@@ -203,8 +203,8 @@ embed (ShuCtx *c, const ShuDinov2 *m, ShuTensor *images)
   return shu_keep (c, shu_concat (c, 1, 3, parts));
 }
 
-/* x [B,T,C], h: its norm -> its next value, and the norm of that for the block
- * after this in @ret_norm (the last has none) */
+/* x [B,T,C], h: its norm, both let go -> its next value, and the norm of that
+ * for the block after this in @ret_norm (the last has none) */
 static ShuTensor *
 block (ShuCtx *c, const ShuDinov2 *m, int i, ShuTensor *x, ShuTensor *h,
     ShuTensor **ret_norm)
@@ -212,6 +212,7 @@ block (ShuCtx *c, const ShuDinov2 *m, int i, ShuTensor *x, ShuTensor *h,
   SHU_SCOPE (c);
   const Block *b = &m->blocks[i];
   const ShuSelfAttention self = {.n = 1, .l = {&b->qkv}, .n_heads = m->n_heads};
+  ShuTensor *const before[2] = {x, h};
 
   h = shu_linear (c, shu_self_attention (c, h, &self), &b->proj);
   shu_tap (c, h, "blocks.%d.attn", i);
@@ -227,6 +228,8 @@ block (ShuCtx *c, const ShuDinov2 *m, int i, ShuTensor *x, ShuTensor *h,
   } else {
     x = shu_add_gated (c, x, h, b->ls2);
   }
+  shu_drop (c, before[0]);
+  shu_drop (c, before[1]);
   return shu_keep (c, shu_tap (c, x, "blocks.%d", i));
 }
 

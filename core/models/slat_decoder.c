@@ -477,7 +477,10 @@ shu_slat_trunk_forward (ShuCtx *c, const ShuSlatTrunk *t,
           shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (N, 3), xyz),
           cfg->model_channels));
   for (int i = 0; i < cfg->num_blocks; i++) {
+    ShuTensor *before = h;
+
     h = block (c, t, i, h, &windows, pixels);
+    shu_drop (c, before);
     shu_tap (c, h, "blocks.%d", i);
   }
   return shu_keep (c, h);

@@ -538,7 +538,10 @@ shu_slat_flow_forward (ShuCtx *c, const ShuSlatFlowRun *run, ShuTensor *x,
   }
   h = shu_reshape (c, shu_add (c, h, run->position), SHU_DIMS (1, M, C));
   for (int i = 0; i < f->cfg.num_blocks; i++) {
+    ShuTensor *before = h;
+
     h = block (c, &f->blocks[i], &run->blocks[i], h, step, rows);
+    shu_drop (c, before);
     shu_tap (c, h, "blocks.%d", i);
   }
   h = shu_reshape (c, h, SHU_DIMS (B * M, C));
