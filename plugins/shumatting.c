@@ -33,26 +33,30 @@ static GstStaticPadTemplate sink_template =
         GST_STATIC_CAPS (
             "video/x-raw, format=(string){ RGB, RGBA }, "
             "width=[1,16384], height=[1,16384], framerate=[0/1,2147483647/1]"));
-static GstStaticPadTemplate src_template =
-    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
-        GST_STATIC_CAPS (
-            "video/x-raw, format=(string)RGBA, "
-            "width=[1,16384], height=[1,16384], framerate=[0/1,2147483647/1]"));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_CUTOUT_CAPS));
 
-/* The same sizes and times; only the format differs. */
+/* The same sizes and times; format and memory are the other pad's. */
 static GstCaps *
 transform_caps (GstBaseTransform *trans, GstPadDirection direction,
     GstCaps *caps, GstCaps *filter)
 {
   GstPad *other = direction == GST_PAD_SINK ? trans->srcpad : trans->sinkpad;
-  g_autoptr (GstCaps) templ = gst_pad_get_pad_template_caps (other);
-  g_autoptr (GstCaps) any = gst_caps_copy (caps);
+  g_autoptr (GstCaps) templ =
+      shu_transform_caps_of (SHU_TRANSFORM (trans), other);
+  g_autoptr (GstCaps) all = gst_caps_new_empty ();
   g_autoptr (GstCaps) both = NULL;
 
-  for (guint i = 0; i < gst_caps_get_size (any); i++)
-    gst_structure_remove_fields (gst_caps_get_structure (any, i), "format",
-        "colorimetry", "chroma-site", NULL);
-  both = gst_caps_intersect_full (any, templ, GST_CAPS_INTERSECT_FIRST);
+  for (guint i = 0; i < gst_caps_get_size (templ); i++)
+    for (guint k = 0; k < gst_caps_get_size (caps); k++) {
+      GstStructure *s = gst_structure_copy (gst_caps_get_structure (caps, k));
+
+      gst_structure_remove_fields (
+          s, "format", "colorimetry", "chroma-site", "device", NULL);
+      gst_caps_append_structure_full (
+          all, s, gst_caps_features_copy (gst_caps_get_features (templ, i)));
+    }
+  both = gst_caps_intersect_full (all, templ, GST_CAPS_INTERSECT_FIRST);
   return filter
              ? gst_caps_intersect_full (filter, both, GST_CAPS_INTERSECT_FIRST)
              : g_steal_pointer (&both);
@@ -64,13 +68,31 @@ set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
   return gst_video_info_from_caps (&((ShuMatting *) trans)->info, in);
 }
 
+/* @cutout in memory of the device or of the host, whichever was agreed on */
+static gboolean
+fill (ShuTransform *trans, GstBuffer *out, ShuTensor *cutout, GError **error)
+{
+  g_autofree char *device = shu_transform_out_device (trans);
+  g_autoptr (ShuImage) image = NULL;
+
+  if (device) {
+    gst_buffer_append_memory (
+        out, shu_device_memory_new (cutout, trans->traffic));
+    return TRUE;
+  }
+  image = shu_tensor_to_image (cutout, trans->traffic, error);
+  if (image)
+    shu_buffer_fill_image (out, image);
+  return image != NULL;
+}
+
 static gboolean
 process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
     const ShuProgress *progress, GError **error)
 {
   const GstVideoInfo *info = &((ShuMatting *) trans)->info;
-  g_autoptr (ShuImage) photo = shu_buffer_get_image (in, info, error);
-  g_autoptr (ShuImage) cutout = NULL;
+  g_autoptr (ShuTensor) photo = shu_buffer_get_picture (in, info, error);
+  g_autoptr (ShuTensor) cutout = NULL;
   g_autoptr (ShuModel) model = NULL;
   g_autofree char *warning = NULL;
 
@@ -79,20 +101,19 @@ process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
   model = shu_transform_model (trans, error);
   if (!model)
     return FALSE;
-  cutout = shu_stage_matting (model, photo, &warning, progress, error);
+  cutout = shu_stage_matting_picture (model, photo, &warning, progress, error);
   if (!cutout)
     return FALSE;
   if (warning)
     shu_report_warning (GST_ELEMENT (trans), warning);
-  if (cutout->width != photo->width || cutout->height != photo->height ||
-      cutout->n_channels != 4) {
+  if (cutout->dims[0] != photo->dims[0] || cutout->dims[1] != photo->dims[1] ||
+      cutout->dims[2] != 4) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INTERNAL,
-        "a cut-out of %dx%d pixels for a photo of %dx%d", cutout->width,
-        cutout->height, photo->width, photo->height);
+        "a cut-out of %dx%d pixels for a photo of %dx%d", (int) cutout->dims[1],
+        (int) cutout->dims[0], (int) photo->dims[1], (int) photo->dims[0]);
     return FALSE;
   }
-  shu_buffer_fill_image (out, cutout);
-  return TRUE;
+  return fill (trans, out, cutout, error);
 }
 
 static void

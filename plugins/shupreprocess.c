@@ -30,11 +30,8 @@ G_DEFINE_FINAL_TYPE (ShuPreprocess, shu_preprocess, SHU_TYPE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (
     shupreprocess, "shupreprocess", GST_RANK_NONE, shu_preprocess_get_type ())
 
-static GstStaticPadTemplate sink_template =
-    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
-        GST_STATIC_CAPS (
-            "video/x-raw, format=(string)RGBA, "
-            "width=[1,16384], height=[1,16384], framerate=[0/1,2147483647/1]"));
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_CUTOUT_CAPS));
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
         GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE (
@@ -88,16 +85,15 @@ process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
     const ShuProgress *progress, GError **error)
 {
   ShuPreprocess *self = (ShuPreprocess *) trans;
-  g_autoptr (ShuImage) image = shu_buffer_get_image (in, &self->info, error);
+  g_autoptr (ShuTensor) cutout =
+      shu_buffer_get_picture (in, &self->info, error);
   g_autofree char *device = shu_transform_out_device (trans);
-  g_autoptr (ShuTensor) cutout = NULL;
   g_autoptr (ShuBundle) subject = NULL;
   ShuPreprocessParams params = {
       .view_size = self->view_size, .condition_size = self->condition_size};
 
-  if (!image)
+  if (!cutout)
     return FALSE;
-  cutout = shu_tensor_new_image (image);
   GST_OBJECT_LOCK (self);
   params.seed = self->seed < 0 ? 43 : self->seed;
   GST_OBJECT_UNLOCK (self);

@@ -79,3 +79,21 @@ shu_buffer_get_image (
   gst_video_frame_unmap (&frame);
   return image;
 }
+
+ShuTensor *
+shu_buffer_get_picture (
+    GstBuffer *buffer, const GstVideoInfo *info, GError **error)
+{
+  int n_channels = GST_VIDEO_INFO_HAS_ALPHA (info) ? 4 : 3;
+  ShuTensor *t = NULL;
+  g_autoptr (ShuImage) image = NULL;
+
+  if (gst_buffer_n_memory (buffer) == 1)
+    t = shu_device_memory_tensor (gst_buffer_peek_memory (buffer, 0));
+  if (t && t->dtype == SHU_DTYPE_U8 && t->n_dims == 3 &&
+      t->dims[0] == GST_VIDEO_INFO_HEIGHT (info) &&
+      t->dims[1] == GST_VIDEO_INFO_WIDTH (info) && t->dims[2] == n_channels)
+    return shu_tensor_ref (t);
+  image = shu_buffer_get_image (buffer, info, error);
+  return image ? shu_tensor_new_image (image) : NULL;
+}

@@ -114,12 +114,14 @@ typedef struct {
 static Said
 what_was_said (const ShuImage *cutout, const GError *error)
 {
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
   ShuSubjectFlags flags;
 
   if (error)
     return g_error_matches (error, SHU_ERROR, SHU_ERROR_NO_PERSON) ? SAID_NOBODY
                                                                    : SAID_OTHER;
-  if (!shu_subject_check (cutout, &flags, NULL, NULL))
+  if (!shu_subject_check (
+          c, shu_picture_from_image (c, cutout), &flags, NULL, NULL))
     return SAID_OTHER;
   if (flags & SHU_SUBJECT_SEVERAL)
     return SAID_SEVERAL;

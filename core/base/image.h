@@ -83,6 +83,22 @@ gboolean shu_image_has_alpha (const ShuImage *image);
  */
 double shu_image_coverage (const ShuImage *image);
 
+/**
+ * shu_image_clean:
+ * @mask: grey, changed in place
+ *
+ * Makes fully transparent what is nearly so, and the pieces that are small
+ * beside the largest one.  The reference does nothing of the kind; it needs the
+ * box of alpha >= 205 only, while the body canvas is the box of alpha != 0.
+ */
+void shu_image_clean (ShuImage *mask);
+
+enum {
+  SHU_CLEAN_FAINT = 26,      /* below this alpha there is nothing: a tenth */
+  SHU_CLEAN_SMALL_SHARE = 25 /* pieces of less than one in so many of the
+                                largest go */
+};
+
 /* RGB from grey, RGB or RGBA (whose alpha is dropped, not blended). */
 ShuImage *shu_image_to_rgb (const ShuImage *image);
 

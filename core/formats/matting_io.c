@@ -1,98 +1,74 @@
 /* SPDX-License-Identifier: MIT */
 /* Before and after the matting network, as rembg does it for "u2net". */
 #include "preprocess.h"
-#include "base/resample.h"
 #include "base/error.h"
-#include <math.h>
 
 enum { MAX_PICTURE = 1024 };
 
-ShuImage *
-shu_matting_picture (const ShuImage *photo)
+/* RGB of grey, RGB or RGBA, whose alpha is dropped, not blended */
+static ShuTensor *
+to_rgb (ShuCtx *c, ShuTensor *picture)
 {
-  g_autoptr (ShuImage) rgb = shu_image_to_rgb (photo);
-  /* The quotient first: the product then falls below 1024 for some sizes. */
-  double s = (double) MAX_PICTURE / MAX (rgb->width, rgb->height);
-
-  if (s >= 1)
-    return g_steal_pointer (&rgb);
-  return shu_image_resize (rgb, MAX ((int) (rgb->width * s), 1),
-      MAX ((int) (rgb->height * s), 1), SHU_FILTER_LANCZOS);
+  switch (picture->dims[2]) {
+  case 4:
+    return shu_slice (c, picture, 2, 0, 3);
+  case 1:
+    return shu_concat (c, 2, 3, (ShuTensor *[]){picture, picture, picture});
+  default:
+    return picture;
+  }
 }
 
-void
-shu_matting_input (const ShuImage *picture, int side, float *ret)
+ShuTensor *
+shu_matting_picture (ShuCtx *c, ShuTensor *photo)
+{
+  SHU_SCOPE (c);
+  gint64 H = photo->dims[0], W = photo->dims[1];
+  /* The quotient first: the product then falls below 1024 for some sizes. */
+  double s = (double) MAX_PICTURE / (double) MAX (W, H);
+
+  photo = to_rgb (c, shu_on_device (c, photo, SHU_TRAFFIC_IMAGE));
+  if (s < 1)
+    photo = shu_picture_resize (c, photo, MAX ((int) (W * s), 1),
+        MAX ((int) (H * s), 1), SHU_FILTER_LANCZOS);
+  return shu_keep (c, photo);
+}
+
+ShuTensor *
+shu_matting_input (ShuCtx *c, ShuTensor *picture, int side)
 {
   static const double mean[] = {0.485, 0.456, 0.406};
   static const double std[] = {0.229, 0.224, 0.225};
-  g_autoptr (ShuImage) small =
-      shu_image_resize (picture, side, side, SHU_FILTER_LANCZOS);
-  gsize n = shu_image_size (small);
-  guint8 peak = 0;
-  double scale;
+  SHU_SCOPE (c);
+  ShuTensor *small =
+      shu_picture_resize (c, picture, side, side, SHU_FILTER_LANCZOS);
+  ShuPictureMeasures m = {.max = 0};
 
-  g_return_if_fail (picture->n_channels == 3);
-  for (gsize i = 0; i < n; i++)
-    peak = MAX (peak, small->data[i]);
-  scale = MAX ((double) peak, 1e-6);
-  for (gsize i = 0; i < n; i++)
-    ret[i] = (float) ((small->data[i] / scale - mean[i % 3]) / std[i % 3]);
+  shu_picture_measure (c, small, 1, &m);
+  return shu_keep (
+      c, shu_picture_normalize (c, small, MAX (m.max, 1e-6), mean, std));
 }
 
-ShuImage *
-shu_matting_mask (const float *p, int side, GError **error)
+ShuTensor *
+shu_matting_mask (ShuCtx *c, ShuTensor *p, const ShuMaskMeasures *m)
 {
-  gsize n = (gsize) side * side;
-  float lo = INFINITY, hi = -INFINITY;
-  ShuImage *mask;
-
-  for (gsize i = 0; i < n; i++) {
-    if (!isfinite (p[i])) {
-      g_set_error_literal (error, SHU_ERROR, SHU_ERROR_INVALID,
-          "the matting network gave values that are not finite: its weights "
-          "are damaged");
-      return NULL;
-    }
-    lo = MIN (lo, p[i]);
-    hi = MAX (hi, p[i]);
-  }
-  if (!(hi > lo)) {
-    g_set_error_literal (error, SHU_ERROR, SHU_ERROR_NO_PERSON,
+  if (!m->finite)
+    shu_ctx_fail (c, SHU_ERROR_INVALID,
+        "the matting network gave values that are not finite: its weights are "
+        "damaged");
+  else if (!(m->hi > m->lo))
+    shu_ctx_fail (c, SHU_ERROR_NO_PERSON,
         "no person found: nothing in the picture stands out from the "
         "background");
-    return NULL;
-  }
-  mask = shu_image_new (side, side, 1);
-  for (gsize i = 0; i < n; i++) {
-    float v = (p[i] - lo) / (hi - lo);
-
-    mask->data[i] = (guint8) (CLAMP (v, 0.0f, 1.0f) * 255.0f);
-  }
-  return mask;
+  return shu_mask_to_picture (c, p, m->lo, m->hi);
 }
 
-ShuImage *
-shu_matting_cutout (
-    const ShuImage *picture, const ShuImage *mask, gboolean straight)
+ShuTensor *
+shu_matting_cutout (ShuCtx *c, ShuTensor *picture, ShuTensor *mask)
 {
-  gsize n = (gsize) picture->width * picture->height;
-  g_autoptr (ShuImage) alpha = NULL;
-  ShuImage *cutout;
+  SHU_SCOPE (c);
+  ShuTensor *alpha = shu_picture_resize (c, mask, (int) picture->dims[1],
+      (int) picture->dims[0], SHU_FILTER_LANCZOS);
 
-  g_return_val_if_fail (picture->n_channels == 3, NULL);
-  g_return_val_if_fail (mask->n_channels == 1, NULL);
-  alpha = shu_image_resize (
-      mask, picture->width, picture->height, SHU_FILTER_LANCZOS);
-  cutout = shu_image_new (picture->width, picture->height, 4);
-  for (gsize i = 0; i < n; i++) {
-    guint8 a = alpha->data[i];
-
-    for (int c = 0; c < 3; c++) {
-      guint8 v = picture->data[3 * i + c];
-
-      cutout->data[4 * i + c] = straight ? v : shu_mul_div_255 (v, a);
-    }
-    cutout->data[4 * i + 3] = a;
-  }
-  return cutout;
+  return shu_keep (c, shu_concat2 (c, 2, picture, alpha));
 }

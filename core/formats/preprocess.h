@@ -66,49 +66,41 @@ ShuTensor *shu_condition_image (
 
 /**
  * shu_matting_picture:
- * Returns: (transfer full): @photo as RGB, reduced (Lanczos) to 1024 pixels on
- *   its long side; 1023 for some sizes, as in the reference
+ * Returns: scoped: @photo as RGB, reduced (Lanczos) to 1024 pixels on its long
+ *   side; 1023 for some sizes, as in the reference
  */
-ShuImage *shu_matting_picture (const ShuImage *photo);
+ShuTensor *shu_matting_picture (ShuCtx *c, ShuTensor *photo);
 
 /**
  * shu_matting_input:
  * @picture: RGB, any size
  * @side: of the network's input, 320
- * @ret: (out caller-allocates): [side,side,3]; each value over the largest
- *   byte, then ImageNet's mean and deviation
+ *
+ * Returns: scoped [1,side,side,3]; each value over the largest byte, then
+ *   ImageNet's mean and deviation
  */
-void shu_matting_input (const ShuImage *picture, int side, float *ret);
+ShuTensor *shu_matting_input (ShuCtx *c, ShuTensor *picture, int side);
 
 /**
  * shu_matting_mask:
- * @p: [side,side], output of the network, any range
+ * @p: [1,side,side,1], output of the network, any range
+ * @m: what was measured of it
  *
- * Returns: (transfer full): grey [side,side], stretched to 0..255; or NULL with
+ * Returns: scoped grey [side,side], stretched to 0..255; @c fails with
  *   %SHU_ERROR_NO_PERSON where @p is constant
  */
-ShuImage *shu_matting_mask (const float *p, int side, GError **error);
-
-/**
- * shu_matting_clean:
- * @mask: grey, changed in place
- *
- * Makes fully transparent what is nearly so, and the pieces that are small
- * beside the largest one.  The reference does nothing of the kind; it needs the
- * box of alpha >= 205 only, while the body canvas is the box of alpha != 0.
- */
-void shu_matting_clean (ShuImage *mask);
+ShuTensor *shu_matting_mask (ShuCtx *c, ShuTensor *p, const ShuMaskMeasures *m);
 
 /**
  * shu_matting_cutout:
  * @picture: RGB
  * @mask: grey, any size; resized (Lanczos) to that of @picture
- * @straight: FALSE multiplies the colours by alpha once more, which the
- *   reference does and its networks have seen; TRUE leaves them
  *
- * Returns: (transfer full): RGBA of the size of @picture
+ * The reference multiplies the colours by alpha once more; here they stay what
+ * they are.
+ *
+ * Returns: scoped RGBA of the size of @picture
  */
-ShuImage *shu_matting_cutout (
-    const ShuImage *picture, const ShuImage *mask, gboolean straight);
+ShuTensor *shu_matting_cutout (ShuCtx *c, ShuTensor *picture, ShuTensor *mask);
 
 G_END_DECLS

@@ -29,26 +29,24 @@ no_person (GError **error, const char *text)
   return FALSE;
 }
 
-/* A cell belongs to the person where its mean alpha is one half or more. */
+/* A cell belongs to the person where its mean alpha is one half or more.
+ * Returns: pixels that are half opaque at least */
 static gsize
-fill_silhouette (Silhouette *s, const ShuImage *cutout)
+fill_silhouette (ShuCtx *c, Silhouette *s, ShuTensor *cutout)
 {
-  g_autofree guint32 *sum = g_new0 (guint32, (gsize) s->W * s->H);
-  g_autofree guint32 *count = g_new0 (guint32, (gsize) s->W * s->H);
+  g_autofree guint32 *sum = g_new (guint32, (gsize) s->W * s->H);
+  int H = (int) cutout->dims[0], W = (int) cutout->dims[1];
   gsize n_pixels = 0;
 
-  for (int y = 0; y < cutout->height; y++) {
-    const guint8 *row = cutout->data + (gsize) y * cutout->width * 4;
-    gsize line = (gsize) (y / s->step) * s->W;
+  if (!shu_picture_cells (c, cutout, s->step, sum, &n_pixels))
+    return 0;
+  for (int y = 0; y < s->H; y++)
+    for (int x = 0; x < s->W; x++) {
+      guint32 count = (guint32) MIN (s->step, H - y * s->step) *
+                      (guint32) MIN (s->step, W - x * s->step);
 
-    for (int x = 0; x < cutout->width; x++) {
-      sum[line + x / s->step] += row[4 * x + 3];
-      count[line + x / s->step]++;
-      n_pixels += row[4 * x + 3] >= 128;
+      s->cell[y * s->W + x] = sum[y * s->W + x] >= 128 * count;
     }
-  }
-  for (int i = 0; i < s->W * s->H; i++)
-    s->cell[i] = sum[i] >= 128 * count[i];
   return n_pixels;
 }
 
@@ -263,12 +261,13 @@ find_parts (Silhouette *s, guint *ret_main)
 }
 
 gboolean
-shu_subject_check (const ShuImage *cutout, ShuSubjectFlags *ret_flags,
+shu_subject_check (ShuCtx *c, ShuTensor *cutout, ShuSubjectFlags *ret_flags,
     char **ret_text, GError **error)
 {
-  int step = (MAX (cutout->width, cutout->height) + GRID - 1) / GRID;
-  Silhouette s = {.W = (cutout->width + step - 1) / step,
-      .H = (cutout->height + step - 1) / step,
+  int width = (int) cutout->dims[1], height = (int) cutout->dims[0];
+  int step = (MAX (width, height) + GRID - 1) / GRID;
+  Silhouette s = {.W = (width + step - 1) / step,
+      .H = (height + step - 1) / step,
       .step = step};
   g_autofree guint16 *cells = g_new0 (guint16, (gsize) s.W * s.H);
   g_autoptr (GArray) parts = NULL;
@@ -277,13 +276,15 @@ shu_subject_check (const ShuImage *cutout, ShuSubjectFlags *ret_flags,
   const Part *p;
   gsize n;
 
-  if (cutout->n_channels != 4) {
+  if (cutout->n_dims != 3 || cutout->dims[2] != 4) {
     g_set_error_literal (error, SHU_ERROR, SHU_ERROR_INVALID,
         "a picture without alpha is no cut-out");
     return FALSE;
   }
   s.cell = cells;
-  n = fill_silhouette (&s, cutout);
+  n = fill_silhouette (c, &s, cutout);
+  if (!shu_ctx_finish (c, error))
+    return FALSE;
   if (n == 0)
     return no_person (error, "nothing stands out from the background");
   parts = find_parts (&s, &main_part);
@@ -291,7 +292,7 @@ shu_subject_check (const ShuImage *cutout, ShuSubjectFlags *ret_flags,
     return no_person (error, "only specks stand out from the background");
   p = &g_array_index (parts, Part, main_part);
   if (MAX (width_of (p), height_of (p)) * step < MIN_EXTENT ||
-      n * MIN_SHARE < (gsize) cutout->width * cutout->height)
+      n * MIN_SHARE < (gsize) width * height)
     return no_person (error, "what stands out is too small");
   flags = find_cuts (&s, p);
   if (shows_several (&s, parts, main_part, flags != SHU_SUBJECT_FINE))

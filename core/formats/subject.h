@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether a cut-out looks like one whole person. */
 #pragma once
-#include "base/image.h"
+#include "ops/pictures.h"
 
 G_BEGIN_DECLS
 
@@ -24,7 +24,7 @@ typedef enum {
 
 /**
  * shu_subject_check:
- * @cutout: RGBA
+ * @cutout: RGBA, in memory of @c
  * @ret_flags: (out) (optional):
  * @ret_text: (out) (optional) (nullable): sentences for the user, NULL where
  *   nothing is doubtful
@@ -33,7 +33,7 @@ typedef enum {
  *   that nothing can be made of it; %SHU_ERROR_INVALID where @cutout is not
  *   RGBA
  */
-gboolean shu_subject_check (const ShuImage *cutout, ShuSubjectFlags *ret_flags,
-    char **ret_text, GError **error);
+gboolean shu_subject_check (ShuCtx *c, ShuTensor *cutout,
+    ShuSubjectFlags *ret_flags, char **ret_text, GError **error);
 
 G_END_DECLS

@@ -154,6 +154,17 @@ struct _ShuBackend {
   void (*picture_from_view) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
   void (*picture_measure) (
       ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
+  void (*picture_window) (ShuCtx *c, ShuTensor *y, ShuTensor *x,
+      const ShuBox *box, gboolean mirror);
+  void (*picture_clean) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+  void (*picture_cells) (
+      ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, guint32 *ret_n);
+  void (*mask_mean) (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q);
+  void (*mask_to_picture) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *p, float lo, float hi);
+  /* @box lies inside of p */
+  void (*mask_measure) (ShuCtx *c, ShuTensor *p, ShuTensor *q,
+      const ShuBox *box, int row, ShuMaskMeasures *ret);
 
   /* From capture_begin() on operations are not done but recorded, until
    * capture_end() gives the record, or NULL where something could not be

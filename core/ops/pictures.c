@@ -86,6 +86,41 @@ shu_picture_crop (ShuCtx *c, ShuTensor *x, const ShuBox *box)
 }
 
 ShuTensor *
+shu_picture_window (ShuCtx *c, ShuTensor *x, const ShuBox *box, gboolean mirror)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, picture_window);
+  int W = box->x1 - box->x0, H = box->y1 - box->y0;
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  if (!picture_operand (c, &x, 0) || W < 1 || H < 1 || W > SHU_IMAGE_MAX_SIDE ||
+      H > SHU_IMAGE_MAX_SIDE)
+    return shu_op_wrong (
+        c, "picture_window", "u8 [H,W,1|3|4] and a box", x, NULL);
+  y = picture_new (c, H, W, x->dims[2]);
+  if (!shu_ctx_failed (c))
+    be->picture_window (c, y, x, box, mirror);
+  return y;
+}
+
+ShuTensor *
+shu_picture_clean (ShuCtx *c, ShuTensor *x)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, picture_clean);
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  if (!picture_operand (c, &x, 1))
+    return shu_op_wrong (c, "picture_clean", "u8 [H,W,1]", x, NULL);
+  y = picture_new (c, x->dims[0], x->dims[1], 1);
+  if (!shu_ctx_failed (c))
+    be->picture_clean (c, y, x);
+  return y;
+}
+
+ShuTensor *
 shu_picture_flatten (ShuCtx *c, ShuTensor *x, float background, gboolean saved)
 {
   const ShuBackend *be = SHU_BACKEND_FOR (c, picture_flatten);
@@ -169,6 +204,97 @@ shu_picture_measure (
     return FALSE;
   }
   be->picture_measure (c, x, threshold, ret);
+  if (c->place != SHU_HOST)
+    shu_traffic_add_down (c->traffic, SHU_TRAFFIC_COUNT, sizeof *ret);
+  return !shu_ctx_failed (c);
+}
+
+gboolean
+shu_picture_cells (
+    ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, gsize *ret_n)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, picture_cells);
+  gsize n_cells;
+  guint32 n = 0;
+
+  if (!be)
+    return FALSE;
+  if (!picture_operand (c, &x, 0) || step < 1) {
+    shu_op_wrong (c, "picture_cells", "u8 [H,W,1|3|4]", x, NULL);
+    return FALSE;
+  }
+  n_cells = (gsize) ((x->dims[0] + step - 1) / step) *
+            (gsize) ((x->dims[1] + step - 1) / step);
+  be->picture_cells (c, x, step, ret_sums, &n);
+  if (c->place != SHU_HOST)
+    shu_traffic_add_down (
+        c->traffic, SHU_TRAFFIC_COUNT, (n_cells + 1) * sizeof n);
+  *ret_n = n;
+  return !shu_ctx_failed (c);
+}
+
+/* ---- masks ---- */
+
+static gboolean
+mask_operand (ShuCtx *c, ShuTensor **p)
+{
+  *p = shu_operand (c, *p);
+  return (*p)->dtype == c->real && (*p)->n_dims == 4 && (*p)->dims[0] == 1 &&
+         (*p)->dims[1] == (*p)->dims[2] && (*p)->dims[3] == 1 && (*p)->n > 0;
+}
+
+ShuTensor *
+shu_mask_mean (ShuCtx *c, ShuTensor *p, ShuTensor *q)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, mask_mean);
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  if (!mask_operand (c, &p) || !mask_operand (c, &q) || p->n != q->n)
+    return shu_op_wrong (c, "mask_mean", "two of [1,S,S,1]", p, q, NULL);
+  y = shu_scoped (c, c->real, 4, p->dims);
+  if (!shu_ctx_failed (c))
+    be->mask_mean (c, y, p, q);
+  return y;
+}
+
+ShuTensor *
+shu_mask_to_picture (ShuCtx *c, ShuTensor *p, float lo, float hi)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, mask_to_picture);
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  if (!mask_operand (c, &p) || !(hi > lo))
+    return shu_op_wrong (
+        c, "mask_to_picture", "[1,S,S,1] and a range", p, NULL);
+  y = picture_new (c, p->dims[1], p->dims[2], 1);
+  if (!shu_ctx_failed (c))
+    be->mask_to_picture (c, y, p, lo, hi);
+  return y;
+}
+
+gboolean
+shu_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q, const ShuBox *box,
+    int row, ShuMaskMeasures *ret)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, mask_measure);
+  ShuBox inside;
+  int S;
+
+  if (!be)
+    return FALSE;
+  q = q ? q : p;
+  if (!mask_operand (c, &p) || !mask_operand (c, &q) || p->n != q->n) {
+    shu_op_wrong (c, "mask_measure", "two of [1,S,S,1]", p, q, NULL);
+    return FALSE;
+  }
+  S = (int) p->dims[1];
+  inside = (ShuBox){CLAMP (box->x0, 0, S), CLAMP (box->y0, 0, S),
+      CLAMP (box->x1, 0, S), CLAMP (box->y1, 0, S)};
+  be->mask_measure (c, p, q, &inside, CLAMP (row, 0, S - 1), ret);
   if (c->place != SHU_HOST)
     shu_traffic_add_down (c->traffic, SHU_TRAFFIC_COUNT, sizeof *ret);
   return !shu_ctx_failed (c);

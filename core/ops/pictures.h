@@ -23,6 +23,10 @@ ShuTensor *shu_picture_resize (
     ShuCtx *c, ShuTensor *x, int width, int height, ShuFilter filter);
 /* The pixels of @box; what lies outside @x is zero */
 ShuTensor *shu_picture_crop (ShuCtx *c, ShuTensor *x, const ShuBox *box);
+/* The same, but the pixels of the border stand for what lies outside; @mirror:
+ * left and right change places */
+ShuTensor *shu_picture_window (
+    ShuCtx *c, ShuTensor *x, const ShuBox *box, gboolean mirror);
 /* RGBA -> RGB as shu_image_flatten(); @saved: rounded as the reference does
  * where it saves a picture, through float16, instead of truncated */
 ShuTensor *shu_picture_flatten (
@@ -31,6 +35,9 @@ ShuTensor *shu_picture_flatten (
  * pixel is taken */
 ShuTensor *shu_picture_paste_face (ShuCtx *c, ShuTensor *x, ShuTensor *face);
 
+/* Grey, as shu_image_clean() */
+ShuTensor *shu_picture_clean (ShuCtx *c, ShuTensor *x);
+
 /* ---- between pictures and what networks see ---- */
 
 /* RGB -> activations [1,H,W,3]: (v / @scale - @mean) / @std */
@@ -38,6 +45,39 @@ ShuTensor *shu_picture_normalize (ShuCtx *c, ShuTensor *x, double scale,
     const double mean[3], const double std[3]);
 /* activations [1,H,W,3], -1..1, of the VAE -> RGB [H,W,3] */
 ShuTensor *shu_picture_from_view (ShuCtx *c, ShuTensor *x);
+
+/* ---- masks: activations [1,S,S,1] ---- */
+
+/* The mean of @p and the mirrored @q */
+ShuTensor *shu_mask_mean (ShuCtx *c, ShuTensor *p, ShuTensor *q);
+/* Grey [S,S,1]: @lo..@hi becomes 0..255 */
+ShuTensor *shu_mask_to_picture (ShuCtx *c, ShuTensor *p, float lo, float hi);
+
+/**
+ * ShuMaskMeasures:
+ * @finite: whether all values are
+ * @lo, @hi: the smallest and the largest value
+ * @most: the largest within the box; infinite where something is not a number
+ * @sum: within the box
+ * @doubt: the sum of 4 p (1 - p) within the box
+ * @n_row: values above 0.5 in the row
+ * @smaller, @larger: sums of the smaller and of the larger values of p and the
+ *   mirrored q, which is p where there is none
+ */
+typedef struct {
+  gboolean finite;
+  float lo, hi, most;
+  double sum, doubt;
+  int n_row;
+  double smaller, larger;
+} ShuMaskMeasures;
+
+/* Waits.  FALSE after a failure.  @box (its part inside of p) and @row say
+ * where; @q may be NULL. */
+gboolean shu_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q,
+    const ShuBox *box, int row, ShuMaskMeasures *ret);
+
+/* ---- numbers of pictures ---- */
 
 /**
  * ShuPictureMeasures:
@@ -56,5 +96,11 @@ typedef struct {
 /* Waits.  FALSE after a failure */
 gboolean shu_picture_measure (
     ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
+
+/* Sums of the last channel over squares of @step pixels, from the upper left
+ * on: [ceil (H / step), ceil (W / step)]; @ret_n: pixels of 128 and more.
+ * Waits. */
+gboolean shu_picture_cells (
+    ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, gsize *ret_n);
 
 G_END_DECLS

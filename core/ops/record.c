@@ -600,6 +600,52 @@ picture_measure (
   RECORD_ (picture_measure, 0, OPERANDS (x), x, threshold, ret);
 }
 
+static void
+picture_window (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box, gboolean mirror)
+{
+  RECORD_ (picture_window, 0, OPERANDS (y, x), y, x, box, mirror);
+}
+
+static void
+picture_clean (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  RECORD_ (picture_clean, 0, OPERANDS (y, x), y, x);
+}
+
+static void
+picture_cells (
+    ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, guint32 *ret_n)
+{
+  gsize rows = (gsize) (x->dims[0] + step - 1) / step;
+  gsize columns = (gsize) (x->dims[1] + step - 1) / step;
+
+  if (c->record->flags & SHU_RECORD_DRY)
+    memset (ret_sums, 0, rows * columns * sizeof *ret_sums);
+  RECORD_ (picture_cells, 0, OPERANDS (x), x, step, ret_sums, ret_n);
+}
+
+static void
+mask_mean (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q)
+{
+  RECORD_ (mask_mean, 0, OPERANDS (y, p, q), y, p, q);
+}
+
+static void
+mask_to_picture (ShuCtx *c, ShuTensor *y, ShuTensor *p, float lo, float hi)
+{
+  RECORD_ (mask_to_picture, 0, OPERANDS (y, p), y, p, lo, hi);
+}
+
+static void
+mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q, const ShuBox *box, int row,
+    ShuMaskMeasures *ret)
+{
+  if (c->record->flags & SHU_RECORD_DRY)
+    *ret = (ShuMaskMeasures){.finite = TRUE, .hi = 1, .most = 1};
+  RECORD_ (mask_measure, 0, OPERANDS (p, q), p, q, box, row, ret);
+}
+
 const ShuBackend shu_backend_record = {
     .name = "record",
     .upload = upload,
@@ -652,6 +698,12 @@ const ShuBackend shu_backend_record = {
     .picture_normalize = picture_normalize,
     .picture_from_view = picture_from_view,
     .picture_measure = picture_measure,
+    .picture_window = picture_window,
+    .picture_clean = picture_clean,
+    .picture_cells = picture_cells,
+    .mask_mean = mask_mean,
+    .mask_to_picture = mask_to_picture,
+    .mask_measure = mask_measure,
 };
 
 /* ---- beginning and end ---- */

@@ -4,13 +4,10 @@
 #include "stages/stages.h"
 #include "base/error.h"
 #include "formats/preprocess.h"
-#include "base/resample.h"
 #include "formats/subject.h"
 #include "models/u2net.h"
 #include "stages/body_private.h"
 #include "stages/model_private.h"
-#include <math.h>
-#include <string.h>
 
 /* Formula weights see nobody: the built-in body's front stands in. */
 static void
@@ -42,42 +39,42 @@ read_settings (ShuModel *model, Settings *s, GError **error)
   return shu_config_finish (config, error);
 }
 
-/* Person or not, 0..1, at the network's size: (transfer full) [side,side] */
-static float *
-run_network (ShuModel *model, const ShuImage *picture, int side,
-    const ShuProgress *progress, GError **error)
-{
-  g_autoptr (ShuCtx) c = shu_model_context (model, progress, error);
-  g_auto (ShuNetUser) nets = {.model = model,
-      .c = c,
-      .progress = progress,
-      .low = model->memory == SHU_MEMORY_LOW};
-  g_autofree float *in = NULL, *p = NULL;
+/* What the functions below share. */
+typedef struct {
+  ShuCtx *c;
   const ShuU2net *net;
+  gboolean synthetic;
+  int side; /* of the network's input */
+  ShuTensor *picture;
+} Job;
 
-  if (!c || !(net = shu_nets_take (&nets, SHU_NET_MATTING, error)))
-    return NULL;
-  in = g_new (float, (gsize) 3 * side * side);
-  p = g_new (float, (gsize) side *side);
-  shu_matting_input (picture, side, in);
-  {
-    SHU_SCOPE (c);
-    ShuTensor *x =
-        shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (1, side, side, 3), in);
+/* Person or not, 0..1, at the network's size: scoped [1,side,side,1] */
+static ShuTensor *
+run_network (Job *job, ShuTensor *picture)
+{
+  ShuCtx *c = job->c;
+  SHU_SCOPE (c);
+  int side = job->side;
+  ShuTensor *p =
+      shu_u2net (c, job->net, shu_matting_input (c, picture, side), NULL);
 
-    shu_fetch (c, shu_u2net (c, net, x, NULL), (gsize) side * side, p);
+  if (!shu_ctx_failed (c) && p->n != (gsize) side * side)
+    shu_ctx_fail (c, SHU_ERROR_INVALID,
+        "the matting network gave %zu values where %d x %d are expected", p->n,
+        side, side);
+  if (job->synthetic) {
+    g_autofree float *body = g_new (float, (gsize) side *side);
+
+    set_body (side, body);
+    p = shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (1, side, side, 1), body);
   }
-  if (!shu_ctx_finish (c, error))
-    return NULL;
-  if (shu_model_is_synthetic (model))
-    set_body (side, p);
-  return g_steal_pointer (&p);
+  return shu_keep (c, shu_reshape (c, p, SHU_DIMS (1, side, side, 1)));
 }
 
 /* What the network makes of a part of the picture.
  * @box: the part; may reach beyond the picture, whose edges then go on
- * @p: [side,side], person or not, 0..1
- * @most: the largest of @p; infinite where something is not a number
+ * @p: [1,side,side,1], person or not, 0..1
+ * @m: of p, within the picture
  * @doubt: how far from 0 and 1 the values are: 0 for a crisp mask; 0.1 to 0.5
  *   for a whole person, more where a body is larger than those of training
  * @agreement: with the mirrored picture: the sum of the smaller over that of
@@ -85,228 +82,196 @@ run_network (ShuModel *model, const ShuImage *picture, int side,
  *   looks like somebody is found elsewhere (below 0.1) */
 typedef struct {
   ShuBox box;
-  float *p;
-  float most;
+  ShuTensor *p;
+  ShuMaskMeasures m;
   double doubt;
   double agreement;
 } Look;
 
+/* Measures what @p says of the picture's own pixels, and of its lowest row. */
 static void
-look_clear (Look *look)
+judge (Job *job, Look *look)
 {
-  g_clear_pointer (&look->p, g_free);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Look, look_clear)
-
-/* The pixels of @box; those of the border stand for what lies beyond it. */
-static ShuImage *
-cut_window (const ShuImage *picture, const ShuBox *box)
-{
-  int W = box->x1 - box->x0, H = box->y1 - box->y0;
-  ShuImage *window = shu_image_new (W, H, 3);
-
-  for (int y = 0; y < H; y++) {
-    int v = CLAMP (box->y0 + y, 0, picture->height - 1);
-    const guint8 *row = picture->data + 3 * (gsize) v * picture->width;
-
-    for (int x = 0; x < W; x++) {
-      int u = CLAMP (box->x0 + x, 0, picture->width - 1);
-
-      memcpy (window->data + 3 * ((gsize) y * W + x), row + 3 * u, 3);
-    }
-  }
-  return window;
-}
-
-static void
-mirror (ShuImage *image)
-{
-  int W = image->width;
-
-  for (int y = 0; y < image->height; y++) {
-    guint8 *row = image->data + 3 * (gsize) y * W;
-
-    for (int x = 0; x < W / 2; x++)
-      for (int k = 0; k < 3; k++) {
-        guint8 t = row[3 * x + k];
-
-        row[3 * x + k] = row[3 * (W - 1 - x) + k];
-        row[3 * (W - 1 - x) + k] = t;
-      }
-  }
-}
-
-/* Fills in what @p says of the picture's own pixels. */
-static void
-judge (Look *look, const ShuImage *picture, int side)
-{
+  int side = job->side;
+  int W = (int) job->picture->dims[1], H = (int) job->picture->dims[0];
   double sx = (double) side / (look->box.x1 - look->box.x0);
   double sy = (double) side / (look->box.y1 - look->box.y0);
-  int x0 = (int) (-look->box.x0 * sx), y0 = (int) (-look->box.y0 * sy);
-  int x1 = (int) ((picture->width - look->box.x0) * sx);
-  int y1 = (int) ((picture->height - look->box.y0) * sy);
-  double doubt = 0, sum = 0;
+  ShuBox own = {(int) (-look->box.x0 * sx), (int) (-look->box.y0 * sy),
+      (int) ((W - look->box.x0) * sx), (int) ((H - look->box.y0) * sy)};
+  int lowest = (H - 1 - look->box.y0) * side / (look->box.y1 - look->box.y0);
 
-  look->most = 0;
-  for (int y = y0; y < y1; y++)
-    for (int x = x0; x < x1; x++) {
-      double p = look->p[y * side + x];
-
-      look->most = isnan (p) ? INFINITY : MAX (look->most, p);
-      doubt += 4 * p * (1 - p);
-      sum += p;
-    }
-  look->doubt = doubt / MAX (sum, 1);
+  if (shu_mask_measure (job->c, look->p, NULL, &own, lowest, &look->m))
+    look->doubt = look->m.doubt / MAX (look->m.sum, 1);
 }
 
 /* The mean of what is found in the square of @zoom times the picture's longer
  * side and in its mirror image */
 static gboolean
-look_twice (ShuModel *model, const ShuImage *picture, int zoom, int side,
-    Look *look, const ShuProgress *progress, GError **error)
+look_twice (Job *job, int zoom, Look *look)
 {
-  int S = zoom * MAX (picture->width, picture->height);
-  int x = (picture->width - S) / 2, y = (picture->height - S) / 2;
-  g_autoptr (ShuImage) window = NULL;
-  g_autofree float *q = NULL;
-  double smaller = 0, larger = 0;
+  ShuCtx *c = job->c;
+  int W = (int) job->picture->dims[1], H = (int) job->picture->dims[0];
+  int S = zoom * MAX (W, H), x = (W - S) / 2, y = (H - S) / 2;
+  ShuMaskMeasures both = {.larger = 1};
+  ShuTensor *p, *q;
 
   look->box = (ShuBox){x, y, x + S, y + S};
-  window = cut_window (picture, &look->box);
-  look->p = run_network (model, window, side, progress, error);
-  if (!look->p)
-    return FALSE;
-  mirror (window);
-  q = run_network (model, window, side, progress, error);
-  if (!q)
-    return FALSE;
-  for (int v = 0; v < side; v++)
-    for (int u = 0; u < side; u++) {
-      float *a = look->p + v * side + u, b = q[v * side + side - 1 - u];
-
-      smaller += MIN (*a, b);
-      larger += MAX (*a, b);
-      *a = (*a + b) / 2;
-    }
-  look->agreement = smaller / MAX (larger, 1);
-  judge (look, picture, side);
-  return TRUE;
+  p = run_network (
+      job, shu_picture_window (c, job->picture, &look->box, FALSE));
+  q = run_network (job, shu_picture_window (c, job->picture, &look->box, TRUE));
+  shu_mask_measure (c, p, q, &look->box, 0, &both);
+  look->agreement = both.smaller / MAX (both.larger, 1);
+  look->p = shu_mask_mean (c, p, q);
+  judge (job, look);
+  return !shu_ctx_failed (c);
 }
 
 /* As the reference: the whole picture, squeezed into a square */
 static gboolean
-look_once (ShuModel *model, const ShuImage *picture, int side, Look *look,
-    const ShuProgress *progress, GError **error)
+look_once (Job *job, Look *look)
 {
-  look->box = (ShuBox){0, 0, picture->width, picture->height};
+  look->box =
+      (ShuBox){0, 0, (int) job->picture->dims[1], (int) job->picture->dims[0]};
   look->agreement = 1;
-  look->p = run_network (model, picture, side, progress, error);
-  if (look->p)
-    judge (look, picture, side);
-  return look->p != NULL;
+  look->p = run_network (job, job->picture);
+  judge (job, look);
+  return !shu_ctx_failed (job->c);
 }
 
 static gboolean
 sees_somebody (const Look *look)
 {
-  return look->most >= 0.5f && look->agreement >= 0.45;
+  return look->m.most >= 0.5f && look->agreement >= 0.45;
 }
 
 /* Whether somebody reaches the lower border of the picture. */
 static gboolean
-reaches_down (const Look *look, const ShuImage *picture, int side)
+reaches_down (const Job *job, const Look *look)
 {
-  int S = look->box.y1 - look->box.y0;
-  int y = (picture->height - 1 - look->box.y0) * side / S;
-  int n = 0;
-
-  for (int x = 0; x < side; x++)
-    n += look->p[y * side + x] > 0.5f;
-  return n > side / 50;
+  return look->m.n_row > job->side / 50;
 }
 
 /* A body that fills the picture is larger than those the small network was
  * trained on: it finds parts of it, and is unsure.  From twice as far away,
  * the border's pixels repeated around the picture, it finds the body. */
 static gboolean
-look_around (ShuModel *model, const ShuImage *picture, int side, Look *look,
-    const ShuProgress *progress, GError **error)
+look_around (Job *job, Look *look)
 {
-  g_auto (Look) far = {.p = NULL};
+  Look far = {.p = NULL};
   gboolean down;
 
-  if (!look_twice (model, picture, 1, side, look, progress, error))
+  if (!look_twice (job, 1, look))
     return FALSE;
-  if (look->most < 0.6f)
+  if (look->m.most < 0.6f)
     return TRUE; /* nothing at all: from far away it imagines things */
-  down = reaches_down (look, picture, side);
+  down = reaches_down (job, look);
   if (sees_somebody (look) && look->doubt < 0.45 && !down)
     return TRUE;
-  if (!look_twice (model, picture, 2, side, &far, progress, error))
+  if (!look_twice (job, 2, &far))
     return FALSE;
   if (sees_somebody (&far) &&
-      (!sees_somebody (look) || far.doubt < look->doubt * (down ? 1.2 : 1))) {
-    Look near = *look;
-
+      (!sees_somebody (look) || far.doubt < look->doubt * (down ? 1.2 : 1)))
     *look = far;
-    far = near;
-  }
   return TRUE;
 }
 
-static ShuImage *
-cut_out (ShuModel *model, const ShuImage *photo, const ShuProgress *progress,
-    GError **error)
+/* The picture with what was seen as its alpha: scoped */
+static ShuTensor *
+apply (Job *job, const Look *look)
 {
-  g_autoptr (ShuImage) picture = shu_matting_picture (photo);
-  g_autoptr (ShuImage) mask = NULL, window = NULL, alpha = NULL;
-  g_auto (Look) look = {.p = NULL};
-  Settings s;
-  ShuBox box;
+  ShuCtx *c = job->c;
+  int W = (int) job->picture->dims[1], H = (int) job->picture->dims[0];
+  ShuBox box = {
+      -look->box.x0, -look->box.y0, W - look->box.x0, H - look->box.y0};
+  ShuTensor *mask =
+      shu_picture_clean (c, shu_matting_mask (c, look->p, &look->m));
+  ShuTensor *window = shu_picture_resize (c, mask, look->box.x1 - look->box.x0,
+      look->box.y1 - look->box.y0, SHU_FILTER_LANCZOS);
 
-  if (!read_settings (model, &s, error))
-    return NULL;
-  if (s.augment ? !look_around (model, picture, s.side, &look, progress, error)
-                : !look_once (model, picture, s.side, &look, progress, error))
-    return NULL;
+  return shu_matting_cutout (c, job->picture,
+      shu_picture_clean (c, shu_picture_crop (c, window, &box)));
+}
+
+/* Scoped; failures are @c's. */
+static ShuTensor *
+cut_out (
+    ShuModel *model, ShuCtx *c, ShuTensor *photo, const ShuProgress *progress)
+{
+  g_auto (ShuNetUser) nets = {.model = model,
+      .c = c,
+      .progress = progress,
+      .low = model->memory == SHU_MEMORY_LOW};
+  Job job = {.c = c, .synthetic = shu_model_is_synthetic (model)};
+  Look look = {.p = NULL};
+  GError *error = NULL;
+  Settings s;
+
+  if (!read_settings (model, &s, &error) ||
+      !(job.net = shu_nets_take (&nets, SHU_NET_MATTING, &error))) {
+    shu_ctx_take_error (c, error);
+    return photo;
+  }
+  job.side = s.side;
+  job.picture = shu_matting_picture (c, photo);
+  if (s.augment ? !look_around (&job, &look) : !look_once (&job, &look))
+    return photo;
   /* the mask is stretched to the full range below, so a picture without
    * anybody would give somebody */
-  if (!sees_somebody (&look)) {
-    g_set_error_literal (error, SHU_ERROR, SHU_ERROR_NO_PERSON,
+  if (!sees_somebody (&look))
+    shu_ctx_fail (c, SHU_ERROR_NO_PERSON,
         "no person was found in this picture; use one that shows one whole "
         "person, or one with a transparent background");
+  return apply (&job, &look);
+}
+
+static gboolean
+has_alpha (ShuCtx *c, ShuTensor *photo)
+{
+  ShuPictureMeasures m;
+
+  return photo->dims[2] == 4 && shu_picture_measure (c, photo, 1, &m) &&
+         m.min < 255;
+}
+
+ShuTensor *
+shu_stage_matting_picture (ShuModel *model, ShuTensor *photo,
+    char **ret_warning, const ShuProgress *progress, GError **error)
+{
+  g_autoptr (ShuCtx) c = NULL;
+  g_autoptr (ShuTensor) cutout = NULL;
+  g_autofree char *text = NULL;
+
+  if (!shu_progress (progress, "matting", 0, 1, error) ||
+      !(c = shu_model_context (model, progress, error)))
     return NULL;
+  {
+    SHU_SCOPE (c);
+    ShuTensor *picture = shu_on_device (c, photo, SHU_TRAFFIC_IMAGE);
+
+    if (!shu_ctx_failed (c) && !has_alpha (c, picture))
+      picture = cut_out (model, c, picture, progress);
+    cutout = shu_own (c, picture);
+    if (!shu_ctx_finish (c, error))
+      return NULL;
+    if (!shu_subject_check (c, cutout, NULL, &text, error))
+      return NULL;
   }
-  mask = shu_matting_mask (look.p, s.side, error);
-  if (!mask)
+  if (!shu_progress (progress, "matting", 1, 1, error))
     return NULL;
-  shu_matting_clean (mask);
-  window = shu_image_resize (mask, look.box.x1 - look.box.x0,
-      look.box.y1 - look.box.y0, SHU_FILTER_LANCZOS);
-  box = (ShuBox){-look.box.x0, -look.box.y0, picture->width - look.box.x0,
-      picture->height - look.box.y0};
-  alpha = shu_image_crop (window, &box);
-  shu_matting_clean (alpha);
-  return shu_matting_cutout (picture, alpha, TRUE);
+  if (ret_warning)
+    *ret_warning = g_steal_pointer (&text);
+  return g_steal_pointer (&cutout);
 }
 
 ShuImage *
 shu_stage_matting (ShuModel *model, const ShuImage *photo, char **ret_warning,
     const ShuProgress *progress, GError **error)
 {
-  g_autoptr (ShuImage) cutout = NULL;
-  g_autofree char *text = NULL;
+  g_autoptr (ShuTensor) t = shu_tensor_new_image (photo);
+  g_autoptr (ShuTensor) cutout =
+      shu_stage_matting_picture (model, t, ret_warning, progress, error);
 
-  if (!shu_progress (progress, "matting", 0, 1, error))
-    return NULL;
-  cutout = photo->n_channels == 4 && shu_image_has_alpha (photo)
-               ? shu_image_copy (photo)
-               : cut_out (model, photo, progress, error);
-  if (!cutout || !shu_subject_check (cutout, NULL, &text, error) ||
-      !shu_progress (progress, "matting", 1, 1, error))
-    return NULL;
-  if (ret_warning)
-    *ret_warning = g_steal_pointer (&text);
-  return g_steal_pointer (&cutout);
+  return cutout ? shu_tensor_to_image (
+                      cutout, shu_progress_traffic (progress), error)
+                : NULL;
 }

@@ -38,6 +38,15 @@ ShuImage *shu_tensor_to_image (
 ShuImage *shu_stage_matting (ShuModel *model, const ShuImage *photo,
     char **ret_warning, const ShuProgress *progress, GError **error);
 
+/**
+ * shu_stage_matting_picture:
+ * @photo: u8 [H,W,3] or [H,W,4], in host memory or on a device
+ *
+ * As shu_stage_matting(), on the model's device, where the result stays.
+ */
+ShuTensor *shu_stage_matting_picture (ShuModel *model, ShuTensor *photo,
+    char **ret_warning, const ShuProgress *progress, GError **error);
+
 typedef struct {
   gint64 seed;        /* kept for the stages that follow */
   int view_size;      /* pixels, multiple of 24 */

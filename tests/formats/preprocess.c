@@ -165,7 +165,9 @@ test_matting_picture (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
     g_autoptr (ShuImage) photo = shu_image_new (sizes[i][0], sizes[i][1], 4);
-    g_autoptr (ShuImage) picture = shu_matting_picture (photo);
+    g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
+    g_autoptr (ShuImage) picture = image_of (
+        c, shu_matting_picture (c, shu_picture_from_image (c, photo)));
 
     g_assert_cmpint (picture->width, ==, sizes[i][2]);
     g_assert_cmpint (picture->height, ==, sizes[i][3]);
@@ -174,18 +176,45 @@ test_matting_picture (void)
 }
 
 static void
+matting_input (const ShuImage *picture, float *ret)
+{
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
+
+  g_assert_true (shu_to_host (
+      c, shu_matting_input (c, shu_picture_from_image (c, picture), 32), ret));
+}
+
+static void
 test_matting_input (void)
 {
   g_autoptr (ShuImage) picture = shu_image_new (10, 10, 3);
   g_autofree float *v = g_new (float, 32 * 32 * 3);
 
-  shu_matting_input (picture, 32, v); /* black: no division by zero */
+  matting_input (picture, v); /* black: no division by zero */
   g_assert_cmpfloat_with_epsilon (v[0], -0.485 / 0.229, 1e-6);
   memset (picture->data, 100, 300);
-  shu_matting_input (picture, 32, v); /* the largest byte becomes 1 */
+  matting_input (picture, v); /* the largest byte becomes 1 */
   g_assert_cmpfloat_with_epsilon (v[0], (1 - 0.485) / 0.229, 1e-6);
   g_assert_cmpfloat_with_epsilon (v[1], (1 - 0.456) / 0.224, 1e-6);
   g_assert_cmpfloat_with_epsilon (v[2], (1 - 0.406) / 0.225, 1e-6);
+}
+
+/* (transfer full): NULL with an error */
+static ShuImage *
+matting_mask (const float *values, int side, GError **error)
+{
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
+  ShuTensor *p =
+      shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (1, side, side, 1), values);
+  ShuMaskMeasures m;
+  ShuImage *image;
+
+  g_assert_true (
+      shu_mask_measure (c, p, NULL, &(ShuBox){0, 0, side, side}, 0, &m));
+  image =
+      shu_picture_to_image (c, shu_matting_mask (c, p, &m), SHU_TRAFFIC_IMAGE);
+  shu_ctx_finish (c, error);
+  return image;
 }
 
 static void
@@ -193,36 +222,35 @@ test_matting_mask (void)
 {
   float p[] = {0.25f, 0.5f, 0.75f, 0.375f};
   g_autoptr (GError) error = NULL;
-  g_autoptr (ShuImage) mask = shu_matting_mask (p, 2, &error);
+  g_autoptr (ShuImage) mask = matting_mask (p, 2, &error);
 
   g_assert_no_error (error);
   g_assert_cmpmem (mask->data, 4, ((guint8[]){0, 127, 255, 63}), 4);
   p[0] = p[1] = p[2] = p[3];
-  g_assert_null (shu_matting_mask (p, 2, &error));
+  g_assert_null (matting_mask (p, 2, &error));
   g_assert_error (error, SHU_ERROR, SHU_ERROR_NO_PERSON);
   g_clear_error (&error);
   p[1] = NAN;
-  g_assert_null (shu_matting_mask (p, 2, &error));
+  g_assert_null (matting_mask (p, 2, &error));
   g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
 }
 
 static void
 test_matting_cutout (void)
 {
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
   g_autoptr (ShuImage) picture = shu_image_new (2, 1, 3);
   g_autoptr (ShuImage) mask = shu_image_new (2, 1, 1);
-  g_autoptr (ShuImage) twice = NULL;
-  g_autoptr (ShuImage) straight = NULL;
+  g_autoptr (ShuImage) cutout = NULL;
 
   memset (picture->data, 200, 6);
   mask->data[0] = 210;
   mask->data[1] = 255;
-  twice = shu_matting_cutout (picture, mask, FALSE);
-  straight = shu_matting_cutout (picture, mask, TRUE);
+  cutout =
+      image_of (c, shu_matting_cutout (c, shu_picture_from_image (c, picture),
+                       shu_picture_from_image (c, mask)));
   g_assert_cmpmem (
-      twice->data, 8, ((guint8[]){165, 165, 165, 210, 200, 200, 200, 255}), 8);
-  g_assert_cmpmem (straight->data, 8,
-      ((guint8[]){200, 200, 200, 210, 200, 200, 200, 255}), 8);
+      cutout->data, 8, ((guint8[]){200, 200, 200, 210, 200, 200, 200, 255}), 8);
 }
 
 static void

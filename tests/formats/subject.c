@@ -90,6 +90,16 @@ static const Row rows[] = {
         .flags = SHU_SUBJECT_SEVERAL},
 };
 
+static gboolean
+check (const ShuImage *image, ShuSubjectFlags *ret_flags, char **ret_text,
+    GError **error)
+{
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
+
+  return shu_subject_check (
+      c, shu_picture_from_image (c, image), ret_flags, ret_text, error);
+}
+
 static void
 test_row (gconstpointer data)
 {
@@ -109,7 +119,7 @@ test_row (gconstpointer data)
     person (image, r->x[1], r->y);
   if (r->hands_held)
     box (image, r->x[0], r->y + 140, r->x[1], r->y + 150);
-  g_assert_true (shu_subject_check (image, &flags, &text, &error));
+  g_assert_true (check (image, &flags, &text, &error));
   g_assert_no_error (error);
   g_assert_cmpint (flags, ==, r->flags);
   g_assert_true ((text == NULL) == (flags == SHU_SUBJECT_FINE));
@@ -122,7 +132,7 @@ test_lying (void)
   ShuSubjectFlags flags;
 
   disc (image, 150, 200, 120, 40);
-  g_assert_true (shu_subject_check (image, &flags, NULL, NULL));
+  g_assert_true (check (image, &flags, NULL, NULL));
   g_assert_cmpint (flags, ==, SHU_SUBJECT_SEVERAL);
 }
 
@@ -136,7 +146,7 @@ test_nobody (void)
     g_autoptr (GError) error = NULL;
 
     box (image, 30, 30, 30 + sides[i], 30 + sides[i]);
-    g_assert_false (shu_subject_check (image, NULL, NULL, &error));
+    g_assert_false (check (image, NULL, NULL, &error));
     g_assert_error (error, SHU_ERROR, SHU_ERROR_NO_PERSON);
   }
 }
@@ -150,10 +160,10 @@ test_tiny_pictures (void)
     g_autoptr (GError) error = NULL;
 
     box (image, 0, 0, n, n);
-    g_assert_false (shu_subject_check (image, NULL, NULL, &error));
+    g_assert_false (check (image, NULL, NULL, &error));
     g_assert_error (error, SHU_ERROR, SHU_ERROR_NO_PERSON);
     g_clear_error (&error);
-    g_assert_false (shu_subject_check (rgb, NULL, NULL, &error));
+    g_assert_false (check (rgb, NULL, NULL, &error));
     g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
   }
 }

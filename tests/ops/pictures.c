@@ -179,6 +179,161 @@ test_measure (void)
 }
 
 static void
+test_window (void)
+{
+  static const ShuBox boxes[] = {
+      {-7, -9, 40, 33}, {3, 2, 20, 15}, {30, 22, 31, 23}};
+  g_autoptr (ShuCtx) c = context_new ();
+  g_autoptr (ShuImage) x = picture (31, 23, 3);
+
+  for (guint i = 0; i < G_N_ELEMENTS (boxes); i++)
+    for (int mirror = 0; mirror < 2; mirror++) {
+      SHU_SCOPE (c);
+      const ShuBox *b = &boxes[i];
+      int w = b->x1 - b->x0, h = b->y1 - b->y0;
+      ShuImage *want = shu_image_new (w, h, 3);
+
+      for (int v = 0; v < h; v++)
+        for (int u = 0; u < w; u++) {
+          int from_v = CLAMP (b->y0 + v, 0, 22);
+          int from_u = CLAMP (b->x0 + (mirror ? w - 1 - u : u), 0, 30);
+
+          memcpy (want->data + 3 * (v * w + u),
+              x->data + 3 * (from_v * 31 + from_u), 3);
+        }
+      expect_same ("window", c,
+          shu_picture_window (c, shu_picture_from_image (c, x), b, mirror),
+          want);
+    }
+}
+
+/* Blobs, crumbs, a spiral whose ends meet late, haze */
+static ShuImage *
+mask_picture (int side, int n_blobs, int radius)
+{
+  ShuImage *mask = shu_image_new (side, side, 1);
+
+  noise = (guint32) (side + n_blobs);
+  for (int i = 0; i < side * side; i++)
+    mask->data[i] = next () % 100 == 0 ? 200 : (guint8) (next () % 26);
+  for (int k = 0; k < n_blobs; k++) {
+    int x = (int) (next () % (guint32) side),
+        y = (int) (next () % (guint32) side);
+    int r = 1 + (int) (next () % (guint32) radius);
+
+    for (int v = MAX (y - r, 0); v < MIN (y + r, side); v++)
+      for (int u = MAX (x - r, 0); u < MIN (x + r, side); u++)
+        mask->data[v * side + u] = (guint8) (30 + next () % 226);
+  }
+  for (int t = 0; t < 4000; t++) {
+    int x = (int) (side / 2 + t * side / 9000. * cos (t / 90.));
+    int y = (int) (side / 2 + t * side / 9000. * sin (t / 90.));
+
+    mask->data[y * side + x] = 255;
+  }
+  return mask;
+}
+
+static void
+test_clean (void)
+{
+  static const int cases[][3] = {
+      {64, 0, 1}, {64, 5, 4}, {200, 40, 12}, {513, 300, 9}, {1000, 20, 90}};
+  g_autoptr (ShuCtx) c = context_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    SHU_SCOPE (c);
+    g_autoptr (ShuImage) mask =
+        mask_picture (cases[i][0], cases[i][1], cases[i][2]);
+    ShuImage *want = shu_image_copy (mask);
+
+    shu_image_clean (want);
+    expect_same ("clean", c,
+        shu_picture_clean (c, shu_picture_from_image (c, mask)), want);
+  }
+}
+
+static void
+test_cells (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+  g_autoptr (ShuImage) x = picture (101, 67, 4);
+  guint32 got[17 * 12], want[17 * 12] = {0};
+  gsize n, n_want = 0;
+
+  for (int v = 0; v < 67; v++)
+    for (int u = 0; u < 101; u++) {
+      guint8 a = x->data[4 * (v * 101 + u) + 3];
+
+      want[v / 6 * 17 + u / 6] += a;
+      n_want += a >= 128;
+    }
+  g_assert_true (
+      shu_picture_cells (c, shu_picture_from_image (c, x), 6, got, &n));
+  g_assert_cmpmem (got, sizeof got, want, sizeof want);
+  g_assert_cmpuint (n, ==, n_want);
+}
+
+static void
+test_masks (void)
+{
+  enum { S = 60 };
+
+  g_autoptr (ShuCtx) c = context_new ();
+  float p[S * S], q[S * S];
+  ShuBox box = {5, 7, 40, 61};
+  ShuMaskMeasures m, want = {.lo = 1};
+  ShuImage *picture = shu_image_new (S, S, 1);
+  ShuTensor *a, *b;
+  double *mean;
+
+  noise = 3;
+  for (int i = 0; i < S * S; i++) {
+    p[i] = (float) (next () % 1025) / 1024;
+    q[i] = (float) (next () % 1025) / 1024;
+  }
+  a = shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (1, S, S, 1), p);
+  b = shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (1, S, S, 1), q);
+  g_assert_true (shu_mask_measure (c, a, b, &box, 9, &m));
+  mean = reference_new (a);
+  for (int v = 0; v < S; v++)
+    for (int u = 0; u < S; u++) {
+      float x = p[v * S + u], y = q[v * S + S - 1 - u];
+
+      mean[v * S + u] = (x + y) / 2;
+      want.smaller += MIN (x, y);
+      want.larger += MAX (x, y);
+      want.lo = MIN (want.lo, x);
+      want.hi = MAX (want.hi, x);
+      want.n_row += v == 9 && x > 0.5f;
+      if (u < box.x0 || u >= box.x1 || v < box.y0)
+        continue;
+      want.most = MAX (want.most, x);
+      want.sum += x;
+      want.doubt += 4 * x * (1 - x);
+    }
+  g_assert_true (m.finite);
+  g_assert_cmpfloat (m.lo, ==, want.lo);
+  g_assert_cmpfloat (m.hi, ==, want.hi);
+  g_assert_cmpfloat (m.most, ==, want.most);
+  g_assert_cmpint (m.n_row, ==, want.n_row);
+  g_assert_cmpfloat_with_epsilon (m.sum, want.sum, 1e-6 * want.sum);
+  g_assert_cmpfloat_with_epsilon (m.doubt, want.doubt, 1e-5 * want.doubt);
+  g_assert_cmpfloat_with_epsilon (m.smaller, want.smaller, 1e-6 * want.sum);
+  g_assert_cmpfloat_with_epsilon (m.larger, want.larger, 1e-6 * want.sum);
+  check_nmse (c, "mean", shu_mask_mean (c, a, b), mean, 1e-12);
+  for (int i = 0; i < S * S; i++)
+    picture->data[i] =
+        (guint8) (CLAMP ((p[i] - 0.125f) / 0.75f, 0.f, 1.f) * 255.f);
+  expect_same ("mask", c, shu_mask_to_picture (c, a, 0.125f, 0.875f), picture);
+  p[70] = NAN;
+  a = shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (1, S, S, 1), p);
+  g_assert_true (shu_mask_measure (c, a, NULL, &(ShuBox){0, 0, S, S}, 0, &m));
+  g_assert_false (m.finite);
+  g_assert_true (isinf (m.most));
+}
+
+static void
 test_refuses (void)
 {
   g_autoptr (ShuCtx) c = context_new ();
@@ -269,6 +424,10 @@ main (int argc, char **argv)
   test_add ("/ops/pictures/from_view", test_from_view);
   test_add ("/ops/pictures/normalize", test_normalize);
   test_add ("/ops/pictures/measure", test_measure);
+  test_add ("/ops/pictures/window", test_window);
+  test_add ("/ops/pictures/clean", test_clean);
+  test_add ("/ops/pictures/cells", test_cells);
+  test_add ("/ops/pictures/masks", test_masks);
   test_add ("/ops/pictures/refuses", test_refuses);
   g_test_add_func ("/ops/pictures/traffic", test_traffic);
   g_test_add_func ("/ops/pictures/between_devices", test_between_devices);

@@ -64,7 +64,8 @@ static void
 check_job (const char *folder, const char *device)
 {
   GstElement *pipeline = run_job (folder, device, "device");
-  static const char *const on_device[] = {"preprocess", "stage1", "stage2"};
+  static const char *const on_device[] = {
+      "matting", "preprocess", "stage1", "stage2"};
 
   for (guint i = 0; i < G_N_ELEMENTS (on_device); i++) {
     g_autofree char *caps = caps_after (pipeline, on_device[i]);
@@ -74,8 +75,10 @@ check_job (const char *folder, const char *device)
     g_assert_cmpuint (stat_of (pipeline, on_device[i], "image-down"), ==, 0);
     g_assert_cmpuint (stat_of (pipeline, on_device[i], "preview-down"), ==, 0);
   }
-  /* the cut-out goes up once, and the mesh work brings down what it needs */
-  g_assert_cmpuint (stat_of (pipeline, "preprocess", "image-n-up"), ==, 1);
+  /* the photo goes up once, and the mesh work brings down what it needs */
+  g_assert_cmpuint (stat_of (pipeline, "matting", "image-n-up"), ==, 1);
+  g_assert_cmpuint (stat_of (pipeline, "matting", "tensor-down"), ==, 0);
+  g_assert_cmpuint (stat_of (pipeline, "preprocess", "image-n-up"), ==, 0);
   g_assert_cmpuint (stat_of (pipeline, "stage1", "image-n-up"), ==, 0);
   g_assert_cmpuint (stat_of (pipeline, "stage2", "image-n-up"), ==, 0);
   g_assert_cmpuint (stat_of (pipeline, "stage2", "mesh-down"), >, 0);

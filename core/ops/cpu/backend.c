@@ -54,4 +54,10 @@ const ShuBackend shu_backend_cpu = {
     .picture_normalize = shu_cpu_picture_normalize,
     .picture_from_view = shu_cpu_picture_from_view,
     .picture_measure = shu_cpu_picture_measure,
+    .picture_window = shu_cpu_picture_window,
+    .picture_clean = shu_cpu_picture_clean,
+    .picture_cells = shu_cpu_picture_cells,
+    .mask_mean = shu_cpu_mask_mean,
+    .mask_to_picture = shu_cpu_mask_to_picture,
+    .mask_measure = shu_cpu_mask_measure,
 };

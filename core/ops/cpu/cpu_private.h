@@ -161,4 +161,15 @@ void shu_cpu_picture_from_view (ShuCtx *c, ShuTensor *y, ShuTensor *x);
 void shu_cpu_picture_measure (
     ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
 
+void shu_cpu_picture_window (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box, gboolean mirror);
+void shu_cpu_picture_clean (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+void shu_cpu_picture_cells (
+    ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, guint32 *ret_n);
+void shu_cpu_mask_mean (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q);
+void shu_cpu_mask_to_picture (
+    ShuCtx *c, ShuTensor *y, ShuTensor *p, float lo, float hi);
+void shu_cpu_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q,
+    const ShuBox *box, int row, ShuMaskMeasures *ret);
+
 G_END_DECLS

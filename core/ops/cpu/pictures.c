@@ -2,6 +2,7 @@
 /* Pictures, by the functions of base/. */
 #include "base/postprocess.h"
 #include "ops/cpu/cpu_private.h"
+#include <math.h>
 #include <string.h>
 
 static ShuImage
@@ -118,5 +119,100 @@ shu_cpu_picture_measure (
       ret->box.x1 = MAX (ret->box.x1, u);
       ret->box.y0 = MIN (ret->box.y0, v);
       ret->box.y1 = v;
+    }
+}
+
+void
+shu_cpu_picture_window (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box, gboolean mirror)
+{
+  int W = (int) x->dims[1], H = (int) x->dims[0], C = (int) x->dims[2];
+  int w = (int) y->dims[1], h = (int) y->dims[0];
+  const guint8 *from = x->data;
+  guint8 *to = y->data;
+
+#pragma omp parallel for if (y->n > 65536)
+  for (int v = 0; v < h; v++)
+    for (int u = 0; u < w; u++) {
+      int i = CLAMP (box->y0 + v, 0, H - 1);
+      int j = CLAMP (box->x0 + (mirror ? w - 1 - u : u), 0, W - 1);
+
+      memcpy (to + ((gsize) v * w + u) * C, from + ((gsize) i * W + j) * C, C);
+    }
+}
+
+void
+shu_cpu_picture_clean (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  ShuImage image = as_image (y);
+
+  memcpy (y->data, x->data, y->n);
+  shu_image_clean (&image);
+}
+
+void
+shu_cpu_picture_cells (
+    ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, guint32 *ret_n)
+{
+  gsize W = (gsize) x->dims[1], H = (gsize) x->dims[0], C = (gsize) x->dims[2];
+  gsize columns = (W + step - 1) / step, rows = (H + step - 1) / step;
+  const guint8 *p = x->data;
+
+  memset (ret_sums, 0, rows * columns * sizeof *ret_sums);
+  for (gsize v = 0; v < H; v++)
+    for (gsize u = 0; u < W; u++) {
+      guint8 a = p[(v * W + u) * C + C - 1];
+
+      ret_sums[v / step * columns + u / step] += a;
+      *ret_n += a >= 128;
+    }
+}
+
+/* ---- masks ---- */
+
+void
+shu_cpu_mask_mean (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q)
+{
+  gsize S = (gsize) p->dims[1];
+
+  for (gsize v = 0; v < S; v++)
+    for (gsize u = 0; u < S; u++)
+      shu_f32 (y)[v * S + u] =
+          (shu_f32 (p)[v * S + u] + shu_f32 (q)[v * S + S - 1 - u]) / 2;
+}
+
+void
+shu_cpu_mask_to_picture (
+    ShuCtx *c, ShuTensor *y, ShuTensor *p, float lo, float hi)
+{
+  for (gsize i = 0; i < p->n; i++) {
+    float v = (shu_f32 (p)[i] - lo) / (hi - lo);
+
+    ((guint8 *) y->data)[i] = (guint8) (CLAMP (v, 0.0f, 1.0f) * 255.0f);
+  }
+}
+
+void
+shu_cpu_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q, const ShuBox *box,
+    int row, ShuMaskMeasures *ret)
+{
+  int S = (int) p->dims[1];
+
+  *ret = (ShuMaskMeasures){.finite = TRUE, .lo = INFINITY, .hi = -INFINITY};
+  for (int v = 0; v < S; v++)
+    for (int u = 0; u < S; u++) {
+      float a = shu_f32 (p)[v * S + u], b = shu_f32 (q)[v * S + S - 1 - u];
+
+      ret->finite &= isfinite (a) != 0;
+      ret->lo = MIN (ret->lo, a);
+      ret->hi = MAX (ret->hi, a);
+      ret->smaller += MIN (a, b);
+      ret->larger += MAX (a, b);
+      ret->n_row += v == row && a > 0.5f;
+      if (v < box->y0 || v >= box->y1 || u < box->x0 || u >= box->x1)
+        continue;
+      ret->most = isnan (a) ? INFINITY : MAX (ret->most, a);
+      ret->sum += a;
+      ret->doubt += 4 * (double) a * (1 - (double) a);
     }
 }

@@ -204,6 +204,17 @@ void shu_cuda_picture_from_view (ShuCtx *c, ShuTensor *y, ShuTensor *x);
 void shu_cuda_picture_measure (
     ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
 
+void shu_cuda_picture_window (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box, gboolean mirror);
+void shu_cuda_picture_clean (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+void shu_cuda_picture_cells (
+    ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, guint32 *ret_n);
+void shu_cuda_mask_mean (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q);
+void shu_cuda_mask_to_picture (
+    ShuCtx *c, ShuTensor *y, ShuTensor *p, float lo, float hi);
+void shu_cuda_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q,
+    const ShuBox *box, int row, ShuMaskMeasures *ret);
+
 /* ---- isosurface.c ---- */
 
 void shu_cuda_isosurface (

@@ -414,6 +414,41 @@ typedef struct {
 cudaError_t shu_launch_picture_measure (ShuCudaMeasures *ret, const uint8_t *x,
     int H, int W, int C, int threshold, cudaStream_t stream);
 
+/* y [h,w,C]: x [H,W,C] from (left, top) on, its border beyond it; mirrored */
+cudaError_t shu_launch_picture_window (uint8_t *y, const uint8_t *x, int h,
+    int w, int H, int W, int C, int left, int top, int mirror,
+    cudaStream_t stream);
+/* sums [ceil (H / step), ceil (W / step)] of the last channel; *n += how many
+ * are 128 and more */
+cudaError_t shu_launch_picture_cells (uint32_t *sums, uint32_t *n,
+    const uint8_t *x, int H, int W, int C, int step, cudaStream_t stream);
+
+/* ---- masks.cu: f16 [S,S], or bytes [H,W] ---- */
+
+cudaError_t shu_launch_mask_mean (
+    void *y, const void *p, const void *q, int S, cudaStream_t stream);
+cudaError_t shu_launch_mask_to_picture (uint8_t *y, const void *p, size_t n,
+    float lo, float hi, cudaStream_t stream);
+
+/* ShuMaskMeasures in device memory */
+typedef struct {
+  double sum, doubt, smaller, larger;
+  float lo, hi, most;
+  int finite, n_row;
+} ShuCudaMaskMeasures;
+
+/* of p and the mirrored q; x0 <= u < x1, y0 <= v < y1 is the box */
+cudaError_t shu_launch_mask_measure (ShuCudaMaskMeasures *ret, const void *p,
+    const void *q, int S, int x0, int y0, int x1, int y1, int row,
+    cudaStream_t stream);
+
+/* y without what is below @faint, and without the four-connected pieces whose
+ * sum times @share is below the largest; label [H,W], sums [H,W + 1]: scratch
+ */
+cudaError_t shu_launch_mask_clean (uint8_t *y, const uint8_t *x, int H, int W,
+    int faint, int share, int *label, unsigned long long *sums,
+    cudaStream_t stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -2,6 +2,7 @@
 /* Pictures: tensors become pointers and sizes.  Weights of a resize are made
  * here, by the same function as on the CPU. */
 #include "ops/cuda/cuda_private.h"
+#include <string.h>
 
 #define LAUNCH(c, op, launch, ...)                                             \
   do {                                                                         \
@@ -109,29 +110,121 @@ shu_cuda_picture_from_view (ShuCtx *c, ShuTensor *y, ShuTensor *x)
       x->data, x->n);
 }
 
+/* Waits. */
+static void
+fetch (ShuCtx *c, const char *op, gpointer to, gconstpointer from, gsize bytes)
+{
+  ShuCuda *s = shu_cuda (c);
+
+  if (s &&
+      shu_cuda_check (c,
+          cudaMemcpyAsync (to, from, bytes, cudaMemcpyDeviceToHost, s->stream),
+          op))
+    c->wait (c);
+}
+
 void
 shu_cuda_picture_measure (
     ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret)
 {
   SHU_SCOPE (c);
-  ShuCuda *s = shu_cuda (c);
   ShuCudaMeasures m = {
       .x0 = G_MAXINT, .y0 = G_MAXINT, .x1 = -1, .y1 = -1, .min = 255, .max = 0};
-  ShuCudaMeasures *room = s ? shu_cuda_scratch (c, sizeof m) : NULL;
+  ShuCudaMeasures *room = shu_cuda_scratch (c, sizeof m);
 
   *ret = (ShuPictureMeasures){.box = {.x1 = -1, .y1 = -1}};
   if (!room || !shu_cuda_to_device (c, room, &m, sizeof m))
     return;
   LAUNCH (c, "picture_measure", shu_launch_picture_measure, room, x->data,
       (int) x->dims[0], (int) x->dims[1], (int) x->dims[2], threshold);
-  if (!shu_cuda_check (c,
-          cudaMemcpyAsync (
-              &m, room, sizeof m, cudaMemcpyDeviceToHost, s->stream),
-          "picture_measure"))
-    return;
-  c->wait (c);
+  fetch (c, "picture_measure", &m, room, sizeof m);
   *ret = (ShuPictureMeasures){.box = {m.x0, m.y0, m.x1, m.y1},
       .sum = m.sum,
       .min = m.min,
       .max = m.max};
+}
+
+void
+shu_cuda_picture_window (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box, gboolean mirror)
+{
+  LAUNCH (c, "picture_window", shu_launch_picture_window, y->data, x->data,
+      (int) y->dims[0], (int) y->dims[1], (int) x->dims[0], (int) x->dims[1],
+      (int) x->dims[2], box->x0, box->y0, mirror);
+}
+
+void
+shu_cuda_picture_clean (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  SHU_SCOPE (c);
+  int *label = shu_cuda_scratch (c, x->n * sizeof *label);
+  unsigned long long *sums = shu_cuda_scratch (c, (x->n + 1) * sizeof *sums);
+
+  if (label && sums)
+    LAUNCH (c, "picture_clean", shu_launch_mask_clean, y->data, x->data,
+        (int) x->dims[0], (int) x->dims[1], SHU_CLEAN_FAINT,
+        SHU_CLEAN_SMALL_SHARE, label, sums);
+}
+
+void
+shu_cuda_picture_cells (
+    ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, guint32 *ret_n)
+{
+  static const char op[] = "picture_cells";
+  SHU_SCOPE (c);
+  gsize rows = (gsize) (x->dims[0] + step - 1) / step;
+  gsize columns = (gsize) (x->dims[1] + step - 1) / step;
+  gsize bytes = rows * columns * sizeof (guint32);
+  guint32 *room = shu_cuda_scratch (c, bytes + sizeof (guint32));
+  guint32 *n = room + rows * columns;
+
+  memset (ret_sums, 0, bytes);
+  if (!room || !shu_cuda_to_device (c, n, ret_n, sizeof *n))
+    return;
+  LAUNCH (c, op, shu_launch_picture_cells, room, n, x->data, (int) x->dims[0],
+      (int) x->dims[1], (int) x->dims[2], step);
+  fetch (c, op, ret_n, n, sizeof *n);
+  fetch (c, op, ret_sums, room, bytes);
+}
+
+/* ---- masks ---- */
+
+void
+shu_cuda_mask_mean (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q)
+{
+  LAUNCH (c, "mask_mean", shu_launch_mask_mean, y->data, p->data, q->data,
+      (int) p->dims[1]);
+}
+
+void
+shu_cuda_mask_to_picture (
+    ShuCtx *c, ShuTensor *y, ShuTensor *p, float lo, float hi)
+{
+  LAUNCH (c, "mask_to_picture", shu_launch_mask_to_picture, y->data, p->data,
+      p->n, lo, hi);
+}
+
+void
+shu_cuda_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q, const ShuBox *box,
+    int row, ShuMaskMeasures *ret)
+{
+  static const char op[] = "mask_measure";
+  SHU_SCOPE (c);
+  ShuCudaMaskMeasures m = {0};
+  ShuCudaMaskMeasures *room = shu_cuda_scratch (c, sizeof m);
+
+  if (room)
+    LAUNCH (c, op, shu_launch_mask_measure, room, p->data, q->data,
+        (int) p->dims[1], box->x0, box->y0, box->x1, box->y1, row);
+  if (!shu_ctx_failed (c))
+    fetch (c, op, &m, room, sizeof m);
+  *ret = (ShuMaskMeasures){.finite = m.finite,
+      .lo = m.lo,
+      .hi = m.hi,
+      .most = m.most,
+      .sum = m.sum,
+      .doubt = m.doubt,
+      .n_row = m.n_row,
+      .smaller = m.smaller,
+      .larger = m.larger};
 }

@@ -194,6 +194,32 @@ shu_launch_picture_crop (uint8_t *y, const uint8_t *x, int h, int w, int H,
   return cudaGetLastError ();
 }
 
+/* A thread a byte of y [h,w,C] */
+static __global__ void
+window (uint8_t *y, const uint8_t *x, size_t n, int w, int H, int W, int C,
+    int left, int top, int mirror)
+{
+  for (size_t i = shu_task (); i < n; i += shu_task_step ()) {
+    int u = (int) (i / C % w), v = (int) (i / C / w) + top;
+
+    u = (mirror ? w - 1 - u : u) + left;
+    u = min (max (u, 0), W - 1);
+    v = min (max (v, 0), H - 1);
+    y[i] = x[((size_t) v * W + u) * C + i % C];
+  }
+}
+
+extern "C" cudaError_t
+shu_launch_picture_window (uint8_t *y, const uint8_t *x, int h, int w, int H,
+    int W, int C, int left, int top, int mirror, cudaStream_t stream)
+{
+  size_t n = (size_t) h * w * C;
+
+  window<<<shu_blocks (n), SHU_THREADS, 0, stream>>> (
+      y, x, n, w, H, W, C, left, top, mirror);
+  return cudaGetLastError ();
+}
+
 /* A thread a pixel: of the face the middle one of every 3 x 3 */
 static __global__ void
 paste_face (uint8_t *y, const uint8_t *x, const uint8_t *face, int S)
@@ -322,5 +348,48 @@ shu_launch_picture_measure (ShuCudaMeasures *ret, const uint8_t *x, int H,
   if (blocks > 1024)
     blocks = 1024;
   measure<<<blocks, SHU_THREADS, 0, stream>>> (ret, x, n, W, C, threshold);
+  return cudaGetLastError ();
+}
+
+/* A warp a cell; the order of whole numbers does not matter */
+static __global__ void
+cells (uint32_t *sums, uint32_t *n, const uint8_t *x, int H, int W, int C,
+    int step, int columns, size_t n_cells)
+{
+  int lane = threadIdx.x % SHU_WARP;
+
+  for (size_t i = shu_task () / SHU_WARP; i < n_cells;
+       i += shu_task_step () / SHU_WARP) {
+    int v0 = (int) (i / columns) * step, u0 = (int) (i % columns) * step;
+    int h = min (step, H - v0), w = min (step, W - u0);
+    uint32_t sum = 0, over = 0;
+
+    for (int k = lane; k < h * w; k += SHU_WARP) {
+      size_t at = (size_t) (v0 + k / w) * W + u0 + k % w;
+      uint8_t a = x[at * C + C - 1];
+
+      sum += a;
+      over += a >= 128;
+    }
+    for (int k = SHU_WARP / 2; k > 0; k /= 2) {
+      sum += __shfl_down_sync (~0u, sum, k);
+      over += __shfl_down_sync (~0u, over, k);
+    }
+    if (lane == 0) {
+      sums[i] = sum;
+      atomicAdd (n, over);
+    }
+  }
+}
+
+extern "C" cudaError_t
+shu_launch_picture_cells (uint32_t *sums, uint32_t *n, const uint8_t *x, int H,
+    int W, int C, int step, cudaStream_t stream)
+{
+  int columns = (W + step - 1) / step, lines = (H + step - 1) / step;
+  size_t n_cells = (size_t) columns * lines;
+
+  cells<<<shu_blocks (n_cells * SHU_WARP), SHU_THREADS, 0, stream>>> (
+      sums, n, x, H, W, C, step, columns, n_cells);
   return cudaGetLastError ();
 }

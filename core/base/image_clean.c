@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Takes the haze and the crumbs off a matte. */
-#include "preprocess.h"
+#include "image.h"
 
-enum {
-  FAINT = 26,      /* below this alpha there is nothing: a tenth */
-  SMALL_SHARE = 25 /* pieces of less than one in so many of the largest go */
-};
+enum { FAINT = SHU_CLEAN_FAINT, SMALL_SHARE = SHU_CLEAN_SMALL_SHARE };
 
 /* The four-connected piece of @mask >= FAINT that holds pixel @start: its
  * pixels in @list, marked in @seen.  Returns: how many */
@@ -36,7 +33,7 @@ typedef struct {
 } Piece;
 
 void
-shu_matting_clean (ShuImage *mask)
+shu_image_clean (ShuImage *mask)
 {
   gsize n = (gsize) mask->width * mask->height;
   g_autofree guint8 *seen = g_malloc0 (n);
