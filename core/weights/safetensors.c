@@ -28,24 +28,34 @@ struct _ShuSafetensors {
   GHashTable *metadata;
 };
 
+/* All that the format has: a file may hold what nobody asks for. */
 static const struct {
   const char *name;
-  gsize size;
+  gsize bits;
   int dtype; /* ShuDType, or -1: no tensor type of ours */
 } types[] = {
-    {"F32", 4, SHU_DTYPE_F32},
-    {"F16", 2, SHU_DTYPE_F16},
-    {"BF16", 2, SHU_DTYPE_BF16},
-    {"I32", 4, SHU_DTYPE_I32},
-    {"U8", 1, SHU_DTYPE_U8},
-    {"BOOL", 1, SHU_DTYPE_U8},
-    {"I8", 1, -1},
-    {"I16", 2, -1},
-    {"U16", 2, -1},
-    {"U32", 4, -1},
-    {"F64", 8, -1},
-    {"I64", 8, -1},
-    {"U64", 8, -1},
+    {"F32", 32, SHU_DTYPE_F32},
+    {"F16", 16, SHU_DTYPE_F16},
+    {"BF16", 16, SHU_DTYPE_BF16},
+    {"I32", 32, SHU_DTYPE_I32},
+    {"U8", 8, SHU_DTYPE_U8},
+    {"BOOL", 8, SHU_DTYPE_U8},
+    {"I8", 8, -1},
+    {"I16", 16, -1},
+    {"U16", 16, -1},
+    {"U32", 32, -1},
+    {"F64", 64, -1},
+    {"I64", 64, -1},
+    {"U64", 64, -1},
+    {"C64", 64, -1},
+    {"F8_E5M2", 8, -1},
+    {"F8_E4M3", 8, -1},
+    {"F8_E5M2FNUZ", 8, -1},
+    {"F8_E4M3FNUZ", 8, -1},
+    {"F8_E8M0", 8, -1},
+    {"F6_E2M3", 6, -1},
+    {"F6_E3M2", 6, -1},
+    {"F4", 4, -1},
 };
 
 static int
@@ -62,7 +72,7 @@ shu_safetensors_type_size (const char *dtype)
 {
   int i = find_type (dtype);
 
-  return i < 0 ? 0 : types[i].size;
+  return i < 0 ? 0 : types[i].bits / 8;
 }
 
 int
@@ -136,18 +146,20 @@ parse_entry (JsonNode *node, gsize data_size, Entry *e)
     return "its dtype is unknown";
   if (json_array_get_length (shape) > SHU_MAX_DIMS)
     return "it has more than 5 dimensions";
-  size = types[type].size;
+  size = types[type].bits;
   e->n_dims = json_array_get_length (shape);
   for (int i = 0; i < e->n_dims; i++)
     if (!get_size (shape, i, &e->dims[i]) ||
         !shu_mul_size (size, e->dims[i], &size))
       return "its shape is not valid";
+  if (size % 8 != 0)
+    return "its elements are no whole number of bytes";
   if (json_array_get_length (offsets) != 2 || !get_size (offsets, 0, &begin) ||
       !get_size (offsets, 1, &end) || begin > end)
     return "its data_offsets are not valid";
   if ((guint64) end > data_size)
     return "its data lie beyond the end of the file; copy the file again";
-  if ((gsize) (end - begin) != size)
+  if ((gsize) (end - begin) != size / 8)
     return "its shape and its data_offsets do not agree";
   if (e->n_dims == 0) { /* a scalar */
     e->n_dims = 1;
@@ -360,7 +372,8 @@ shu_safetensors_tensor (const ShuSafetensors *st, int i, GError **error)
         e->dtype);
     return NULL;
   }
-  if ((guintptr) data % types[type].size != 0) { /* the format does not align */
+  if ((guintptr) data % (types[type].bits / 8) !=
+      0) { /* the format does not align */
     ShuTensor *copy =
         shu_tensor_try_new (types[type].dtype, e->n_dims, e->dims, error);
 

@@ -14,7 +14,8 @@ enum {
 typedef struct _ShuSafetensors ShuSafetensors;
 
 /* Of a type as the format calls it ("F32"): bytes of an element, 0 where it is
- * unknown; and which ShuDType tensors of it have, -1: none. */
+ * unknown or has less than one; and which ShuDType tensors of it have, -1:
+ * none. */
 gsize shu_safetensors_type_size (const char *dtype);
 int shu_safetensors_type (const char *dtype);
 
@@ -38,7 +39,7 @@ const char *shu_safetensors_name (const ShuSafetensors *st, int i);
 int shu_safetensors_find (
     const ShuSafetensors *st, const char *name); /* or -1 */
 /* (transfer full): a tensor over the mapped bytes; F32, F16, BF16, I32, U8 as
- * stored (BOOL as U8; I64 and F64 are %SHU_ERROR_UNSUPPORTED) */
+ * stored (BOOL as U8; all others are %SHU_ERROR_UNSUPPORTED) */
 ShuTensor *shu_safetensors_tensor (
     const ShuSafetensors *st, int i, GError **error);
 /* without touching the data */

@@ -230,6 +230,12 @@ entry (const ShuTensorFile *file, int i)
 }
 
 const char *
+shu_tensor_file_label (const ShuTensorFile *file)
+{
+  return file->label;
+}
+
+const char *
 shu_tensor_file_format (const ShuTensorFile *file)
 {
   return file->format;

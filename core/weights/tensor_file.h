@@ -21,6 +21,8 @@ ShuTensorFile *shu_tensor_file_parse (
     GBytes *bytes, const char *name, GError **error);
 void shu_tensor_file_free (ShuTensorFile *file);
 
+/* What it was opened as */
+const char *shu_tensor_file_label (const ShuTensorFile *file);
 /* "safetensors", "PyTorch", "PyTorch (before 1.6)" or "ONNX" */
 const char *shu_tensor_file_format (const ShuTensorFile *file);
 int shu_tensor_file_n (const ShuTensorFile *file);

@@ -145,9 +145,22 @@ add_file (Root *root, const char *path, GError **error)
   if (!file)
     return FALSE;
   g_ptr_array_add (root->files, file);
-  for (int i = 0; i < shu_tensor_file_n (file); i++)
-    g_hash_table_insert (root->where, g_strdup (shu_tensor_file_name (file, i)),
-        GINT_TO_POINTER (root->files->len - 1));
+  for (int i = 0; i < shu_tensor_file_n (file); i++) {
+    const char *name = shu_tensor_file_name (file, i);
+    gpointer other;
+
+    if (g_hash_table_lookup_extended (root->where, name, NULL, &other)) {
+      const ShuTensorFile *first =
+          g_ptr_array_index (root->files, GPOINTER_TO_INT (other));
+
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "%s: the tensor \"%.200s\" is in %s, too; get the files again", path,
+          name, shu_tensor_file_label (first));
+      return FALSE;
+    }
+    g_hash_table_insert (
+        root->where, g_strdup (name), GINT_TO_POINTER (root->files->len - 1));
+  }
   return TRUE;
 }
 

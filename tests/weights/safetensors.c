@@ -41,6 +41,8 @@ static const Row rows[] = {
     {"escapes", "{\"\\u00e9\\ud83d\\ude00\\n\":" T ("U8", "[1]", "[0,1]") "}",
         1, -1, NULL},
     {"empty_tensor", "{\"a\":" T ("F32", "[0,7]", "[0,0]") "}", 0, -1, NULL},
+    {"eight_bits", "{\"a\":" T ("F8_E4M3", "[3]", "[0,3]") "}", 3, -1, NULL},
+    {"four_bits", "{\"a\":" T ("F4", "[3,4]", "[0,6]") "}", 6, -1, NULL},
 
     {"not_json", "this is no JSON", 0, SHU_ERROR_INVALID, "header"},
     {"half_json", "{\"a\":", 0, SHU_ERROR_INVALID, "header"},
@@ -91,6 +93,8 @@ static const Row rows[] = {
         SHU_ERROR_INVALID, "dtype is unknown"},
     {"empty_dtype", "{\"a\":" T ("", "[1]", "[0,4]") "}", 4, SHU_ERROR_INVALID,
         "dtype is unknown"},
+    {"half_a_byte", "{\"a\":" T ("F4", "[3]", "[0,2]") "}", 2,
+        SHU_ERROR_INVALID, "whole number of bytes"},
     {"six_dims", "{\"a\":" T ("U8", "[1,1,1,1,1,1]", "[0,1]") "}", 1,
         SHU_ERROR_INVALID, "more than 5"},
     {"wrong_shape", "{\"a\":" T ("F32", "[2,3]", "[0,20]") "}", 24,

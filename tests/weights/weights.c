@@ -365,6 +365,47 @@ test_shard_without_tensor (void)
   expect (w, SHU_ERROR_MISSING, "\"b\" is missing");
 }
 
+/* Which of two would be meant, nobody can tell. */
+static void
+test_shards_with_one_tensor (void)
+{
+  g_auto (Folder) f = folder_new ();
+  g_autofree char *one =
+      put_tensor (&f, "one.safetensors", "a", SHU_DTYPE_F32, SHU_DIMS (2));
+  g_autofree char *two =
+      put_tensor (&f, "two.safetensors", "a", SHU_DTYPE_F32, SHU_DIMS (2));
+  g_autofree char *index = put_text (&f, "model.safetensors.index.json",
+      "{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"two.safetensors\"}}");
+
+  expect_no_open (f.path, SHU_ERROR_INVALID, "the tensor \"a\" is in ");
+}
+
+/* Types that we have no use for are in nobody's way. */
+static void
+test_unusable_type (void)
+{
+  static const char header[] =
+      "{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],\"data_offsets\":[0,4]},"
+      "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}     ";
+  const guint64 length = GUINT64_TO_LE (sizeof header - 1);
+  g_auto (Folder) f = folder_new ();
+  g_autofree char *path = g_build_filename (f.path, "m.safetensors", NULL);
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  g_autoptr (ShuWeights) w = NULL;
+
+  g_byte_array_append (bytes, (const guint8 *) &length, 8);
+  g_byte_array_append (bytes, (const guint8 *) header, sizeof header - 1);
+  g_byte_array_append (bytes, (const guint8 *) "1234\0\0\0\0", 8);
+  g_assert_true (
+      g_file_set_contents (path, (char *) bytes->data, bytes->len, NULL));
+  w = open_ok (path);
+  g_assert_cmpfloat (
+      *(float *) shu_weights_get (w, "b", SHU_DIMS (1))->data, ==, 0);
+  g_assert_true (shu_weights_finish (w, NULL));
+  shu_weights_get (w, "a", SHU_DIMS (4));
+  expect (w, SHU_ERROR_UNSUPPORTED, "no use for its type F8_E4M3");
+}
+
 /* ---- formulas ---- */
 
 static const struct {
@@ -701,6 +742,8 @@ main (int argc, char **argv)
   add ("reads_shards", test_shards);
   add ("refuses_bad_shards", test_bad_shards);
   add ("shard_without_tensor", test_shard_without_tensor);
+  add ("shards_with_one_tensor", test_shards_with_one_tensor);
+  add ("unusable_type", test_unusable_type);
   add ("formula_values", test_formula_values);
   add ("formula_rules", test_formula_rules);
   add ("formula_rounds_to_f16", test_synthetic);
