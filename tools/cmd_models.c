@@ -194,25 +194,45 @@ target_of (const char *path)
 }
 
 /* @must: that it is there already is a failure */
-static gboolean
-import_file (const char *path, gboolean force, gboolean must)
+typedef struct {
+  char *path, *to;
+  gboolean must;
+} Import;
+
+static void
+import_clear (gpointer data)
 {
-  g_autofree char *to = target_of (path);
+  Import *i = data;
+
+  g_free (i->path);
+  g_free (i->to);
+}
+
+/* Whether what there is of it already stays. */
+static gboolean
+is_kept (const Import *i, gboolean force)
+{
+  return !force && g_file_test (i->to, G_FILE_TEST_EXISTS) &&
+         g_file_test (i->path, G_FILE_TEST_EXISTS);
+}
+
+static gboolean
+import_file (const Import *i, gboolean force)
+{
   g_autoptr (GError) error = NULL;
   int n;
 
-  if (!force && g_file_test (to, G_FILE_TEST_EXISTS) &&
-      g_file_test (path, G_FILE_TEST_EXISTS)) {
-    fprintf (must ? stderr : stdout, "%s%s is there already%s\n",
-        must ? "synchuman: " : "", to,
-        must ? "; --force replaces it" : ", kept");
-    return !must;
+  if (is_kept (i, force)) {
+    fprintf (i->must ? stderr : stdout, "%s%s is there already%s\n",
+        i->must ? "synchuman: " : "", i->to,
+        i->must ? "; --force replaces it" : ", kept");
+    return !i->must;
   }
-  if (!shu_weights_import (path, to, &n, &error)) {
+  if (!shu_weights_import (i->path, i->to, &n, &error)) {
     fprintf (stderr, "synchuman: %s\n", error->message);
     return FALSE;
   }
-  printf ("%s: %d tensor%s\n", to, n, n == 1 ? "" : "s");
+  printf ("%s: %d tensor%s\n", i->to, n, n == 1 ? "" : "s");
   return TRUE;
 }
 
@@ -222,20 +242,67 @@ by_name (gconstpointer a, gconstpointer b)
   return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
-static gboolean
-import (const char *path, gboolean force)
+static void
+add_import (GArray *imports, const char *path, gboolean must)
+{
+  Import new = {g_strdup (path), target_of (path), must};
+
+  g_array_append_val (imports, new);
+}
+
+/* What @path, a file or a folder, says is to be imported */
+static void
+list_imports (const char *path, GArray *imports)
 {
   g_autoptr (GPtrArray) files = g_ptr_array_new_with_free_func (g_free);
-  gboolean ok = TRUE;
 
-  if (!g_file_test (path, G_FILE_TEST_IS_DIR))
-    return import_file (path, force, TRUE);
+  if (!g_file_test (path, G_FILE_TEST_IS_DIR)) {
+    add_import (imports, path, TRUE);
+    return;
+  }
   find_files (path, 0, files);
   g_ptr_array_sort (files, by_name);
   if (files->len == 0)
     printf ("%s: no .pth, .pt or .onnx files\n", path);
   for (guint i = 0; i < files->len; i++)
-    ok = import_file (g_ptr_array_index (files, i), force, FALSE) && ok;
+    add_import (imports, g_ptr_array_index (files, i), FALSE);
+}
+
+/* Another one that would become the same file, or NULL */
+static const Import *
+rival_of (const GArray *imports, guint at)
+{
+  const Import *one = &g_array_index (imports, Import, at);
+
+  for (guint i = 0; i < imports->len; i++) {
+    const Import *other = &g_array_index (imports, Import, i);
+
+    if (strcmp (one->to, other->to) == 0 && strcmp (one->path, other->path))
+      return other;
+  }
+  return NULL;
+}
+
+static gboolean
+import (const GPtrArray *paths, gboolean force)
+{
+  g_autoptr (GArray) imports = g_array_new (FALSE, FALSE, sizeof (Import));
+  gboolean ok = TRUE;
+
+  g_array_set_clear_func (imports, import_clear);
+  for (guint i = 0; i < paths->len; i++)
+    list_imports (g_ptr_array_index (paths, i), imports);
+  for (guint i = 0; i < imports->len; i++) {
+    const Import *one = &g_array_index (imports, Import, i);
+    const Import *rival = is_kept (one, force) ? NULL : rival_of (imports, i);
+
+    if (rival)
+      fprintf (stderr,
+          "synchuman: %s: %s would become the same file; name the one that "
+          "you mean\n",
+          one->path, rival->path);
+    ok = !rival && import_file (one, force) && ok;
+  }
   return ok;
 }
 
@@ -246,7 +313,7 @@ cmd_models (int argc, char **argv)
   gboolean is_check = argc > 1 && strcmp (argv[1], "check") == 0;
   gboolean is_import = argc > 1 && strcmp (argv[1], "import") == 0;
   const char *option = is_check ? "--json" : "--force";
-  gboolean set = FALSE, ok = TRUE;
+  gboolean set = FALSE;
 
   for (int i = 1; i < argc; i++)
     if (strcmp (argv[i], "--help") == 0) {
@@ -268,7 +335,5 @@ cmd_models (int argc, char **argv)
   }
   if (is_check)
     return check (g_ptr_array_index (paths, 0), set);
-  for (guint i = 0; i < paths->len; i++)
-    ok = import (g_ptr_array_index (paths, i), set) && ok;
-  return ok ? STATUS_OK : STATUS_FAILED;
+  return import (paths, set) ? STATUS_OK : STATUS_FAILED;
 }

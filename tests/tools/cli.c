@@ -470,6 +470,19 @@ imports_models (Fixture *f, gconstpointer data)
       run (f, program, "models import --force IN/models/a.pth"), ==, 0);
   after = harness_contents (f->in, "models/a.safetensors");
   g_assert_true (g_bytes_equal (before, after));
+  /* of two that would become one, neither */
+  harness_put (f->in, "models/inner/u2net.pth", "no pickle", 9);
+  harness_put (f->in, "models/inner/u2net.safetensors", "mine", 4);
+  g_assert_cmpint (
+      run (f, program, "models import --force IN/models/inner"), ==, 1);
+  g_assert_nonnull (strstr (f->errors, "u2net.pth would become the same"));
+  g_assert_cmpint (count_errors (f->errors), ==, 2);
+  g_bytes_unref (after);
+  after = harness_contents (f->in, "models/inner/u2net.safetensors");
+  g_assert_cmpuint (g_bytes_get_size (after), ==, 4);
+  g_assert_cmpint (
+      run (f, program, "models import --force IN/models/inner/u2net.onnx"), ==,
+      0);
   g_assert_cmpint (count_files (f->out), ==, 0);
 }
 
