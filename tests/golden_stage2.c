@@ -377,9 +377,10 @@ run_flow (GoldenCase *t)
   g_auto (Batch) b = get_batch (t, "in.coords");
   g_autoptr (ShuSlatFlow) f = NULL;
   ShuTensor *x = golden_input (t, "in.feats");
-  ShuTensor *cond = golden_input (t, "in.cond"), *parts[MAX_OBJECTS];
+  ShuTensor *cond = golden_input (t, "in.cond"), *parts[MAX_OBJECTS], *step;
   gsize n_t;
   g_autofree double *times = golden_values (t, "in.t", &n_t);
+  const gint32 first = 0;
   GError *error = NULL;
 
   f = shu_slat_flow_new (t->config, t->weights, &error);
@@ -389,6 +390,7 @@ run_flow (GoldenCase *t)
   }
   check_position_embedding (t, &b);
   collect_begin (t);
+  step = shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &first);
   for (int i = 0; i < b.B; i++) {
     ShuVoxels voxels = object (&b, i);
     float time = (float) times[i];
@@ -400,7 +402,7 @@ run_flow (GoldenCase *t)
       break;
     }
     parts[i] = as_rows (c, shu_slat_flow_forward (c, run,
-                               object_rows (c, &b, i, x), 0, SHU_SLAT_COND));
+                               object_rows (c, &b, i, x), step, SHU_SLAT_COND));
   }
   collect_end (t);
   if (!shu_ctx_failed (c) && !error)
@@ -553,6 +555,7 @@ run_full_flow (GoldenCase *t)
   g_autoptr (ShuSlatFlow) f = NULL;
   g_autoptr (ShuSlatFlowRun) run = NULL;
   float time = stated_time (t);
+  const gint32 first = 0;
   GError *error = NULL;
 
   f = shu_slat_flow_new (t->config, t->weights, &error);
@@ -564,8 +567,9 @@ run_full_flow (GoldenCase *t)
     return;
   }
   golden_expect (t, "out.feats",
-      as_rows (c, shu_slat_flow_forward (
-                      c, run, golden_input (t, "in.feats"), 0, SHU_SLAT_COND)));
+      as_rows (c, shu_slat_flow_forward (c, run, golden_input (t, "in.feats"),
+                      shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &first),
+                      SHU_SLAT_COND)));
 }
 
 static void

@@ -311,13 +311,18 @@ sample (GoldenCase *t, const ShuVoxels *voxels)
   g_autoptr (ShuSlatFlow) f = NULL;
   g_autoptr (ShuSlatFlowRun) run = NULL;
   g_autofree float *times = g_new (float, s.steps);
+  g_autofree float *schedule = g_new (float, 3 * s.steps);
   gsize n;
-  g_autofree float *x = get_floats (t, "in.noise", &n);
-  g_autofree float *v = g_new (float, 2 * n);
+  g_autofree float *noise = get_floats (t, "in.noise", &n);
+  const gint32 first = 0;
+  ShuFlowStep p = {.n_parts = 1, .guidance = s.strength, .extra = TRUE};
+  ShuTensor *x;
   GError *error = NULL;
 
-  for (int i = 0; i < s.steps; i++)
+  for (int i = 0; i < s.steps; i++) {
     times[i] = shu_flow_timestep (s.t[i]);
+    shu_flow_coefficients (s.t[i], s.t[i + 1], 0, schedule + 3 * i);
+  }
   f = shu_slat_flow_new (shu_config_at (t->config, "flow"),
       shu_weights_at (t->weights, "flow"), &error);
   if (f)
@@ -327,22 +332,20 @@ sample (GoldenCase *t, const ShuVoxels *voxels)
     golden_take_error (t, error);
     return NULL;
   }
+  x = shu_state (c, SHU_DIMS (voxels->n, (gint64) n / voxels->n), noise);
+  p.step = shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &first);
+  p.schedule = shu_state (c, SHU_DIMS (s.steps, 3), schedule);
   for (int i = 0; i < s.steps; i++) {
     SHU_SCOPE (c);
-    gboolean guided = shu_flow_is_guided (s.t[i], s.interval[0], s.interval[1]);
-    ShuTensor *y = shu_from_host (
-        c, SHU_DTYPE_F32, SHU_DIMS (voxels->n, (gint64) n / voxels->n), x);
 
-    y = shu_slat_flow_forward (
-        c, run, y, i, guided ? SHU_SLAT_BOTH : SHU_SLAT_COND);
-    if (!shu_to_host (c, y, v))
-      return NULL;
-    if (guided)
-      shu_guide_strength (v, v + n, s.strength, v, n);
-    shu_flow_step (x, v, s.t[i], s.t[i + 1], n, SHU_FLOW_F32);
+    p.guided = shu_flow_is_guided (s.t[i], s.interval[0], s.interval[1]);
+    shu_flow_advance (c, x,
+        shu_slat_flow_forward (c, run, shu_state_value (c, x), p.step,
+            p.guided ? SHU_SLAT_BOTH : SHU_SLAT_COND),
+        &p, NULL);
+    shu_count (c, p.step);
   }
-  return shu_from_host (
-      c, SHU_DTYPE_F32, SHU_DIMS (voxels->n, (gint64) n / voxels->n), x);
+  return shu_ctx_finish (c, &error) ? x : (golden_take_error (t, error), NULL);
 }
 
 static ShuTensor *

@@ -273,7 +273,6 @@ typedef struct {
 typedef struct {
   ShuTensor *k, *v; /* [1,L,C]; NULL without a context */
   ShuTensor *null;  /* [1,C]: cross attention to zeros */
-  ShuTensor *mod;   /* [n_steps,6C] */
 } BlockRun;
 
 struct _ShuSlatFlowRun {
@@ -281,9 +280,9 @@ struct _ShuSlatFlowRun {
   int n_steps;
   gboolean has_cond;
   Level levels[MAX_LEVELS + 1];
-  ShuTensor *position;               /* [M,C] */
-  ShuTensor *in_emb[MAX_IO_BLOCKS];  /* [n_steps,2Co] */
-  ShuTensor *out_emb[MAX_IO_BLOCKS]; /* [n_steps,2Co] */
+  ShuTensor *position; /* [M,C] */
+  ShuTensor *times;    /* [n_steps,...]: 2Co for each input block, 6C for each
+                        * block or for all, 2Co for each output block */
   BlockRun *blocks;
 };
 
@@ -343,11 +342,23 @@ make_levels (ShuSlatFlowRun *run, ShuCtx *c, const ShuVoxels *voxels)
                       run->f->cfg.model_channels));
 }
 
-/* The projections of every time embedding; SiLU comes first everywhere. */
+/* Blocks that share a modulation have the first one's. */
+static int
+n_modulations (const Config *cfg)
+{
+  return cfg->share_mod ? 1 : cfg->num_blocks;
+}
+
+/* The projections of every time embedding, in the order in which a step takes
+ * them; SiLU comes first everywhere. */
 static void
 make_modulations (ShuSlatFlowRun *run, ShuCtx *c, const float *timesteps)
 {
+  SHU_SCOPE (c);
   const ShuSlatFlow *f = run->f;
+  int n_blocks = n_modulations (&f->cfg), n = 0;
+  g_autofree ShuTensor **parts =
+      g_new (ShuTensor *, f->n_in + n_blocks + f->n_out);
   ShuTensor *e =
       shu_timestep_embedding (c, timesteps, run->n_steps, TIME_FREQS);
 
@@ -356,20 +367,14 @@ make_modulations (ShuSlatFlowRun *run, ShuCtx *c, const float *timesteps)
   shu_tap (c, e, "t_emb");
   e = shu_silu (c, e);
   for (int i = 0; i < f->n_in; i++)
-    run->in_emb[i] =
-        shu_own (c, shu_linear (c, e, &f->input_blocks[i].emb_layers));
+    parts[n++] = shu_linear (c, e, &f->input_blocks[i].emb_layers);
+  for (int i = 0; i < n_blocks; i++)
+    parts[n++] = shu_linear (c, e,
+        f->cfg.share_mod ? &f->adaLN_modulation
+                         : &f->blocks[i].adaLN_modulation);
   for (int i = 0; i < f->n_out; i++)
-    run->out_emb[i] =
-        shu_own (c, shu_linear (c, e, &f->out_blocks[i].emb_layers));
-  for (int i = 0; i < f->cfg.num_blocks; i++) {
-    const ShuLinear *l = f->cfg.share_mod ? &f->adaLN_modulation
-                                          : &f->blocks[i].adaLN_modulation;
-
-    if (f->cfg.share_mod && i > 0 && run->blocks[0].mod)
-      run->blocks[i].mod = shu_tensor_ref (run->blocks[0].mod);
-    else
-      run->blocks[i].mod = shu_own (c, shu_linear (c, e, l));
-  }
+    parts[n++] = shu_linear (c, e, &f->out_blocks[i].emb_layers);
+  run->times = shu_own (c, shu_concat (c, 1, n, parts));
 }
 
 static void
@@ -430,17 +435,13 @@ shu_slat_flow_run_free (ShuSlatFlowRun *run)
       g_clear_pointer (&run->levels[l].nbr[b], shu_tensor_unref);
       g_clear_pointer (&run->levels[l].index[b], shu_tensor_unref);
     }
-  for (int i = 0; i < MAX_IO_BLOCKS; i++) {
-    g_clear_pointer (&run->in_emb[i], shu_tensor_unref);
-    g_clear_pointer (&run->out_emb[i], shu_tensor_unref);
-  }
   for (int i = 0; i < run->f->cfg.num_blocks; i++) {
     g_clear_pointer (&run->blocks[i].k, shu_tensor_unref);
     g_clear_pointer (&run->blocks[i].v, shu_tensor_unref);
     g_clear_pointer (&run->blocks[i].null, shu_tensor_unref);
-    g_clear_pointer (&run->blocks[i].mod, shu_tensor_unref);
   }
   g_clear_pointer (&run->position, shu_tensor_unref);
+  g_clear_pointer (&run->times, shu_tensor_unref);
   g_free (run->blocks);
   g_free (run);
 }
@@ -473,11 +474,11 @@ res_block (ShuCtx *c, const ShuSlatFlowRun *run, const ResBlock *b,
   return shu_keep (c, h);
 }
 
-/* x [B,M,C], B 1 or the number of @rows -> [number of rows,M,C]; modulation
+/* x [B,M,C], B 1 or the number of @rows -> [number of rows,M,C]; mod [1,6C] =
  * (shift, scale, gate) twice */
 static ShuTensor *
-block (ShuCtx *c, const Block *b, const BlockRun *r, ShuTensor *x, int step,
-    ShuSlatRows rows)
+block (ShuCtx *c, const Block *b, const BlockRun *r, ShuTensor *x,
+    ShuTensor *mod, ShuSlatRows rows)
 {
   SHU_SCOPE (c);
   int B = rows == SHU_SLAT_BOTH ? 2 : 1, C = b->self_attn.C;
@@ -487,7 +488,7 @@ block (ShuCtx *c, const Block *b, const BlockRun *r, ShuTensor *x, int step,
   ShuAddNorm p = {.eps = 1e-6f};
   ShuTensor *m[6], *h;
 
-  h = shu_reshape (c, shu_slice (c, r->mod, 0, step, 1), SHU_DIMS (6, C));
+  h = shu_reshape (c, mod, SHU_DIMS (6, C));
   for (int i = 0; i < 6; i++)
     m[i] = shu_slice (c, h, 0, i, 1); /* [1,C] */
   h = shu_add_norm (c, x, NULL,
@@ -517,22 +518,33 @@ block (ShuCtx *c, const Block *b, const BlockRun *r, ShuTensor *x, int step,
   return shu_keep (c, shu_add_gated (c, x, h, m[5]));
 }
 
+/* The next @n of a row of run->times: [1,n] */
+static ShuTensor *
+take (ShuCtx *c, ShuTensor *row, gint64 *at, int n)
+{
+  ShuTensor *t = shu_slice (c, row, 1, *at, n);
+
+  *at += n;
+  return t;
+}
+
 ShuTensor *
 shu_slat_flow_forward (ShuCtx *c, const ShuSlatFlowRun *run, ShuTensor *x,
-    int step, ShuSlatRows rows)
+    ShuTensor *step, ShuSlatRows rows)
 {
   SHU_SCOPE (c);
   const ShuSlatFlow *f = run->f;
   int N = run->levels[0].n, M = run->levels[f->cfg.n_levels].n;
   int B = rows == SHU_SLAT_BOTH ? 2 : 1, C = f->cfg.model_channels;
-  ShuTensor *skips[MAX_IO_BLOCKS], *emb, *h;
+  ShuTensor *skips[MAX_IO_BLOCKS], *row, *emb = NULL, *h;
+  gint64 at = 0;
 
-  g_return_val_if_fail (step >= 0 && step < run->n_steps, NULL);
   g_return_val_if_fail (run->has_cond || rows == SHU_SLAT_UNCOND, NULL);
+  row = shu_gather (c, run->times, step);
   h = shu_linear (c, x, &f->input_layer); /* [N,Cio] */
   shu_tap (c, h, "input_layer");
   for (int i = 0; i < f->n_in; i++) {
-    emb = shu_slice (c, run->in_emb[i], 0, step, 1);
+    emb = take (c, row, &at, 2 * f->input_blocks[i].Co);
     h = skips[i] = res_block (c, run, &f->input_blocks[i], h, emb, 1);
     shu_tap (c, h, "input_blocks.%d", i);
   }
@@ -540,13 +552,15 @@ shu_slat_flow_forward (ShuCtx *c, const ShuSlatFlowRun *run, ShuTensor *x,
   for (int i = 0; i < f->cfg.num_blocks; i++) {
     ShuTensor *before = h;
 
-    h = block (c, &f->blocks[i], &run->blocks[i], h, step, rows);
+    if (i < n_modulations (&f->cfg))
+      emb = take (c, row, &at, 6 * C);
+    h = block (c, &f->blocks[i], &run->blocks[i], h, emb, rows);
     shu_drop (c, before);
     shu_tap (c, h, "blocks.%d", i);
   }
   h = shu_reshape (c, h, SHU_DIMS (B * M, C));
   for (int i = 0; i < f->n_out; i++) {
-    emb = shu_slice (c, run->out_emb[i], 0, step, 1);
+    emb = take (c, row, &at, 2 * f->out_blocks[i].Co);
     if (f->cfg.use_skip_connection) {
       ShuTensor *skip = skips[f->n_in - 1 - i];
 

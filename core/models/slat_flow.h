@@ -59,7 +59,8 @@ typedef enum {
 /**
  * shu_slat_flow_forward:
  * @x: [N,in_channels], rows in the order of the voxels
- * @step: index into the timesteps of @run
+ * @step: I32 [1], index into the timesteps of @run; on the device, so that the
+ *   same operations serve every step
  * @rows: what to evaluate.  Both at once cost less than one after the other:
  *   they are the same up to the first cross attention
  *
@@ -67,7 +68,7 @@ typedef enum {
  *   with the context first
  */
 ShuTensor *shu_slat_flow_forward (ShuCtx *c, const ShuSlatFlowRun *run,
-    ShuTensor *x, int step, ShuSlatRows rows);
+    ShuTensor *x, ShuTensor *step, ShuSlatRows rows);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuSlatFlow, shu_slat_flow_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuSlatFlowRun, shu_slat_flow_run_free)

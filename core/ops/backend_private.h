@@ -122,7 +122,8 @@ struct _ShuBackend {
       int n_heads, gint64 n_keys);
 
   /* x F32 -> y real */
-  void (*state_value) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+  void (*state_value) (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *scale,
+      ShuTensor *shift);
   void (*flow_advance) (ShuCtx *c, ShuTensor *x, ShuTensor *v,
       const ShuFlowStep *p, ShuTensor *estimate);
   void (*count) (ShuCtx *c, ShuTensor *step);

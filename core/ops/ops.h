@@ -294,6 +294,9 @@ ShuTensor *shu_state (
     ShuCtx *c, int n_dims, const gint64 *dims, const float *values);
 /* Its values now, as an activation */
 ShuTensor *shu_state_value (ShuCtx *c, ShuTensor *x);
+/* x scale + shift of states x [...,K], scale, shift [K], likewise */
+ShuTensor *shu_state_affine (
+    ShuCtx *c, ShuTensor *x, ShuTensor *scale, ShuTensor *shift);
 
 /**
  * ShuFlowStep:
@@ -301,16 +304,20 @@ ShuTensor *shu_state_value (ShuCtx *c, ShuTensor *x);
  * @schedule: state [n,3], a row (dt, a, b) for each step
  * @n_parts: x is [P,n], v is [P,n], or guided [P,2,n]: unconditional first
  * @guidance: weight of the condition; ignored where not @guided
+ * @extra: the other convention: v has the condition first, and the guidance
+ *   counts from it on, so that 0 is none
  */
 typedef struct {
   ShuTensor *step, *schedule;
   int n_parts;
   gboolean guided;
   float guidance;
+  gboolean extra;
 } ShuFlowStep;
 
-/* x -= dt v, where guided with v = u + guidance (c - u); before that
- * @estimate (NULL: not asked for), like x, becomes a x - b v */
+/* x -= dt v, where guided with v = u + guidance (c - u), or where @extra with
+ * (1 + guidance) c - guidance u; before that @estimate (NULL: not asked for),
+ * like x, becomes a x - b v */
 void shu_flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v,
     const ShuFlowStep *p, ShuTensor *estimate);
 /* step I32 [1] += 1 */

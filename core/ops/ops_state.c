@@ -25,20 +25,37 @@ shu_state (ShuCtx *c, int n_dims, const gint64 *dims, const float *values)
   return y;
 }
 
-ShuTensor *
-shu_state_value (ShuCtx *c, ShuTensor *x)
+static ShuTensor *
+state_value (ShuCtx *c, ShuTensor *x, ShuTensor *scale, ShuTensor *shift)
 {
   const ShuBackend *be = SHU_BACKEND_FOR (c, state_value);
+  gint64 K = x->dims[x->n_dims - 1];
   ShuTensor *y;
 
   if (!be)
     return c->nil;
   if (!is_state (c, x))
     return shu_op_wrong (c, "state_value", "a state", x, NULL);
+  if (scale && (!is_state (c, scale) || !is_state (c, shift) ||
+                   scale->n != (gsize) K || shift->n != (gsize) K))
+    return shu_op_wrong (c, "state_affine",
+        "states [...,K], and [K] to scale and shift", x, scale, shift, NULL);
   y = shu_scoped (c, c->real, x->n_dims, x->dims);
   if (!shu_ctx_failed (c) && y->n > 0)
-    be->state_value (c, y, x);
+    be->state_value (c, y, x, scale, shift);
   return y;
+}
+
+ShuTensor *
+shu_state_value (ShuCtx *c, ShuTensor *x)
+{
+  return state_value (c, x, NULL, NULL);
+}
+
+ShuTensor *
+shu_state_affine (ShuCtx *c, ShuTensor *x, ShuTensor *scale, ShuTensor *shift)
+{
+  return state_value (c, x, scale, shift);
 }
 
 static gboolean

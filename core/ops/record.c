@@ -519,9 +519,10 @@ isosurface (ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret)
 /* ---- states ---- */
 
 static void
-state_value (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+state_value (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *scale, ShuTensor *shift)
 {
-  RECORD_ (state_value, 0, OPERANDS (y, x), y, x);
+  RECORD_ (state_value, 0, OPERANDS (y, x, scale, shift), y, x, scale, shift);
 }
 
 static void

@@ -75,31 +75,56 @@ prepare_slat_flow (ShuPart *p, GError **error)
   return TRUE;
 }
 
-/* All evaluations of a job, each of the same latents. */
+typedef struct {
+  const ShuPart *p;
+  const ShuSlatFlowRun *run;
+  ShuTensor *step;
+  ShuSlatRows rows;
+} FlowStep;
+
+static void
+flow_step (ShuCtx *c, gpointer data)
+{
+  FlowStep *s = data;
+
+  shu_slat_flow_forward (c, s->run, s->p->x, s->step, s->rows);
+  shu_count (c, s->step);
+}
+
+/* All evaluations of a job, as its sampler makes them, but each of the same
+ * latents. */
 static gboolean
 run_slat_flow (ShuPart *p, GError **error)
 {
   const ShuModelDefaults *d = shu_model_defaults (p->model);
   ShuVoxels voxels = voxels_of (p);
+  const gint32 first = 0;
   g_autofree double *t = g_new (double, d->slat_steps + 1);
   g_autofree float *times = g_new (float, d->slat_steps);
   g_autoptr (ShuSlatFlowRun) run = NULL;
+  g_autoptr (ShuReplay) step = NULL;
+  FlowStep s = {.p = p};
 
   shu_flow_times (d->slat_steps, d->slat_rescale_t, t);
   for (int i = 0; i < d->slat_steps; i++)
     times[i] = 1000 * t[i];
-  run = shu_slat_flow_run_new (
+  s.run = run = shu_slat_flow_run_new (
       p->net, p->c, &voxels, p->x2, d->slat_steps, times, error);
   if (!run)
     return FALSE;
+  s.step = shu_from_host (p->c, SHU_DTYPE_I32, SHU_DIMS (1), &first);
   for (int i = 0; i < d->slat_steps; i++) {
-    SHU_SCOPE (p->c);
     gboolean guided =
         d->cfg_strength > 0 &&
         shu_flow_is_guided (t[i], d->cfg_interval[0], d->cfg_interval[1]);
+    ShuSlatRows rows = guided ? SHU_SLAT_BOTH : SHU_SLAT_COND;
 
-    shu_slat_flow_forward (
-        p->c, run, p->x, i, guided ? SHU_SLAT_BOTH : SHU_SLAT_COND);
+    if (!step || rows != s.rows) {
+      g_clear_pointer (&step, shu_replay_free);
+      s.rows = rows;
+      step = shu_replay_new (p->c, flow_step, &s);
+    }
+    shu_replay_run (step);
   }
   return shu_ctx_finish (p->c, error); /* before the run goes */
 }

@@ -172,96 +172,154 @@ condition_tokens (Job *job, GError **error)
   return g_steal_pointer (&result);
 }
 
-/* One Euler step of @x [N,K] at @t[i]. */
-static gboolean
-sample_step (Job *job, const ShuSlatFlowRun *run, const double *t, int i,
-    float *x, int K, GError **error)
+/* The steps' times, and 0 */
+static double *
+flow_times (const Job *job)
 {
-  gsize n = (gsize) job->voxels.n * K;
-  gboolean dry = shu_ctx_is_dry (job->c); /* which has one step, the largest */
-  gboolean guided =
-      job->p.cfg_strength > 0 &&
-      (dry || shu_flow_is_guided (t[i], job->p.cfg_start, job->p.cfg_end));
-  g_autofree float *v = g_new (float, 2 * n);
-  ShuCtx *c = job->c;
+  double *t = g_new (double, job->p.steps + 1);
 
-  {
-    SHU_SCOPE (c);
-    ShuTensor *in =
-        shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (job->voxels.n, K), x);
-
-    shu_fetch (c,
-        shu_slat_flow_forward (
-            c, run, in, i, guided ? SHU_SLAT_BOTH : SHU_SLAT_COND),
-        guided ? 2 * n : n, v);
-  }
-  if (!shu_ctx_finish (c, error))
-    return FALSE;
-  if (guided)
-    shu_guide_strength (v, v + n, job->p.cfg_strength, v, n);
-  shu_flow_step (x, v, t[i], t[i + 1], n, SHU_FLOW_F32);
-  return advance (job, error);
+  shu_flow_times (
+      job->p.steps, shu_model_defaults (job->model)->slat_rescale_t, t);
+  return t;
 }
 
+/* (transfer full): NULL with an error */
+static ShuSlatFlowRun *
+prepare_flow (Job *job, const ShuSlatFlow *flow, ShuTensor *cond,
+    const double *t, GError **error)
+{
+  int n = job->p.steps;
+  g_autofree float *times = g_new (float, n);
+
+  for (int i = 0; i < n; i++)
+    times[i] = 1000 * t[i];
+  shu_ctx_set_part (job->c, "slat_flow");
+  return shu_slat_flow_run_new (
+      flow, job->c, &job->voxels, cond, n, times, error);
+}
+
+/* What stays on the device from step to step. */
+typedef struct {
+  const ShuSlatFlowRun *run;
+  ShuTensor *x; /* [N,K] */
+  ShuFlowStep p;
+} Sampler;
+
+/* The state at the beginning: noise */
+static void
+start_sampling (Job *job, const double *t, int K, Sampler *s)
+{
+  int n_steps = job->p.steps;
+  gsize n = (gsize) job->voxels.n * K;
+  g_autofree ShuNoise *noise = g_new (ShuNoise, 1);
+  g_autofree float *x = g_new (float, n);
+  g_autofree float *schedule = g_new (float, 3 * n_steps);
+  const gint32 first = 0;
+
+  shu_noise_init (noise, job->p.seed, NULL);
+  shu_noise_cpu (noise, x, n);
+  for (int i = 0; i < n_steps; i++)
+    shu_flow_coefficients (t[i], t[i + 1], 0, schedule + 3 * i);
+  s->x = shu_state (job->c, SHU_DIMS (job->voxels.n, K), x);
+  s->p = (ShuFlowStep){
+      .step = shu_from_host (job->c, SHU_DTYPE_I32, SHU_DIMS (1), &first),
+      .schedule = shu_state (job->c, SHU_DIMS (n_steps, 3), schedule),
+      .n_parts = 1,
+      .guidance = job->p.cfg_strength,
+      .extra = TRUE};
+}
+
+/* One step; the same operations for all that are guided, and for all others */
+static void
+sample_step (ShuCtx *c, gpointer data)
+{
+  Sampler *s = data;
+  ShuTensor *v = shu_slat_flow_forward (c, s->run, shu_state_value (c, s->x),
+      s->p.step, s->p.guided ? SHU_SLAT_BOTH : SHU_SLAT_COND);
+
+  shu_flow_advance (c, s->x, v, &s->p, NULL);
+  shu_count (c, s->p.step);
+}
+
+/* All steps, or of a rehearsal one, the largest. */
 static gboolean
-denormalize (const Job *job, float *x, int K, GError **error)
+run_steps (Job *job, const double *t, Sampler *s, GError **error)
+{
+  gboolean dry = shu_ctx_is_dry (job->c);
+  int n = dry ? 1 : job->p.steps;
+  g_autoptr (ShuReplay) step = NULL;
+
+  for (int i = 0; i < n; i++) {
+    gboolean guided =
+        job->p.cfg_strength > 0 &&
+        (dry || shu_flow_is_guided (t[i], job->p.cfg_start, job->p.cfg_end));
+
+    if (!step || guided != s->p.guided) {
+      g_clear_pointer (&step, shu_replay_free);
+      s->p.guided = guided;
+      step = shu_replay_new (job->c, sample_step, s);
+    }
+    shu_replay_run (step);
+    if (!shu_ctx_finish (job->c, error) || !advance (job, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* @x [N,K] as the decoders want it: scoped, NULL with an error */
+static ShuTensor *
+denormalized (const Job *job, ShuTensor *x, GError **error)
 {
   g_autoptr (ShuConfig) config =
       shu_model_config (job->model, "SecondStage/pipeline.json", error);
+  int K = (int) x->dims[1];
   ShuConfig *norm;
   double mean[LATENT_CHANNELS_MAX], std[LATENT_CHANNELS_MAX];
+  float scale[LATENT_CHANNELS_MAX], shift[LATENT_CHANNELS_MAX];
 
   if (!config)
-    return FALSE;
+    return NULL;
   norm = shu_config_at (config, "args/slat_normalization");
   if (shu_config_floats (norm, "mean", LATENT_CHANNELS_MAX, mean) != K ||
       shu_config_floats (norm, "std", LATENT_CHANNELS_MAX, std) != K)
     shu_config_fail (norm, "\"mean\", \"std\": expected %d numbers", K);
   if (!shu_config_finish (config, error))
-    return FALSE;
-  for (gsize i = 0; i < (gsize) job->voxels.n * K; i++)
-    x[i] = x[i] * (float) std[i % K] + (float) mean[i % K];
-  return TRUE;
+    return NULL;
+  for (int i = 0; i < K; i++) {
+    scale[i] = (float) std[i];
+    shift[i] = (float) mean[i];
+  }
+  return shu_state_affine (job->c, x, shu_state (job->c, SHU_DIMS (K), scale),
+      shu_state (job->c, SHU_DIMS (K), shift));
 }
 
-/* (transfer full): [N,K] floats */
-static float *
-sample (Job *job, int *ret_K, GError **error)
+/* The latents, which stay on the device: owned [N,K] */
+static ShuTensor *
+sample (Job *job, GError **error)
 {
+  SHU_SCOPE (job->c);
   const ShuSlatFlow *flow;
-  int n_steps = job->p.steps, K;
-  g_autofree double *t = g_new (double, n_steps + 1);
-  g_autofree float *times = g_new (float, n_steps);
-  g_autofree float *x = NULL;
-  g_autofree ShuNoise *noise = g_new (ShuNoise, 1);
-  g_autoptr (ShuTensor) cond = NULL;
+  g_autofree double *t = flow_times (job);
+  g_autoptr (ShuTensor) cond = condition_tokens (job, error);
   g_autoptr (ShuSlatFlowRun) run = NULL;
+  Sampler s = {NULL};
+  ShuTensor *x;
 
-  cond = condition_tokens (job, error);
   if (!cond)
     return NULL;
   flow = shu_nets_take (job->nets, SHU_NET_SLAT_FLOW, error);
   if (!flow)
     return NULL;
-  K = shu_slat_flow_in_channels (flow);
-  shu_flow_times (n_steps, shu_model_defaults (job->model)->slat_rescale_t, t);
-  for (int i = 0; i < n_steps; i++)
-    times[i] = 1000 * t[i];
-  shu_ctx_set_part (job->c, "slat_flow");
-  run = shu_slat_flow_run_new (
-      flow, job->c, &job->voxels, cond, n_steps, times, error);
+  s.run = run = prepare_flow (job, flow, cond, t, error);
   if (!run)
     return NULL;
-  x = g_new (float, (gsize) job->voxels.n *K);
-  shu_noise_init (noise, job->p.seed, NULL);
-  shu_noise_cpu (noise, x, (gsize) job->voxels.n * K);
-  for (int i = 0; i < (shu_ctx_is_dry (job->c) ? 1 : n_steps); i++)
-    if (!sample_step (job, run, t, i, x, K, error))
-      return NULL;
-  if (!denormalize (job, x, K, error))
+  start_sampling (job, t, shu_slat_flow_in_channels (flow), &s);
+  if (!run_steps (job, t, &s, error))
     return NULL;
-  *ret_K = K;
-  return g_steal_pointer (&x);
+  x = denormalized (job, s.x, error);
+  if (!x || !shu_ctx_finish (job->c, error))
+    return NULL;
+  return shu_tensor_ref (x);
 }
 
 /* ---- decoding ---- */
@@ -385,12 +443,10 @@ decode_mesh (Job *job, ShuTensor *slat, const ShuSlatViews *features,
 static gboolean
 run (Job *job, ShuBundle *asset, GError **error)
 {
-  g_autofree float *slat = NULL;
-  g_autoptr (ShuTensor) color = NULL, normal = NULL, x = NULL;
+  g_autoptr (ShuTensor) color = NULL, normal = NULL, slat = NULL;
   ShuSlatViews features;
-  int K;
 
-  slat = sample (job, &K, error);
+  slat = sample (job, error);
   if (!slat)
     return FALSE;
   shu_nets_give (job->nets, SHU_NET_SLAT_FLOW);
@@ -400,11 +456,9 @@ run (Job *job, ShuBundle *asset, GError **error)
   normal = view_features (job, "normal", error);
   if (!normal || !advance (job, error))
     return FALSE;
-  x = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (job->voxels.n, K));
-  memcpy (x->data, slat, shu_tensor_bytes (x));
   features = (ShuSlatViews){.color = color, .normal = normal};
-  return decode_gaussians (job, x, &features, asset, error) &&
-         decode_mesh (job, x, &features, asset, error);
+  return decode_gaussians (job, slat, &features, asset, error) &&
+         decode_mesh (job, slat, &features, asset, error);
 }
 
 /* @from's work with the networks and the context of @nets */

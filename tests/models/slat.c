@@ -82,7 +82,8 @@ test_flow_rows (void)
   run = shu_slat_flow_run_new (f, c, &voxels, cond, 2, times, &error);
   null = shu_slat_flow_run_new (f, c, &voxels, zeros, 2, times, &error);
   g_assert_no_error (error);
-  for (int step = 0; step < 2; step++) {
+  for (gint32 i = 0; i < 2; i++) {
+    ShuTensor *step = shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &i);
     ShuTensor *long_way =
         shu_slat_flow_forward (c, null, x, step, SHU_SLAT_COND);
 

@@ -27,7 +27,8 @@ test_advance (void)
 {
   g_autoptr (ShuCtx) c = context_new ();
 
-  for (int guided = 0; guided < 2; guided++) {
+  /* not at all, from the unconditional, from the conditional on */
+  for (int guided = 0; guided < 3; guided++) {
     SHU_SCOPE (c);
 
     enum { P = 3, N = 37 };
@@ -41,16 +42,19 @@ test_advance (void)
     ShuFlowStep p = {.step = step,
         .schedule = shu_state (c, SHU_DIMS (3, 3), rows),
         .n_parts = P,
-        .guided = guided,
-        .guidance = 3};
+        .guided = guided > 0,
+        .guidance = 3,
+        .extra = guided > 1};
     double *ref = as_reference (start), *guess = as_reference (start);
 
     for (gsize i = 0; i < P * N; i++) {
       gsize k = guided ? i / N * 2 * N + i % N : i;
       double d = at (v, k);
 
-      if (guided)
+      if (guided == 1)
         d += 3 * (at (v, k + N) - d);
+      else if (guided == 2)
+        d = 4 * d - 3 * at (v, k + N);
       guess[i] = 1.5 * ref[i] - 0.75 * d;
       ref[i] -= 0.25 * d;
     }
@@ -60,6 +64,26 @@ test_advance (void)
     check_nmse (c, "value", shu_state_value (c, x),
         as_reference (to_host (c, x)), LIMIT);
   }
+}
+
+static void
+test_affine (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+  ShuTensor *x = random_tensor (c, SHU_DIMS (3, 11, 8));
+  ShuTensor *scale = random_tensor (c, SHU_DIMS (8));
+  ShuTensor *shift = random_tensor (c, SHU_DIMS (8));
+  ShuTensor *start = state_of (c, x), *short_shift;
+  double *ref = as_reference (x);
+
+  for (gsize i = 0; i < x->n; i++)
+    ref[i] = ref[i] * at (scale, i % 8) + at (shift, i % 8);
+  check_nmse (c, "affine",
+      shu_state_affine (c, start, state_of (c, scale), state_of (c, shift)),
+      ref, LIMIT);
+  short_shift = state_of (c, random_tensor (c, SHU_DIMS (7)));
+  shu_state_affine (c, start, state_of (c, scale), short_shift);
+  CHECK_FAILS (c, SHU_ERROR_INVALID, "state_affine", "[3,11,8]");
 }
 
 /* Beyond the last step nothing happens. */
@@ -198,6 +222,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_add ("/ops/state/guided_or_not", test_advance);
+  test_add ("/ops/state/affine", test_affine);
   test_add ("/ops/state/no_step_beyond_the_last", test_end);
   test_add ("/ops/state/wrong_shapes_fail", test_wrong);
   test_add ("/ops/replay/same_bits_as_directly", test_replay);

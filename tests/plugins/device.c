@@ -73,11 +73,11 @@ check_job (const char *folder, const char *device)
     g_assert_nonnull (strstr (caps, "memory:ShuDevice"));
     g_assert_nonnull (strstr (caps, device));
     g_assert_cmpuint (stat_of (pipeline, on_device[i], "image-down"), ==, 0);
+    g_assert_cmpuint (stat_of (pipeline, on_device[i], "tensor-down"), ==, 0);
     g_assert_cmpuint (stat_of (pipeline, on_device[i], "preview-down"), ==, 0);
   }
   /* the photo goes up once, and the mesh work brings down what it needs */
   g_assert_cmpuint (stat_of (pipeline, "matting", "image-n-up"), ==, 1);
-  g_assert_cmpuint (stat_of (pipeline, "matting", "tensor-down"), ==, 0);
   g_assert_cmpuint (stat_of (pipeline, "preprocess", "image-n-up"), ==, 0);
   g_assert_cmpuint (stat_of (pipeline, "stage1", "image-n-up"), ==, 0);
   g_assert_cmpuint (stat_of (pipeline, "stage2", "image-n-up"), ==, 0);

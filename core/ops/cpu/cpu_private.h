@@ -137,7 +137,8 @@ gpointer shu_cpu_mark (ShuCtx *c);
 double shu_cpu_between (gpointer from, gpointer to);
 
 /* state.c */
-void shu_cpu_state_value (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+void shu_cpu_state_value (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *scale, ShuTensor *shift);
 void shu_cpu_flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v,
     const ShuFlowStep *p, ShuTensor *estimate);
 void shu_cpu_count (ShuCtx *c, ShuTensor *step);

@@ -4,9 +4,27 @@
 #include <string.h>
 
 void
-shu_cpu_state_value (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+shu_cpu_state_value (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *scale, ShuTensor *shift)
 {
-  memcpy (y->data, x->data, shu_tensor_bytes (x));
+  const float *from = shu_f32 (x);
+  float *to = shu_f32 (y);
+
+  if (!scale) {
+    memcpy (to, from, shu_tensor_bytes (x));
+    return;
+  }
+  for (gsize i = 0; i < x->n; i++)
+    to[i] =
+        from[i] * shu_f32 (scale)[i % scale->n] + shu_f32 (shift)[i % shift->n];
+}
+
+/* v [2,n] -> what it comes to */
+static float
+guided (const ShuFlowStep *p, const float *v, gsize n)
+{
+  return p->extra ? (1 + p->guidance) * v[0] - p->guidance * v[n]
+                  : v[0] + p->guidance * (v[n] - v[0]);
 }
 
 void
@@ -25,7 +43,7 @@ shu_cpu_flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v,
     gsize part = (gsize) i / n, at = (gsize) i % n;
     const float *u = shu_f32 (v) + (p->guided ? 2 * part : part) * n + at;
     float now = shu_f32 (x)[i];
-    float d = p->guided ? u[0] + p->guidance * (u[n] - u[0]) : u[0];
+    float d = p->guided ? guided (p, u, n) : u[0];
 
     if (estimate)
       shu_f32 (estimate)[i] = row[1] * now - row[2] * d;

@@ -324,9 +324,14 @@ sparse_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index)
 }
 
 static void
-state_value (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+state_value (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *scale, ShuTensor *shift)
 {
-  LAUNCH (c, "state_value", shu_launch_f32_to_f16, y->data, x->data, x->n);
+  if (scale)
+    LAUNCH (c, "state_affine", shu_launch_state_affine, y->data, x->data,
+        scale->data, shift->data, x->n, scale->n);
+  else
+    LAUNCH (c, "state_value", shu_launch_f32_to_f16, y->data, x->data, x->n);
 }
 
 static void
@@ -336,7 +341,7 @@ flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v, const ShuFlowStep *p,
   LAUNCH (c, "flow_advance", shu_launch_flow_advance, x->data,
       estimate ? estimate->data : NULL, v->data, p->schedule->data,
       p->step->data, (int) p->schedule->dims[0], (gsize) p->n_parts,
-      p->guided ? 2 : 1, x->n / (gsize) p->n_parts, p->guidance);
+      p->guided ? 2 : 1, x->n / (gsize) p->n_parts, p->guidance, p->extra);
 }
 
 static void

@@ -6,7 +6,8 @@
 /* x, estimate [P,n], v [P,G,n]; a thread an element */
 static __global__ void
 flow_advance (float *x, float *estimate, const __half *v, const float *schedule,
-    const int *step, int n_steps, size_t all, int G, size_t n, float guidance)
+    const int *step, int n_steps, size_t all, int G, size_t n, float guidance,
+    int extra)
 {
   int k = *step;
 
@@ -16,7 +17,9 @@ flow_advance (float *x, float *estimate, const __half *v, const float *schedule,
     size_t at = i / n * G * n + i % n;
     float now = x[i], d = __half2float (v[at]);
 
-    if (G == 2)
+    if (G == 2 && extra)
+      d = (1 + guidance) * d - guidance * __half2float (v[at + n]);
+    else if (G == 2)
       d += guidance * (__half2float (v[at + n]) - d);
     if (estimate)
       estimate[i] = schedule[3 * k + 1] * now - schedule[3 * k + 2] * d;
@@ -27,12 +30,32 @@ flow_advance (float *x, float *estimate, const __half *v, const float *schedule,
 extern "C" cudaError_t
 shu_launch_flow_advance (float *x, float *estimate, const void *v,
     const float *schedule, const int *step, int n_steps, size_t P, int G,
-    size_t n, float guidance, cudaStream_t stream)
+    size_t n, float guidance, int extra, cudaStream_t stream)
 {
   if (P * n == 0)
     return cudaSuccess;
   flow_advance<<<shu_blocks (P * n), SHU_THREADS, 0, stream>>> (x, estimate,
-      (const __half *) v, schedule, step, n_steps, P * n, G, n, guidance);
+      (const __half *) v, schedule, step, n_steps, P * n, G, n, guidance,
+      extra);
+  return cudaGetLastError ();
+}
+
+static __global__ void
+state_affine (__half *y, const float *x, const float *scale, const float *shift,
+    size_t n, size_t K)
+{
+  for (size_t i = shu_task (); i < n; i += shu_task_step ())
+    y[i] = __float2half (x[i] * scale[i % K] + shift[i % K]);
+}
+
+extern "C" cudaError_t
+shu_launch_state_affine (void *y, const float *x, const float *scale,
+    const float *shift, size_t n, size_t K, cudaStream_t stream)
+{
+  if (n == 0)
+    return cudaSuccess;
+  state_affine<<<shu_blocks (n), SHU_THREADS, 0, stream>>> (
+      (__half *) y, x, scale, shift, n, K);
   return cudaGetLastError ();
 }
 

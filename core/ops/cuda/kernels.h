@@ -256,7 +256,10 @@ cudaError_t shu_launch_sparse_pool (void *y, const void *x, const int *index,
  * or 2; schedule [n_steps,3].  Steps outside of 0..n_steps-1 do nothing. */
 cudaError_t shu_launch_flow_advance (float *x, float *estimate, const void *v,
     const float *schedule, const int *step, int n_steps, size_t P, int G,
-    size_t n, float guidance, cudaStream_t stream);
+    size_t n, float guidance, int extra, cudaStream_t stream);
+cudaError_t shu_launch_state_affine (void *y, const float *x,
+    const float *scale, const float *shift, size_t n, size_t K,
+    cudaStream_t stream);
 cudaError_t shu_launch_count (int *step, cudaStream_t stream);
 
 /* ---- isosurface.cu: geometry/flexicubes.h in steps.  Each leaves in totals
