@@ -40,11 +40,11 @@ picture (int side, int n_channels)
 }
 
 static ShuBundle *
-preprocess (ShuPart *p, const ShuImage *cutout, GError **error)
+preprocess (ShuPart *p, ShuTensor *cutout, GError **error)
 {
   const ShuModelDefaults *d = shu_model_defaults (p->model);
 
-  return shu_stage_preprocess (cutout,
+  return shu_stage_preprocess_picture (shu_model_device (p->model), cutout,
       &(ShuPreprocessParams){.seed = SEED,
           .view_size = d->view_size,
           .condition_size = d->condition_size},
@@ -64,7 +64,8 @@ static gboolean
 prepare_stage1 (ShuPart *p, GError **error)
 {
   const ShuModelDefaults *d = shu_model_defaults (p->model);
-  g_autoptr (ShuImage) cutout = picture (d->view_size, 4);
+  g_autoptr (ShuImage) image = picture (d->view_size, 4);
+  g_autoptr (ShuTensor) cutout = shu_tensor_new_image (image);
 
   p->size = g_strdup_printf ("%d steps", d->steps);
   take_bundle (p, preprocess (p, cutout, error));
@@ -121,8 +122,10 @@ run_stage2 (ShuPart *p, GError **error)
 static gboolean
 prepare_job (ShuPart *p, GError **error)
 {
-  p->data = picture (1024, 3);
-  p->data_free = (GDestroyNotify) shu_image_free;
+  g_autoptr (ShuImage) photo = picture (1024, 3);
+
+  p->data = shu_tensor_new_image (photo);
+  p->data_free = (GDestroyNotify) shu_tensor_unref;
   p->size = g_strdup ("photo decoded to asset");
   return TRUE;
 }
@@ -130,8 +133,8 @@ prepare_job (ShuPart *p, GError **error)
 static gboolean
 run_job (ShuPart *p, GError **error)
 {
-  g_autoptr (ShuImage) cutout =
-      shu_stage_matting (p->model, p->data, NULL, &p->progress, error);
+  g_autoptr (ShuTensor) cutout =
+      shu_stage_matting_picture (p->model, p->data, NULL, &p->progress, error);
   g_autoptr (ShuBundle) subject = cutout ? preprocess (p, cutout, error) : NULL;
   g_autoptr (ShuBundle) views = NULL, asset = NULL;
 
