@@ -25,6 +25,10 @@ typedef struct {
 
 enum { ABSENT = 0xffffffffu };
 
+/* Up to here a block a row is faster than a warp a row: 132 multiprocessors
+ * have room for about so many. */
+enum { FEW_ROWS = 2048 };
+
 static __device__ unsigned
 place_of (const Order &o, unsigned r, unsigned (&i)[4])
 {
@@ -177,6 +181,98 @@ add_norm (__half *y, __half *sum, const __half *x, Steps s, int lanes)
     }
 }
 
+/* What finish_run() takes, early. */
+template <int V> struct End {
+  float gain[V], offset[V], scale[V], shift[V];
+
+  __device__ void load (const Steps &s, unsigned row, unsigned i)
+  {
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      gain[k] = 1;
+      offset[k] = scale[k] = shift[k] = 0;
+    }
+    if (s.w)
+      shu_load (gain, s.w + i);
+    if (s.b)
+      shu_load (offset, s.b + i);
+    if (s.scale) {
+      size_t part = (size_t) (row / s.scale_rows) * s.C + i;
+
+      shu_load (scale, s.scale + part);
+      shu_load (shift, s.shift + part);
+    }
+  }
+
+  __device__ void apply (float (&v)[V]) const
+  {
+#pragma unroll
+    for (int k = 0; k < V; k++)
+      v[k] = (v[k] * gain[k] + offset[k]) * (1.f + scale[k]) + shift[k];
+  }
+};
+
+/* The sum of a block of whole warps, at most SHU_WARP; @room: its own. */
+static __device__ float
+row_sum (float v, float *room)
+{
+  int lane = threadIdx.x % SHU_WARP;
+
+  v = shu_lanes_sum (v, SHU_WARP);
+  if (lane == 0)
+    room[threadIdx.x / SHU_WARP] = v;
+  __syncthreads ();
+  v = lane < (int) blockDim.x / SHU_WARP ? room[lane] : 0;
+  return shu_lanes_sum (v, SHU_WARP);
+}
+
+/* A block a row, V channels a thread: for few rows, of which every
+ * multiprocessor should have some.  What the end needs is asked for before the
+ * sums. */
+template <int V>
+static __global__ void
+add_norm_few (__half *y, __half *sum, const __half *x, Steps s)
+{
+  __shared__ float room[2][SHU_WARP];
+  unsigned row = blockIdx.x, c = threadIdx.x * V;
+  bool here = c < s.C;
+  unsigned at = ABSENT, other = ABSENT, to, i[4];
+  float v[V] = {0}, mean, squares = 0, spread;
+  End<V> end;
+
+  if (here)
+    shu_load (v, x + (size_t) row * s.C + c);
+  if (here)
+    end.load (s, row, c);
+  if (sum) {
+    at = place_of (s.h_order, row, i);
+    if (s.views && at != ABSENT)
+      other = blended_with (s, i, at);
+    if (here)
+      add_run<V> (v, s, row, at, other, c, sum);
+  }
+  mean = 0;
+#pragma unroll
+  for (int k = 0; k < V; k++)
+    mean += v[k];
+  mean = row_sum (mean, room[0]) / (float) s.C;
+#pragma unroll
+  for (int k = 0; k < V; k++) {
+    v[k] -= mean;
+    squares += here ? v[k] * v[k] : 0;
+  }
+  spread = row_sum (squares, room[1]) / (float) s.C + s.eps;
+  spread = 1 / sqrtf (spread);
+  to = place_of (s.y_order, row, i);
+  if (to == ABSENT || !here)
+    return;
+#pragma unroll
+  for (int k = 0; k < V; k++)
+    v[k] *= spread;
+  end.apply (v);
+  shu_store (y + (size_t) to * s.C + c, v);
+}
+
 /* A warp a row of any length, which it reads again; the sum is where it is
  * read from. */
 static __global__ void
@@ -282,6 +378,12 @@ shu_launch_add_norm (void *y, void *sum, const void *x, const ShuCudaAddNorm *p,
   if (!all_aligned (y, sum, x, s) || columns > 8 * SHU_WARP) {
     add_norm_any<<<(unsigned) shu_div_up (rows * SHU_WARP, SHU_THREADS),
         SHU_THREADS, 0, stream>>> (
+        (__half *) y, (__half *) sum, (const __half *) x, s);
+    return cudaGetLastError ();
+  }
+  if (rows <= FEW_ROWS) {
+    add_norm_few<SHU_VECTOR><<<(unsigned) rows,
+        (unsigned) shu_div_up (columns, SHU_WARP) * SHU_WARP, 0, stream>>> (
         (__half *) y, (__half *) sum, (const __half *) x, s);
     return cudaGetLastError ();
   }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Norms and softmax.  Statistics in f32: the mean first, or distances from a
+/* Norms.  Statistics in f32: the mean first, or distances from a
  * nearby value, so that a large mean does not eat a small spread.  Sums are
  * trees of a fixed shape. */
 #include "ops/cuda/kernel_private.h"
@@ -421,44 +421,5 @@ shu_launch_rms_norm_heads (void *y, const void *x, const float *gamma, size_t M,
   else
     rms_norm_heads<1><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
         (__half *) y, (const __half *) x, gamma, M, NH, HD, lanes);
-  return cudaGetLastError ();
-}
-
-/* ---- softmax ---- */
-
-/* A block a row of N; reads it three times, the last two from the cache. */
-static __global__ void
-softmax (
-    __half *y, size_t ldy, const float *x, size_t ldx, size_t N, float scale)
-{
-  __shared__ float room[SHU_WARP];
-  float top = -INFINITY, sum = 0;
-
-  x += blockIdx.x * ldx;
-  y += blockIdx.x * ldy;
-  for (size_t i = threadIdx.x; i < N; i += blockDim.x)
-    top = fmaxf (top, x[i]);
-  top = shu_block_max (top, room);
-  for (size_t i = threadIdx.x; i < N; i += blockDim.x)
-    sum += __expf ((x[i] - top) * scale);
-  sum = shu_block_sum (sum, room);
-  for (size_t i = threadIdx.x; i < N; i += blockDim.x)
-    y[i] = __float2half_rn (__expf ((x[i] - top) * scale) / sum);
-}
-
-extern "C" cudaError_t
-shu_launch_softmax (void *y, size_t ldy, const float *x, size_t ldx, size_t M,
-    size_t N, float scale, cudaStream_t stream)
-{
-  unsigned threads = SHU_WARP;
-
-  if (M == 0 || N == 0)
-    return cudaSuccess;
-  if (shu_too_many (M))
-    return cudaErrorInvalidValue;
-  while (threads < SHU_THREADS && threads * 4 < N)
-    threads *= 2;
-  softmax<<<(unsigned) M, threads, 0, stream>>> (
-      (__half *) y, ldy, x, ldx, N, scale);
   return cudaGetLastError ();
 }
