@@ -14,6 +14,7 @@
 typedef struct {
   ShuTransform parent;
   int texture_size;
+  double face_detail;
 } ShuTexturing;
 
 typedef ShuTransformClass ShuTexturingClass;
@@ -31,6 +32,9 @@ static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
 static const ShuProp props[] = {
     SHU_PROP_MODEL_INT (ShuTexturing, texture_size, "texture-size", 256, 4096,
         "Side of the texture, pixels (-1: 1024, as official)"),
+    SHU_PROP_MODEL_DOUBLE (ShuTexturing, face_detail, "face-detail", 0.5, 4,
+        "Pixels per length on the front of the head against those elsewhere "
+        "(-1: 1.5)"),
 };
 
 static ShuBundle *
@@ -42,6 +46,7 @@ run (ShuTransform *trans, const ShuBundle *in, const ShuProgress *progress,
 
   GST_OBJECT_LOCK (self);
   params.texture_size = self->texture_size;
+  params.face_detail = self->face_detail;
   GST_OBJECT_UNLOCK (self);
   return shu_stage_texture (in, &params, progress, error);
 }

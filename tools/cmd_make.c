@@ -11,7 +11,7 @@
 
 typedef struct {
   char *output;
-  char *seed, *steps, *guidance;
+  char *seed, *steps, *guidance, *face_detail;
   char *model, *device, *memory;
   char *from_stage1;
   char *sheet_file;
@@ -27,7 +27,7 @@ clear_options (Options *o)
 {
   char *strings[] = {o->output, o->seed, o->steps, o->guidance, o->model,
       o->device, o->memory, o->from_stage1, o->sheet_file, o->steps2,
-      o->texture_size, o->simplify};
+      o->texture_size, o->simplify, o->face_detail};
 
   for (guint i = 0; i < G_N_ELEMENTS (strings); i++)
     g_free (strings[i]);
@@ -59,6 +59,8 @@ parse (int argc, char **argv, Options *o, GError **error)
           "Denoising steps of Stage 1 (the model's; official 50)", "N"},
       {"guidance", 0, 0, G_OPTION_ARG_STRING, &o->guidance,
           "Guidance of Stage 1 (the model's; official 3.0)", "X"},
+      {"face-detail", 0, 0, G_OPTION_ARG_STRING, &o->face_detail,
+          "Pixels per length on the face against those elsewhere (1.5)", "X"},
       {"model", 0, 0, G_OPTION_ARG_FILENAME, &o->model,
           "Model folder, or synthetic:SEED", "FOLDER"},
       {"device", 0, 0, G_OPTION_ARG_STRING, &o->device, "auto, cpu or cuda:N",
@@ -156,7 +158,9 @@ check_options (Options *o, GError **error)
          check_number (
              "--steps", o->steps, "shustage1", "num-inference-steps", error) &&
          check_number (
-             "--guidance", o->guidance, "shustage1", "guidance-scale", error);
+             "--guidance", o->guidance, "shustage1", "guidance-scale", error) &&
+         check_number ("--face-detail", o->face_detail, "shutexture",
+             "face-detail", error);
 }
 
 /* "40%" of @whole, at least 2; anything else as it is. */
@@ -333,6 +337,7 @@ describe (const Options *o, const char *input, const Names *n)
   add (s, "simplify", o->simplify);
   g_string_append (s, " ! shutexture");
   add (s, "texture-size", o->texture_size);
+  add (s, "face-detail", o->face_detail);
   if (n->folder || n->sheet)
     g_string_append (s, " ! tee name=model ! queue");
   g_string_append (s, " ! shuglbmux");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The atlas as a whole: measure the surface, cut it, flatten each chart and
- * split those that fold, pack, check the result by drawing it. */
+ * split those that fold, glue what unrolls in one piece, pack, check the result
+ * by drawing it. */
 #include "geometry/atlas_private.h"
 #include "base/error.h"
 #include "geometry/raster.h"
@@ -183,12 +184,12 @@ chart_density (const ShuSurface *s, const ShuChart *c, float detail)
   return (float) (1 + (detail - 1) * t);
 }
 
-/* Flattens every chart, splitting those that fold. */
+/* Flattens the charts from @first on, splitting those that fold. */
 static void
 flatten_all (
-    const ShuSurface *s, GPtrArray *charts, float resolution, float detail)
+    const ShuSurface *s, GPtrArray *charts, guint first, float resolution)
 {
-  for (guint first = 0; first < charts->len;) {
+  while (first < charts->len) {
     guint n = charts->len;
     g_autofree int *seeds = g_new (int, 2 * (n - first));
     g_autofree gboolean *ok = g_new (gboolean, n - first);
@@ -209,7 +210,14 @@ flatten_all (
     }
     first = n;
   }
+}
+
+/* Closes the gaps in the list of charts, and gets them ready to be packed. */
+static void
+finish_charts (const ShuSurface *s, GPtrArray *charts, float detail)
+{
   guint n = 0;
+
   for (guint i = 0; i < charts->len; i++)
     if (charts->pdata[i])
       charts->pdata[n++] = charts->pdata[i];
@@ -328,11 +336,12 @@ pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
         continue;
       shu_chart_split (s, c, seed, part);
       shu_chart_free (c);
-      charts->pdata[i] = part[0];
+      charts->pdata[i] = NULL;
+      g_ptr_array_add (charts, part[0]);
       g_ptr_array_add (charts, part[1]);
     }
-    if (charts->len > n)
-      flatten_all (s, charts, resolution * 4, detail);
+    flatten_all (s, charts, n, resolution * 4);
+    finish_charts (s, charts, detail);
   }
   report->n_charts = charts->len;
   report->stretch = measure_stretch (s, charts);
@@ -373,7 +382,14 @@ shu_atlas (const ShuMesh *mesh, const ShuAtlasParams *params,
   charts = shu_charts_cut (&s, min_cos);
   if (!shu_progress (progress, "atlas", 1, 3, error))
     return NULL;
-  flatten_all (&s, charts, (float) (2 * size * sqrt (0.7 / total)), detail);
+  float resolution = (float) (2 * size * sqrt (0.7 / total));
+  flatten_all (&s, charts, 0, resolution);
+  for (guint i = 0; i < charts->len; i++)
+    if (charts->pdata[i])
+      ((ShuChart *) charts->pdata[i])->density =
+          chart_density (&s, charts->pdata[i], detail);
+  shu_charts_glue (&s, charts, resolution);
+  finish_charts (&s, charts, detail);
   if (!shu_progress (progress, "atlas", 2, 3, error))
     return NULL;
   ShuMesh *out = pack_and_check (&s, charts, size, gutter, detail, &report);

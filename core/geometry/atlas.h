@@ -41,7 +41,8 @@ typedef struct {
  * @ret_report: (out) (optional)
  *
  * Cuts @mesh into charts of limited normal deviation, flattens each with
- * little stretch and without folds, and packs them into the unit square.
+ * little stretch and without folds, glues those together that can be unrolled
+ * in one piece, and packs them into the unit square.
  * Faces keep their order.  The result depends on nothing but the arguments.
  *
  * Returns: (transfer full): @mesh with vertices doubled along the seams, uv

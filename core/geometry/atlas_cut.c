@@ -5,9 +5,6 @@
  * 2004). */
 #include "geometry/atlas_private.h"
 #include <math.h>
-#include <string.h>
-
-enum { N_STRAIGHTEN = 20 }; /* rounds */
 
 /* Weight of the squared outline against the spread of the normals. */
 static const float outline_weight = 0.3f;
@@ -23,7 +20,6 @@ typedef struct {
   float outline;   /* length of the border */
   int first, last; /* faces, linked through @next_face */
   int stamp;       /* times it changed; -1: absorbed */
-  int n_faces;     /* once all are united */
   GArray *borders;
 } Cluster;
 
@@ -222,87 +218,33 @@ init_clusters (Cutter *c)
   }
 }
 
-/* The other chart that @f borders on two sides, or -1. */
-static int
-chart_around (const ShuSurface *s, const int *chart, int f)
-{
-  for (int k = 0; k < 3; k++) {
-    int p = s->next[f][k], q = s->next[f][(k + 1) % 3];
-
-    if (p >= 0 && q >= 0 && p != q && chart[p] == chart[q] &&
-        chart[p] != chart[f] && s->zone[p] == s->zone[f])
-      return chart[p];
-  }
-  return -1;
-}
-
-/* Teeth along the borders go to the chart that holds them on two sides:
- * shorter seams, and outlines that pack well.  A chart only loses faces that
- * hang on one edge, so it stays connected. */
-static void
-straighten_borders (Cutter *c, int *chart)
-{
-  const ShuSurface *s = c->s;
-  int n = s->mesh->n_faces, n_moved = 1;
-
-  for (int round = 0; round < N_STRAIGHTEN && n_moved > 0; round++) {
-    n_moved = 0;
-    for (int i = 0; i < n; i++) {
-      int f = round & 1 ? n - 1 - i : i, to = chart_around (s, chart, f);
-      Cluster *from = c->clusters + chart[f], *into;
-      const float *m = s->normal[f];
-      float len;
-
-      if (to < 0 || from->n_faces < 2)
-        continue;
-      into = c->clusters + to;
-      len = sqrtf (into->normal[0] * into->normal[0] +
-                   into->normal[1] * into->normal[1] +
-                   into->normal[2] * into->normal[2]);
-      if (s->area[f] > 0 && m[0] * into->normal[0] + m[1] * into->normal[1] +
-                                    m[2] * into->normal[2] <
-                                c->min_cos * len)
-        continue;
-      for (int k = 0; k < 3; k++) {
-        from->normal[k] -= s->area[f] * m[k];
-        into->normal[k] += s->area[f] * m[k];
-      }
-      from->n_faces--;
-      into->n_faces++;
-      chart[f] = to;
-      n_moved++;
-    }
-  }
-}
-
 /* The faces of each cluster as a chart. */
 static GPtrArray *
 make_charts (Cutter *c)
 {
   const ShuSurface *s = c->s;
-  int n = s->mesh->n_faces;
+  int n = s->mesh->n_faces, n_charts = 0;
   g_autofree int *chart = g_new (int, n);
-  g_autofree int *start = g_new0 (int, n + 1);
   g_autofree gint32 *faces = g_new (gint32, n);
   GPtrArray *charts = g_ptr_array_new_with_free_func (shu_chart_free);
 
   for (int i = 0; i < n; i++) {
     if (c->clusters[i].stamp < 0)
       continue;
-    for (int f = c->clusters[i].first; f >= 0; f = c->next_face[f]) {
-      chart[f] = i;
-      c->clusters[i].n_faces++;
-    }
+    for (int f = c->clusters[i].first; f >= 0; f = c->next_face[f])
+      chart[f] = n_charts;
+    n_charts++;
   }
-  straighten_borders (c, chart);
+  n_charts = shu_charts_straighten (s, chart, n_charts, c->min_cos);
+  g_autofree int *start = g_new0 (int, n_charts + 1);
   for (int f = 0; f < n; f++)
     start[chart[f] + 1]++;
-  for (int i = 0; i < n; i++)
+  for (int i = 0; i < n_charts; i++)
     start[i + 1] += start[i];
-  g_autofree int *at = g_memdup2 (start, n * sizeof (int));
+  g_autofree int *at = g_memdup2 (start, n_charts * sizeof (int));
   for (int f = 0; f < n; f++)
     faces[at[chart[f]]++] = f;
-  for (int i = 0; i < n; i++)
+  for (int i = 0; i < n_charts; i++)
     if (start[i + 1] > start[i])
       g_ptr_array_add (
           charts, shu_chart_new (s, faces + start[i], start[i + 1] - start[i]));

@@ -137,15 +137,17 @@ uv_area (const float *uv, const gint32 *t)
                    ((double) b[1] - a[1]) * ((double) c[0] - a[0]));
 }
 
-/* Whether every face keeps a fair part of its area, the right way round. */
-static gboolean
-is_upright (const ShuChart *c, const Rest *r, const float *uv, float part)
+/* The least part of its area that a face keeps; negative where it turns. */
+static double
+least_area (const ShuChart *c, const Rest *r, const float *uv)
 {
+  double least = 1;
+
   for (int i = 0; i < c->n_faces; i++)
-    if (r->rest[i][3] > 0 &&
-        uv_area (uv, c->tris + 3 * (gsize) i) < part * r->rest[i][3])
-      return FALSE;
-  return TRUE;
+    if (r->rest[i][3] > 0)
+      least =
+          MIN (least, uv_area (uv, c->tris + 3 * (gsize) i) / r->rest[i][3]);
+  return least;
 }
 
 /* y = L x, L the cotangent Laplacian, two columns. */
@@ -247,9 +249,10 @@ solve (const ShuChart *c, const Rest *r, const float *diag, const float *b,
   }
 }
 
-/* Moves the projected map towards rigid faces, as far as none turns over. */
+/* Moves the map towards rigid faces, as far as none turns over or gets much
+ * smaller than it is. */
 static void
-relax (ShuChart *c, const Rest *r)
+relax (ShuChart *c, const Rest *r, int n_rounds, double least)
 {
   int n = c->n_verts;
   g_autofree float *diag = g_new0 (float, n);
@@ -262,7 +265,7 @@ relax (ShuChart *c, const Rest *r)
       diag[c->tris[3 * i + (k + 1) % 3]] += r->cot[i][k];
       diag[c->tris[3 * i + (k + 2) % 3]] += r->cot[i][k];
     }
-  for (int round = 0; round < N_ROUNDS; round++) {
+  for (int round = 0; round < n_rounds; round++) {
     float t = 1;
 
     fit_rotations (c, r, c->uv, b);
@@ -271,7 +274,7 @@ relax (ShuChart *c, const Rest *r)
     for (; t > 0.05f; t *= 0.6f) {
       for (int i = 0; i < 2 * n; i++)
         work[i] = c->uv[i] + t * (x[i] - c->uv[i]);
-      if (is_upright (c, r, work, 0.15f))
+      if (least_area (c, r, work) >= least)
         break;
     }
     if (t <= 0.05f)
@@ -361,12 +364,56 @@ shu_chart_flatten (
   for (int i = 0; i < c->n_faces; i++)
     measure_face (s->mesh, c->faces[i], r.rest[i], r.cot[i]);
   project (s, c);
-  if (!is_upright (c, &r, c->uv, 1e-3f))
+  if (least_area (c, &r, c->uv) < 1e-3)
     return FALSE;
   g_autofree float *flat = g_memdup2 (c->uv, 2 * c->n_verts * sizeof (float));
-  relax (c, &r);
+  relax (c, &r, N_ROUNDS, 0.15);
   if (!shu_chart_overlaps (c, resolution, ret_seed))
     return TRUE;
   memcpy (c->uv, flat, 2 * c->n_verts * sizeof (float));
   return !shu_chart_overlaps (c, resolution, ret_seed);
+}
+
+/* Squared deviation of lengths from those of the surface, its mean. */
+static double
+measure_stretch (const ShuChart *c, const Rest *r)
+{
+  double sum = 0, area = 0;
+
+  for (int i = 0; i < c->n_faces; i++) {
+    const float *x = r->rest[i];
+    const float *p[3];
+
+    for (int k = 0; k < 3; k++)
+      p[k] = c->uv + 2 * c->tris[3 * i + k];
+    if (!(x[3] > 0))
+      continue;
+    double a = (p[1][0] - p[0][0]) / x[0], b = (p[1][1] - p[0][1]) / x[0];
+    double d = (p[2][0] - p[0][0] - a * x[1]) / x[2];
+    double e = (p[2][1] - p[0][1] - b * x[1]) / x[2];
+    double trace = a * a + b * b + d * d + e * e, det = a * e - b * d;
+    double root = sqrt (MAX (0, trace + 2 * det)); /* sum of both lengths */
+    sum += x[3] * (trace - 2 * root + 2);
+    area += x[3];
+  }
+  return area > 0 ? sum / area : 0;
+}
+
+gboolean
+shu_chart_relax (
+    const ShuSurface *s, ShuChart *c, int n_rounds, float *ret_stretch)
+{
+  g_autofree void *rest = g_new (float, 4 * (gsize) c->n_faces);
+  g_autofree void *cot = g_new (float, 3 * (gsize) c->n_faces);
+  Rest r = {rest, cot};
+  double least;
+
+  for (int i = 0; i < c->n_faces; i++)
+    measure_face (s->mesh, c->faces[i], r.rest[i], r.cot[i]);
+  least = least_area (c, &r, c->uv);
+  if (least < 1e-3)
+    return FALSE;
+  relax (c, &r, n_rounds, MIN (least, 0.15));
+  *ret_stretch = (float) measure_stretch (c, &r);
+  return TRUE;
 }

@@ -46,20 +46,32 @@ typedef struct {
   int bottom;
 } Place;
 
-void
-shu_chart_align (ShuChart *c)
+double
+shu_chart_smallest_box (const ShuChart *c, double *ret_angle, float *ret_side)
 {
-  double best = G_MAXDOUBLE, angle = 0, lo[2], hi[2], cs, sn;
+  double best = G_MAXDOUBLE, lo[2], hi[2];
 
   for (int i = 0; i < N_ANGLES; i++) {
     double a = i * (G_PI / 2) / N_ANGLES;
     shu_chart_box (c->uv, c->n_verts, cos (a), sin (a), lo, hi);
     double size = (hi[0] - lo[0]) * (hi[1] - lo[1]);
-    if (size < best * (1 - 1e-6)) {
-      best = size;
-      angle = a;
-    }
+    if (size >= best * (1 - 1e-6))
+      continue;
+    best = size;
+    if (ret_angle)
+      *ret_angle = a;
+    if (ret_side)
+      *ret_side = (float) MAX (hi[0] - lo[0], hi[1] - lo[1]);
   }
+  return best;
+}
+
+void
+shu_chart_align (ShuChart *c)
+{
+  double angle = 0, lo[2], hi[2], cs, sn;
+
+  shu_chart_smallest_box (c, &angle, NULL);
   cs = cos (angle), sn = sin (angle);
   shu_chart_box (c->uv, c->n_verts, cs, sn, lo, hi);
   for (int i = 0; i < c->n_verts; i++) {

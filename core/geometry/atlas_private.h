@@ -53,6 +53,11 @@ void shu_chart_free (gpointer chart);
 /* Cuts the surface.  Returns: (transfer full): array of ShuChart without uv */
 GPtrArray *shu_charts_cut (const ShuSurface *s, float min_cos);
 
+/* Straightens the borders between charts.  @label: (inout): chart of each face
+ * Returns: the number of charts, of which some may be empty */
+int shu_charts_straighten (
+    const ShuSurface *s, gint32 *label, int n_labels, float min_cos);
+
 /**
  * shu_chart_flatten:
  * @resolution: texels per unit at which it is tested for folds
@@ -63,6 +68,26 @@ GPtrArray *shu_charts_cut (const ShuSurface *s, float min_cos);
  */
 gboolean shu_chart_flatten (
     const ShuSurface *s, ShuChart *chart, float resolution, int *ret_seed);
+
+/**
+ * shu_chart_relax:
+ * Moves an existing map towards less stretch, without turning any face over.
+ *
+ * @ret_stretch: (out): mean squared deviation of lengths
+ *
+ * Returns: FALSE where a face has turned over already
+ */
+gboolean shu_chart_relax (
+    const ShuSurface *s, ShuChart *chart, int n_rounds, float *ret_stretch);
+
+/* Unites charts of a zone that can be unrolled in one piece.  @charts may have
+ * gaps, and has NULL where a chart went into another.  @resolution: as above */
+void shu_charts_glue (const ShuSurface *s, GPtrArray *charts, float resolution);
+
+/* Area of the smallest box; by which angle to turn the chart for it, and its
+ * longer side, where the caller wants them. */
+double shu_chart_smallest_box (
+    const ShuChart *chart, double *ret_angle, float *ret_side);
 
 /* Texel centres that two faces of the chart claim at @resolution texels per
  * unit; two such faces go to @ret_seed where the caller wants them. */

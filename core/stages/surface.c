@@ -202,7 +202,8 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   static const char *const schemas[] = {"mesh", NULL};
   int size = params->texture_size < 0 ? 1024 : params->texture_size;
   ShuProgress inner = quiet (progress);
-  ShuAtlasParams atlas = {.size = size};
+  ShuAtlasParams atlas = {
+      .size = size, .face_detail = (float) MAX (0, params->face_detail)};
   ShuImage *colors[SHU_N_VIEWS] = {NULL}, *normals[SHU_N_VIEWS] = {NULL};
   ShuGaussians gaussians;
   g_autoptr (ShuMesh) surface = NULL, unwrapped = NULL;

@@ -175,6 +175,7 @@ refuses (Fixture *f, gconstpointer data)
       {"IN/good.png --steps 0", 2, "out of range"},
       {"IN/good.png --steps 2.5", 2, "whole number"},
       {"IN/good.png --guidance nan", 2, "guidance"},
+      {"IN/good.png --face-detail 9", 2, "face-detail"},
       {"IN/good.png --seed -7", 2, "out of range"},
       {"IN/good.png --device abacus", 1, "abacus"},
       {"IN/good.png IN/good.png", 2, "another photo"},
