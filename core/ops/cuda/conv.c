@@ -7,8 +7,11 @@
 #include "ops/cuda/plans.h"
 #include "base/error.h"
 
-/* Engines count elements in 32 bits; a larger batch goes in pieces. */
+/* Engines count elements in 32 bits; a larger batch goes in pieces.  They ask
+ * for pointers at multiples of 16 bytes, which a piece must begin at, too. */
 static const gint64 MAX_ELEMENTS = G_MAXINT32;
+
+enum { UNIT = 8 };
 
 enum { UID_X = 1, UID_W, UID_B, UID_Y, UID_SUM, UID_BIASED };
 
@@ -215,12 +218,15 @@ plan_for (ShuCuda *cuda, const ShuCudaConv *c, gboolean bias, GError **error)
           c->n_space == 3 ? c->k[2] : 0, c->stride, c->dilation, c->pad_before,
           c->pad_after, c->turned},
   };
+  g_autoptr (GError) cause = NULL;
   gpointer p;
 
   if (shu_cuda_plans_lookup (cuda->plans, &key, &p))
     return p;
-  p = bias ? plan_new (cuda, c, TRUE, NULL) : NULL;
-  if (!p)
+  p = bias ? plan_new (cuda, c, TRUE, &cause) : NULL;
+  if (cause && !shu_cuda_is_unsupported (cause))
+    g_propagate_error (error, g_steal_pointer (&cause));
+  else if (!p)
     p = plan_new (cuda, c, FALSE, error);
   if (p)
     shu_cuda_plans_insert (cuda->plans, &key, p, plan_free);
@@ -262,12 +268,25 @@ is_product (const ShuCudaConv *c)
          c->k[0] == 1 && c->k[1] == 1 && (c->n_space == 2 || c->k[2] == 1);
 }
 
+/* Items of a piece, so that the next one is aligned; 0: no number will do */
+static gint64
+piece_of (gint64 B, gint64 x_item, gint64 y_item)
+{
+  gint64 fit = MAX (MAX_ELEMENTS / MAX (x_item, y_item), 1), step = 1;
+
+  if (B <= fit)
+    return MAX (B, 1);
+  while (step * x_item % UNIT != 0 || step * y_item % UNIT != 0)
+    step *= 2;
+  return fit - fit % step;
+}
+
 gboolean
 shu_cuda_conv (ShuCuda *cuda, const ShuCudaConv *c, void *y, const void *x,
     const void *w, ShuCudaVector b, GError **error)
 {
   gint64 x_item = space (c, FALSE) * c->Ci, y_item = space (c, TRUE) * c->Co;
-  gint64 fit = MAX (MAX_ELEMENTS / MAX (x_item, y_item), 1);
+  gint64 step = piece_of (c->B, x_item, y_item);
 
   if (is_product (c)) {
     ShuCudaGemm g = {
@@ -275,10 +294,14 @@ shu_cuda_conv (ShuCuda *cuda, const ShuCudaConv *c, void *y, const void *x,
 
     return shu_cuda_gemm (cuda, &g, y, x, w, b, NULL, error);
   }
-  for (gint64 at = 0; at < c->B; at += fit) {
+  if (step == 0)
+    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+        "convolution: items of more than 2^28 elements must be multiples of %d",
+        UNIT);
+  for (gint64 at = 0; at < c->B && step > 0; at += step) {
     ShuCudaConv part = *c;
 
-    part.B = MIN (fit, c->B - at);
+    part.B = MIN (step, c->B - at);
     if (!convolve (cuda, &part, (guint16 *) y + at * y_item,
             (const guint16 *) x + at * x_item, w, b, error)) {
       g_autofree char *shapes = describe (&part);
@@ -287,5 +310,5 @@ shu_cuda_conv (ShuCuda *cuda, const ShuCudaConv *c, void *y, const void *x,
       return FALSE;
     }
   }
-  return TRUE;
+  return step > 0;
 }

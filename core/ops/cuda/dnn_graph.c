@@ -2,6 +2,7 @@
 /* See dnn_graph.h. */
 #include "ops/cuda/dnn_graph.h"
 #include "base/error.h"
+#include "ops/cuda/plans.h"
 #include <stdbool.h>
 
 /* What cuDNN asks of pointers before it uses its wide loads. */
@@ -24,22 +25,31 @@ struct _ShuCudnnPlan {
 
 /* ---- errors ---- */
 
+/* What would be the same another time is "unsupported", a description that
+ * makes no sense to an engine included; families are of a thousand. */
+static int
+code_of (cudnnStatus_t status)
+{
+  if (status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+      status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)
+    return SHU_ERROR_MEMORY;
+  return status / 1000 == CUDNN_STATUS_EXECUTION_FAILED / 1000
+             ? SHU_ERROR_INTERNAL
+             : SHU_ERROR_UNSUPPORTED;
+}
+
 /* FALSE, with @error set unless it is already, where @status says so. */
 static gboolean
 check (cudnnStatus_t status, GError **error, const char *call, const char *what)
 {
   char message[1024] = "";
-  int code = SHU_ERROR_INTERNAL;
 
   if (status == CUDNN_STATUS_SUCCESS)
     return TRUE;
-  /* 3000..3999 is the whole family of "not supported" */
-  if (status / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000)
-    code = SHU_ERROR_UNSUPPORTED;
   cudnnGetLastErrorString (message, sizeof message);
   if (error && !*error)
-    g_set_error (error, SHU_ERROR, code, "%s (%s): %s %s", call, what,
-        cudnnGetErrorString (status), message);
+    g_set_error (error, SHU_ERROR, code_of (status), "%s (%s): %s %s", call,
+        what, cudnnGetErrorString (status), message);
   return FALSE;
 }
 
@@ -299,10 +309,10 @@ unwanted (cudnnBackendDescriptor_t config, GString *describe, GError **error)
 /* ---- plans ---- */
 
 /* The plan of @config where it may be used; NULL, with the reason appended to
- * @reasons, where not. */
+ * @reasons, where not, and with @ret_error where that may pass. */
 static cudnnBackendDescriptor_t
 try_config (cudnnBackendDescriptor_t config, cudnnHandle_t dnn, gsize limit,
-    GString *describe, GString *reasons)
+    GString *describe, GString *reasons, GError **ret_error)
 {
   static const char *const call = "execution plan";
   g_autoptr (GError) error = NULL;
@@ -335,19 +345,23 @@ try_config (cudnnBackendDescriptor_t config, cudnnHandle_t dnn, gsize limit,
       reasons, "; %s: %s", describe->str, error ? error->message : why);
   if (plan)
     descriptor_free (plan);
+  if (error && !shu_cuda_is_unsupported (error))
+    g_propagate_error (ret_error, g_steal_pointer (&error));
   return NULL;
 }
 
-/* The first of @configs that may be used; takes them. */
+/* The first of @configs that may be used; takes them.  A failure that may pass
+ * ends it: with a lesser engine the results would depend on luck. */
 static ShuCudnnPlan *
-choose (GPtrArray *configs, cudnnHandle_t dnn, gsize limit, GString *reasons)
+choose (GPtrArray *configs, cudnnHandle_t dnn, gsize limit, GString *reasons,
+    GError **error)
 {
   g_autoptr (GString) describe = g_string_new (NULL);
   ShuCudnnPlan *ret = NULL;
 
-  for (guint i = 0; i < configs->len && !ret; i++) {
+  for (guint i = 0; i < configs->len && !ret && !*error; i++) {
     cudnnBackendDescriptor_t plan =
-        try_config (configs->pdata[i], dnn, limit, describe, reasons);
+        try_config (configs->pdata[i], dnn, limit, describe, reasons, error);
 
     if (!plan)
       continue;
@@ -385,14 +399,21 @@ shu_cudnn_plan_new (
   for (gsize i = 0; i < G_N_ELEMENTS (modes); i++) {
     g_autoptr (GError) failure = NULL;
     GPtrArray *configs = propose (op_graph, modes[i], &failure);
-    ShuCudnnPlan *plan = choose (configs, dnn, workspace, reasons);
+    g_autoptr (GError) passing = NULL;
+    ShuCudnnPlan *plan = choose (configs, dnn, workspace, reasons, &passing);
 
-    if (failure)
-      g_string_append_printf (reasons, "; %s", failure->message);
     if (plan) {
       plan->graph = g_steal_pointer (&graph);
       return plan;
     }
+    if (failure && !passing && !shu_cuda_is_unsupported (failure))
+      passing = g_error_copy (failure);
+    if (passing) {
+      g_propagate_error (error, g_steal_pointer (&passing));
+      return NULL;
+    }
+    if (failure)
+      g_string_append_printf (reasons, "; %s", failure->message);
   }
   g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
       "no engine of cuDNN %zu can be used%s", cudnnGetVersion (), reasons->str);

@@ -69,7 +69,7 @@ void shu_cudnn_add_pointwise (ShuCudnnGraph *g, cudnnPointwiseMode_t mode,
  * @workspace: bytes of device memory that a run may use
  *
  * Returns: (transfer full): NULL with %SHU_ERROR_UNSUPPORTED where no engine
- *   can do it, %SHU_ERROR_INTERNAL where the description is wrong
+ *   does it, now or later; any other failure may pass
  */
 ShuCudnnPlan *shu_cudnn_plan_new (
     ShuCudnnGraph *g, cudnnHandle_t dnn, gsize workspace, GError **error);

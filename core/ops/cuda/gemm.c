@@ -29,6 +29,21 @@ typedef struct {
   const void *x, *w, *b, *residual;
 } Call;
 
+static int
+code_of (cublasStatus_t status)
+{
+  switch (status) {
+  case CUBLAS_STATUS_ALLOC_FAILED:
+    return SHU_ERROR_MEMORY;
+  case CUBLAS_STATUS_NOT_SUPPORTED:
+  case CUBLAS_STATUS_INVALID_VALUE: /* so some versions say the same */
+  case CUBLAS_STATUS_ARCH_MISMATCH:
+    return SHU_ERROR_UNSUPPORTED;
+  default:
+    return SHU_ERROR_INTERNAL;
+  }
+}
+
 static gboolean
 ok (cublasStatus_t status, const char *call, const Call *job, GError **error)
 {
@@ -36,9 +51,7 @@ ok (cublasStatus_t status, const char *call, const Call *job, GError **error)
 
   if (status == CUBLAS_STATUS_SUCCESS)
     return TRUE;
-  g_set_error (error, SHU_ERROR,
-      status == CUBLAS_STATUS_ALLOC_FAILED ? SHU_ERROR_MEMORY
-                                           : SHU_ERROR_INTERNAL,
+  g_set_error (error, SHU_ERROR, code_of (status),
       "%s: %s; M %" G_GINT64_FORMAT " N %" G_GINT64_FORMAT
       " K %" G_GINT64_FORMAT " ldx %" G_GINT64_FORMAT " ldw %" G_GINT64_FORMAT
       " ldy %" G_GINT64_FORMAT " batch %" G_GINT64_FORMAT
@@ -278,13 +291,16 @@ plan_for (ShuCuda *cuda, const Call *job, GError **error)
       .v = {g->M, g->N, g->K, g->ldx, g->ldw, g->ldy, g->batch, g->x_step,
           g->w_step, g->y_step, of.x, of.w, of.y, of.b, of.residual},
   };
+  g_autoptr (GError) cause = NULL;
   gpointer p;
 
   if (shu_cuda_plans_lookup (cuda->plans, &key, &p))
     return p;
-  p = plan_new (cuda, job, TRUE, NULL);
-  if (!p)
+  p = plan_new (cuda, job, TRUE, &cause);
+  if (!p && shu_cuda_is_unsupported (cause))
     p = plan_new (cuda, job, FALSE, error);
+  else if (!p)
+    g_propagate_error (error, g_steal_pointer (&cause));
   if (p)
     shu_cuda_plans_insert (cuda->plans, &key, p, plan_free);
   return p;

@@ -72,6 +72,12 @@ shu_cuda_plans_insert (GHashTable *plans, const ShuCudaPlanKey *key,
 }
 
 gboolean
+shu_cuda_is_unsupported (const GError *error)
+{
+  return g_error_matches (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED);
+}
+
+gboolean
 shu_cuda_ok (cudaError_t status, const char *what, GError **error)
 {
   if (status == cudaSuccess)

@@ -40,6 +40,10 @@ gboolean shu_cuda_plans_lookup (
 void shu_cuda_plans_insert (GHashTable *plans, const ShuCudaPlanKey *key,
     gpointer plan, GDestroyNotify plan_free);
 
+/* Whether shapes are what a library does not do, now and later; any other
+ * failure may be of this moment, and no plan may come of it. */
+gboolean shu_cuda_is_unsupported (const GError *error);
+
 /* FALSE, with @error set, where a CUDA call or a launch failed. */
 gboolean shu_cuda_ok (cudaError_t status, const char *what, GError **error);
 

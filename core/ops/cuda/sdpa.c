@@ -82,29 +82,36 @@ plan_free (gpointer plan)
   shu_cudnn_plan_free (plan);
 }
 
-/* NULL where cuDNN will not do. */
-static ShuCudnnPlan *
-plan_for (ShuCuda *cuda, const ShuCudaSdpa *s)
+/* @ret_plan: NULL where cuDNN will not do */
+static gboolean
+plan_for (ShuCuda *cuda, const ShuCudaSdpa *s, ShuCudnnPlan **ret_plan,
+    GError **error)
 {
   ShuCudaPlanKey key = {
       .kind = SHU_CUDA_PLAN_SDPA,
       .v = {s->B, s->Tq, s->Tk, s->NH, s->HD, s->ldq, s->ldk, s->ldv},
   };
-  g_autoptr (GError) error = NULL;
+  g_autoptr (GError) cause = NULL;
   gpointer p = NULL;
 
+  *ret_plan = NULL;
   if (!fits_kernel (s))
-    return NULL;
-  if (shu_cuda_plans_lookup (cuda->plans, &key, &p))
-    return p;
-  p = shu_cudnn_plan_new (
-      graph_new (s), cuda->dnn, cuda->workspace_size, &error);
-  g_debug ("attention of [%" G_GINT64_FORMAT ",%" G_GINT64_FORMAT
-           ",%d,%d] to %" G_GINT64_FORMAT " keys: %s",
-      s->B, s->Tq, s->NH, s->HD, s->Tk,
-      p ? shu_cudnn_plan_describe (p) : error->message);
-  shu_cuda_plans_insert (cuda->plans, &key, p, plan_free);
-  return p;
+    return TRUE;
+  if (!shu_cuda_plans_lookup (cuda->plans, &key, &p)) {
+    p = shu_cudnn_plan_new (
+        graph_new (s), cuda->dnn, cuda->workspace_size, &cause);
+    g_debug ("attention of [%" G_GINT64_FORMAT ",%" G_GINT64_FORMAT
+             ",%d,%d] to %" G_GINT64_FORMAT " keys: %s",
+        s->B, s->Tq, s->NH, s->HD, s->Tk,
+        p ? shu_cudnn_plan_describe (p) : cause->message);
+    if (!p && !shu_cuda_is_unsupported (cause)) {
+      g_propagate_error (error, g_steal_pointer (&cause));
+      return FALSE;
+    }
+    shu_cuda_plans_insert (cuda->plans, &key, p, plan_free);
+  }
+  *ret_plan = p;
+  return TRUE;
 }
 
 static gboolean
@@ -230,8 +237,11 @@ gsize
 shu_cuda_sdpa_scratch (ShuCuda *cuda, const ShuCudaSdpa *sdpa)
 {
   ShuCudaSdpa s = complete (sdpa);
+  ShuCudnnPlan *plan = NULL;
 
-  return is_short (cuda, &s) || plan_for (cuda, &s) ? 0 : pieces_of (&s).bytes;
+  if (is_short (cuda, &s) || (plan_for (cuda, &s, &plan, NULL) && plan))
+    return 0;
+  return pieces_of (&s).bytes;
 }
 
 gsize
@@ -248,11 +258,12 @@ shu_cuda_sdpa (
 {
   ShuCudaSdpa s = complete (sdpa);
   gboolean few = is_short (cuda, &s);
-  ShuCudnnPlan *plan = few ? NULL : plan_for (cuda, &s);
+  ShuCudnnPlan *plan = NULL;
 
-  if (few    ? run_short (cuda, &s, error)
-      : plan ? run_kernel (cuda, plan, &s, error)
-             : run_pieces (cuda, &s, scratch, error))
+  if ((few || plan_for (cuda, &s, &plan, error)) &&
+      (few       ? run_short (cuda, &s, error)
+          : plan ? run_kernel (cuda, plan, &s, error)
+                 : run_pieces (cuda, &s, scratch, error)))
     return TRUE;
   g_prefix_error (error,
       "attention: q [%" G_GINT64_FORMAT ",%" G_GINT64_FORMAT
