@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Steps of transformer blocks in one pass over their rows: residual, layer
- * norm, modulation and reordering; the norm of heads within packed q, k, v. */
+ * norm, modulation and reordering. */
 #include "ops/cuda/kernel_private.h"
 
 /* ---- residual and norm ---- */
@@ -397,66 +397,5 @@ shu_launch_add_norm (void *y, void *sum, const void *x, const ShuCudaAddNorm *p,
     launch_rows<5> (y, sum, x, s, (int) lanes, stream);
   else
     launch_rows<8> (y, sum, x, s, (int) lanes, stream);
-  return cudaGetLastError ();
-}
-
-/* ---- q and k of packed rows ---- */
-
-/* x [M,3,NH,HD]: each head of the first two, in place; @lanes neighbouring
- * threads a head, V channels each, NV times */
-template <int V>
-static __global__ void
-norm_packed (__half *x, const float *q_gamma, const float *k_gamma, size_t M,
-    unsigned NH, unsigned HD, int lanes)
-{
-  size_t task = shu_task () / lanes, row = task / (2 * NH);
-  unsigned head = (unsigned) (task % (2 * NH));
-  unsigned first = threadIdx.x % lanes * V, step = lanes * V;
-  const float *gamma = head < NH ? q_gamma : k_gamma;
-  unsigned end = row < M && gamma ? HD : 0;
-  float v[V], gain[V], squares = 0, s;
-
-  x += (row * 3 * NH + head) * HD;
-  gamma += (size_t) (head % NH) * HD;
-  for (unsigned i = first; i < end; i += step) {
-    shu_load (v, x + i);
-#pragma unroll
-    for (int k = 0; k < V; k++)
-      squares += v[k] * v[k];
-  }
-  squares = shu_lanes_sum (squares, lanes);
-  s = sqrtf ((float) HD) / fmaxf (sqrtf (squares), 1e-12f);
-  for (unsigned i = first; i < end; i += step) {
-    shu_load (v, x + i);
-    shu_load (gain, gamma + i);
-#pragma unroll
-    for (int k = 0; k < V; k++)
-      v[k] *= s * gain[k];
-    shu_store (x + i, v);
-  }
-}
-
-extern "C" cudaError_t
-shu_launch_norm_packed (void *x, const float *q_gamma, const float *k_gamma,
-    size_t M, size_t NH, size_t HD, cudaStream_t stream)
-{
-  bool vector = HD % SHU_VECTOR == 0 && shu_aligned (x) &&
-                shu_aligned (q_gamma) && shu_aligned (k_gamma);
-  int V = vector ? SHU_VECTOR : 1, lanes = SHU_WARP;
-  size_t blocks;
-
-  while (lanes > 1 && (size_t) lanes / 2 * V >= HD)
-    lanes /= 2;
-  blocks = shu_div_up (M * 2 * NH * lanes, SHU_THREADS);
-  if (M == 0 || NH == 0 || HD == 0 || (!q_gamma && !k_gamma))
-    return cudaSuccess;
-  if (shu_too_many (blocks))
-    return cudaErrorInvalidValue;
-  if (vector)
-    norm_packed<SHU_VECTOR><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
-        (__half *) x, q_gamma, k_gamma, M, (unsigned) NH, (unsigned) HD, lanes);
-  else
-    norm_packed<1><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
-        (__half *) x, q_gamma, k_gamma, M, (unsigned) NH, (unsigned) HD, lanes);
   return cudaGetLastError ();
 }

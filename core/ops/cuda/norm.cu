@@ -371,28 +371,40 @@ shu_launch_layer_norm (void *y, const void *x, const float *w, const float *b,
   return cudaGetLastError ();
 }
 
-/* x, y [M,NH,HD], gamma [NH,HD]; @lanes neighbouring threads a head */
+/* ---- norms of heads ---- */
+
+/* Each row has @kinds times NH heads, its end @row_step from the last one's. */
+typedef struct {
+  const float *gamma[2]; /* [NH,HD] of a kind; NULL: leave these heads */
+  size_t M, row_step;
+  unsigned kinds, NH, HD;
+} Heads;
+
+/* @lanes neighbouring threads a head, each V channels at a time; y may be x */
 template <int V>
 static __global__ void
-rms_norm_heads (__half *y, const __half *x, const float *gamma, size_t M,
-    size_t NH, size_t HD, int lanes)
+rms_norm_heads (__half *y, const __half *x, Heads h, int lanes)
 {
-  size_t row = shu_task () / lanes, first = threadIdx.x % lanes * V;
-  size_t end = row < M * NH ? HD : 0, step = lanes * V;
+  size_t heads = h.kinds * h.NH, task = shu_task () / lanes;
+  size_t row = shu_div (task, heads);
+  unsigned head = (unsigned) (task - row * heads);
+  unsigned first = threadIdx.x % lanes * V, step = lanes * V;
+  const float *gamma = head < h.NH ? h.gamma[0] : h.gamma[1];
+  unsigned end = row < h.M && gamma ? h.HD : 0;
   float v[V], gain[V], squares = 0, s;
 
-  x += row * HD;
-  y += row * HD;
-  gamma += row % NH * HD;
-  for (size_t i = first; i < end; i += step) {
+  x += row * h.row_step + (size_t) head * h.HD;
+  y += row * h.row_step + (size_t) head * h.HD;
+  gamma += (size_t) (head % h.NH) * h.HD;
+  for (unsigned i = first; i < end; i += step) {
     shu_load (v, x + i);
 #pragma unroll
     for (int k = 0; k < V; k++)
       squares += v[k] * v[k];
   }
   squares = shu_lanes_sum (squares, lanes);
-  s = sqrtf ((float) HD) / fmaxf (sqrtf (squares), 1e-12f);
-  for (size_t i = first; i < end; i += step) {
+  s = sqrtf ((float) h.HD) / fmaxf (sqrtf (squares), 1e-12f);
+  for (unsigned i = first; i < end; i += step) {
     shu_load (v, x + i);
     shu_load (gain, gamma + i);
 #pragma unroll
@@ -402,24 +414,40 @@ rms_norm_heads (__half *y, const __half *x, const float *gamma, size_t M,
   }
 }
 
-extern "C" cudaError_t
-shu_launch_rms_norm_heads (void *y, const void *x, const float *gamma, size_t M,
-    size_t NH, size_t HD, cudaStream_t stream)
+static cudaError_t
+launch_heads (void *y, const void *x, const Heads &h, cudaStream_t stream)
 {
-  bool vector = HD % SHU_VECTOR == 0 && shu_aligned (y) && shu_aligned (x) &&
-                shu_aligned (gamma);
-  int lanes = lanes_for (HD, vector ? SHU_VECTOR : 1);
-  size_t blocks = shu_div_up (M * NH * lanes, SHU_THREADS);
+  bool vector = h.HD % SHU_VECTOR == 0 && shu_aligned (y) && shu_aligned (x) &&
+                shu_aligned (h.gamma[0]) && shu_aligned (h.gamma[1]);
+  int lanes = lanes_for (h.HD, vector ? SHU_VECTOR : 1);
+  size_t blocks = shu_div_up (h.M * h.kinds * h.NH * lanes, SHU_THREADS);
 
-  if (M == 0 || NH == 0 || HD == 0)
+  if (h.M == 0 || h.NH == 0 || h.HD == 0 || (!h.gamma[0] && !h.gamma[1]))
     return cudaSuccess;
   if (shu_too_many (blocks))
     return cudaErrorInvalidValue;
   if (vector)
     rms_norm_heads<SHU_VECTOR><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
-        (__half *) y, (const __half *) x, gamma, M, NH, HD, lanes);
+        (__half *) y, (const __half *) x, h, lanes);
   else
     rms_norm_heads<1><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
-        (__half *) y, (const __half *) x, gamma, M, NH, HD, lanes);
+        (__half *) y, (const __half *) x, h, lanes);
   return cudaGetLastError ();
+}
+
+extern "C" cudaError_t
+shu_launch_rms_norm_heads (void *y, const void *x, const float *gamma, size_t M,
+    size_t NH, size_t HD, cudaStream_t stream)
+{
+  return launch_heads (y, x,
+      {{gamma, NULL}, M, NH * HD, 1, (unsigned) NH, (unsigned) HD}, stream);
+}
+
+extern "C" cudaError_t
+shu_launch_norm_packed (void *x, const float *q_gamma, const float *k_gamma,
+    size_t M, size_t NH, size_t HD, cudaStream_t stream)
+{
+  return launch_heads (x, x,
+      {{q_gamma, k_gamma}, M, 3 * NH * HD, 2, (unsigned) NH, (unsigned) HD},
+      stream);
 }
