@@ -24,7 +24,8 @@ struct _ShuJoint {
 };
 
 struct _ShuJointPrepared {
-  ShuViews views;
+  ShuViews views; /* of all subjects, with guidance */
+  int G, B;       /* guidance, subjects */
   ShuMvUnetText text;
   ShuTensor *images;       /* [R,L,L,Ci-Co] */
   ShuTensor *positions;    /* [grid^3,D] */
@@ -124,7 +125,7 @@ shu_joint_ss_sizes (const ShuJoint *m)
 
 /* ---- what stays the same ---- */
 
-/* x [2V,...] -> [2 G V,...]: the same for each g, or zero for g = 0 */
+/* x [2 N,...] -> [2 G N,...]: the same for each g, or zero for g = 0 */
 static ShuTensor *
 spread (ShuCtx *c, ShuTensor *x, int G, gboolean zero_first)
 {
@@ -138,8 +139,23 @@ spread (ShuCtx *c, ShuTensor *x, int G, gboolean zero_first)
   dims[0] *= G;
   h = shu_reshape (c, x, SHU_DIMS (SHU_DOMAINS, 1, -1));
   first = zero_first ? shu_fill (c, h->n_dims, h->dims, 0) : h;
-  h = shu_concat2 (c, 1, first, h); /* [2,G,V*...] */
+  h = shu_concat2 (c, 1, first, h); /* [2,G,N*...] */
   return shu_keep (c, shu_reshape (c, h, x->n_dims, dims));
+}
+
+/* x [2V,...] -> [2 B V,...]: the same for each subject */
+static ShuTensor *
+for_subjects (ShuCtx *c, ShuTensor *x, int B)
+{
+  SHU_SCOPE (c);
+  gint64 V = x->dims[0] / SHU_DOMAINS;
+  ShuTensor *domains[SHU_DOMAINS];
+
+  if (B == 1)
+    return shu_keep (c, x);
+  for (int d = 0; d < SHU_DOMAINS; d++)
+    domains[d] = shu_tile (c, shu_slice (c, x, 0, d * V, V), B);
+  return shu_keep (c, shu_concat (c, 0, SHU_DOMAINS, domains));
 }
 
 static gboolean
@@ -157,14 +173,14 @@ static gboolean
 check_condition (ShuCtx *c, const ShuJoint *m, const ShuJointCondition *n)
 {
   const ShuUnetSizes *u = &m->unet.sizes;
-  gint64 R = SHU_DOMAINS * u->V;
+  gint64 B = n->context->dims[0], R = SHU_DOMAINS * u->V;
 
   if (shu_ctx_failed (c))
     return FALSE;
   if (n->n_steps > 0 && has_dims (n->text, SHU_DIMS (R, -1, u->X)) &&
-      has_dims (n->labels, SHU_DIMS (R, u->P)) &&
-      has_dims (n->images, SHU_DIMS (R, u->side, u->side, u->Ci - u->Co)) &&
-      has_dims (n->context, SHU_DIMS (1, -1, m->dit.sizes.K)))
+      has_dims (n->labels, SHU_DIMS (R * B, u->P)) &&
+      has_dims (n->images, SHU_DIMS (R * B, u->side, u->side, u->Ci - u->Co)) &&
+      has_dims (n->context, SHU_DIMS (-1, -1, m->dit.sizes.K)))
     return TRUE;
   shu_ctx_fail (c, SHU_ERROR_INVALID,
       "joint denoiser: text, labels, image latents or context do not have the "
@@ -199,10 +215,9 @@ prepare_views (ShuCtx *c, const ShuJoint *m, const ShuJointCondition *n,
 {
   SHU_SCOPE (c);
   const ShuMvUnet *u = &m->unet;
-  int G = p->views.G;
 
-  shu_mv_unet_text (c, u, spread (c, n->text, G, FALSE), &p->text);
-  p->images = spread (c, n->images, G, TRUE);
+  shu_mv_unet_text (c, u, for_subjects (c, n->text, p->G * p->B), &p->text);
+  p->images = spread (c, n->images, p->G, TRUE);
   own (c, p, p->images);
   for (int i = 0; i < u->sizes.n_levels; i++) {
     own_text (c, p, &u->down_blocks[i], &p->text.down[i]);
@@ -236,7 +251,7 @@ prepare_times (ShuCtx *c, const ShuJoint *m, const ShuJointCondition *n,
   SHU_SCOPE (c);
   const ShuMvUnet *u = &m->unet;
   ShuTensor *class_emb =
-      shu_mv_unet_class (c, u, spread (c, n->labels, p->views.G, TRUE));
+      shu_mv_unet_class (c, u, spread (c, n->labels, p->G, TRUE));
 
   p->times = shu_mv_unet_times (c, u, n->n_steps, n->t, class_emb);
   p->mods = shu_ss_dit_times (c, &m->dit, n->n_steps, n->t3);
@@ -264,9 +279,11 @@ shu_joint_prepare (
   g_autoptr (ShuJointPrepared) p = g_new0 (ShuJointPrepared, 1);
 
   p->owned = g_ptr_array_new_with_free_func ((GDestroyNotify) shu_tensor_unref);
-  p->views = (ShuViews){condition->guided ? 2 : 1, m->unet.sizes.V};
   if (!check_condition (c, m, condition))
     return NULL;
+  p->G = condition->guided ? 2 : 1;
+  p->B = condition->context->dims[0];
+  p->views = (ShuViews){p->G * p->B, m->unet.sizes.V};
   prepare_views (c, m, condition, p);
   prepare_structure (c, m, condition, p);
   prepare_times (c, m, condition, p);
@@ -337,28 +354,28 @@ sync_mv (ShuCtx *c, const Step *s, int i, ShuTensor *x, ShuTensor *h)
       s->m->dit.sizes.grid, s->p->pixel_voxels);
 }
 
-/* latents [2V,L,L,Co] -> [R,L,L,Ci] */
+/* latents [2 B V,L,L,Co] -> [R,L,L,Ci] */
 static ShuTensor *
 with_images (ShuCtx *c, const Step *s, ShuTensor *latents)
 {
   SHU_SCOPE (c);
-  ShuTensor *x = spread (c, latents, s->p->views.G, FALSE);
+  ShuTensor *x = spread (c, latents, s->p->G, FALSE);
 
   return shu_keep (c, shu_concat2 (c, 3, x, s->p->images));
 }
 
 static gboolean
-check_step (
-    ShuCtx *c, const ShuJoint *m, ShuTensor *latents, ShuTensor *structure)
+check_step (ShuCtx *c, const ShuJoint *m, const ShuJointPrepared *p,
+    ShuTensor *latents, ShuTensor *structure)
 {
   const ShuUnetSizes *u = &m->unet.sizes;
   const ShuSsSizes *s = &m->dit.sizes;
+  gint64 R = SHU_DOMAINS * (gint64) p->B * u->V;
 
   if (shu_ctx_failed (c))
     return FALSE;
-  if (has_dims (
-          latents, SHU_DIMS (SHU_DOMAINS * u->V, u->side, u->side, u->Co)) &&
-      has_dims (structure, SHU_DIMS (1, s->res, s->res, s->res, s->Ci)))
+  if (has_dims (latents, SHU_DIMS (R, u->side, u->side, u->Co)) &&
+      has_dims (structure, SHU_DIMS (p->B, s->res, s->res, s->res, s->Ci)))
     return TRUE;
   shu_ctx_fail (c, SHU_ERROR_INVALID,
       "joint denoiser: latents do not have the sizes of the configuration");
@@ -376,12 +393,12 @@ shu_joint_step (ShuCtx *c, const ShuJoint *m, const ShuJointPrepared *p,
   Step s = {.m = m, .p = p};
   ShuTensor *x, *h; /* pictures [R,.,.,.], structure [G,T,D] */
 
-  if (!check_step (c, m, latents, structure))
+  if (!check_step (c, m, p, latents, structure))
     return (ShuJointVelocity){shu_keep (c, latents), shu_keep (c, structure)};
   take_times (c, &s, step);
 
   x = shu_mv_unet_input (c, u, with_images (c, &s, latents), &s.skips);
-  h = shu_tile (c, structure, views->G);
+  h = shu_tile (c, structure, p->G);
   h = shu_ss_dit_input (c, &m->dit, h, p->positions);
   h = structure_part (c, &s, 0, h);
 

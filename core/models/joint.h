@@ -29,11 +29,12 @@ const ShuSsSizes *shu_joint_ss_sizes (const ShuJoint *m);
 
 /**
  * ShuJointCondition:
- * Rows are normal views 0..V-1, then colour views 0..V-1.
- * @text: [2V,S,X] prompt embeddings
- * @labels: [2V,P] class labels
- * @images: [2V,L,L,Ci-Co] image latents
- * @context: [1,S,K] tokens of the condition image
+ * B subjects, which do not see each other; rows are normal views 0..V-1 of
+ * each subject, then colour views 0..V-1 of each.
+ * @text: [2V,S,X] prompt embeddings, the same for all subjects
+ * @labels: [2 B V,P] class labels
+ * @images: [2 B V,L,L,Ci-Co] image latents
+ * @context: [B,S,K] tokens of the condition images
  * @guided: also compute the unconditional rows (without labels, image
  *   latents and context, with the same text)
  * @t, @t3: times of @n_steps steps, x1000, for the 2D and the 3D branch; the
@@ -61,8 +62,8 @@ void shu_joint_prepared_free (ShuJointPrepared *p);
 /**
  * ShuJointVelocity:
  * G = 2 where guided (unconditional first), else 1.
- * @views: [2 G V,L,L,Co], row (d * G + g) * V + v
- * @structure: [G,res,res,res,C]
+ * @views: [2 G B V,L,L,Co], row ((d * G + g) * B + b) * V + v
+ * @structure: [G B,res,res,res,C]
  */
 typedef struct {
   ShuTensor *views, *structure;
@@ -70,8 +71,8 @@ typedef struct {
 
 /**
  * shu_joint_step:
- * @latents: [2V,L,L,Co]
- * @structure: [1,res,res,res,C]
+ * @latents: [2 B V,L,L,Co]
+ * @structure: [B,res,res,res,C]
  * @step: I32 [1], the number of the step, from 0
  *
  * Returns: scoped

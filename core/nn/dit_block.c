@@ -124,9 +124,10 @@ cross_attention (
   return shu_keep (c, shu_linear (c, h, &b->cross_to_out));
 }
 
-/* The same for all rows, for listeners */
+/* The same for all rows, for listeners; @n of them have no context */
 static void
-tap_cross (ShuCtx *c, const ShuDitBlock *b, ShuTensor *h, ShuTensor *constant)
+tap_cross (ShuCtx *c, const ShuDitBlock *b, ShuTensor *h, ShuTensor *constant,
+    gint64 n)
 {
   SHU_SCOPE (c);
   gint64 T = h->dims[1], C = h->dims[2];
@@ -136,8 +137,8 @@ tap_cross (ShuCtx *c, const ShuDitBlock *b, ShuTensor *h, ShuTensor *constant)
   if (constant)
     h = shu_concat2 (c, 0,
         shu_reshape (c,
-            shu_repeat (c, shu_reshape (c, constant, SHU_DIMS (1, C)), T),
-            SHU_DIMS (1, T, C)),
+            shu_repeat (c, shu_reshape (c, constant, SHU_DIMS (1, C)), n * T),
+            SHU_DIMS (n, T, C)),
         h);
   shu_tap (c, h, "%scross_attn", b->name);
 }
@@ -164,7 +165,7 @@ shu_dit_block (ShuCtx *c, const ShuDitBlock *b, ShuTensor *x, ShuTensor *mod,
 {
   SHU_SCOPE (c);
   gint64 B = x->dims[0], T = x->dims[1], C = x->dims[2];
-  gint64 first = context->constant ? 1 : 0;
+  gint64 first = context->constant ? B - context->kv.k->dims[0] : 0;
   const ShuOrder with_context = {.size = {1, B, 1, T},
       .step = {0, T, 0, 1},
       .first = first,
@@ -186,7 +187,7 @@ shu_dit_block (ShuCtx *c, const ShuDitBlock *b, ShuTensor *x, ShuTensor *mod,
       &x);
   h = cross_attention (
       c, b, shu_reshape (c, h, SHU_DIMS (B - first, T, C)), context);
-  tap_cross (c, b, h, context->constant);
+  tap_cross (c, b, h, context->constant, first);
 
   h = shu_add_norm (c, x, NULL,
       &(ShuAddNorm){.h = h,

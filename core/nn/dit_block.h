@@ -40,15 +40,15 @@ ShuDitBlock shu_dit_block_load (
  * What cross-attention needs of a context that does not change.
  * @kv: keys and values of the conditional rows, [Bc,S,C]
  * @constant: (nullable): [1,1,C], what a row with an all-zero context adds:
- *   every value is to_kv's bias, whatever the query.  Then row 0 of the batch
- *   is such a row and the others are conditional
+ *   every value is to_kv's bias, whatever the query.  Then the rows of the
+ *   batch before the last Bc, which are conditional, are such rows
  */
 typedef struct {
   ShuKeyValue kv;
   ShuTensor *constant;
 } ShuDitContext;
 
-/* context [Bc,S,K]; @with_zero: the batch has a row with a zero context */
+/* context [Bc,S,K]; @with_zero: the batch has rows with a zero context */
 ShuDitContext shu_dit_block_context (
     ShuCtx *c, const ShuDitBlock *b, ShuTensor *context, gboolean with_zero);
 

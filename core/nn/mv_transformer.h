@@ -11,7 +11,8 @@ G_BEGIN_DECLS
 /**
  * ShuViews:
  * How the rows of a batch are laid out: row = (d * G + g) * V + v with domain
- * d (0 normal, 1 colour), guidance g and view v; the last view is the face.
+ * d (0 normal, 1 colour), group g and view v; the last view is the face.
+ * Groups do not see each other: with and without guidance, and subjects.
  */
 typedef struct {
   int G;

@@ -136,20 +136,27 @@ shu_bundle_take_nth_image (
 }
 
 ShuTensor *
-shu_bundle_picture (ShuCtx *c, const ShuBundle *b, const char *name,
-    int n_channels, GError **error)
+shu_bundle_find_picture (
+    const ShuBundle *b, const char *name, int n_channels, GError **error)
 {
   ShuTensor *t = shu_bundle_need_anywhere (
       b, name, SHU_DTYPE_U8, SHU_DIMS (-1, -1, n_channels), error);
 
-  if (!t || !fits_pictures (b, name, t, error))
-    return NULL;
-  return shu_on_device (c, t, SHU_TRAFFIC_IMAGE);
+  return t && fits_pictures (b, name, t, error) ? t : NULL;
 }
 
 ShuTensor *
-shu_bundle_pictures (ShuCtx *c, const ShuBundle *b, const char *name,
-    int n_least, GError **error)
+shu_bundle_picture (ShuCtx *c, const ShuBundle *b, const char *name,
+    int n_channels, GError **error)
+{
+  ShuTensor *t = shu_bundle_find_picture (b, name, n_channels, error);
+
+  return t ? shu_on_device (c, t, SHU_TRAFFIC_IMAGE) : NULL;
+}
+
+ShuTensor *
+shu_bundle_find_pictures (
+    const ShuBundle *b, const char *name, int n_least, GError **error)
 {
   ShuTensor *t = shu_bundle_need_anywhere (
       b, name, SHU_DTYPE_U8, SHU_DIMS (-1, -1, -1, 3), error);
@@ -160,7 +167,16 @@ shu_bundle_pictures (ShuCtx *c, const ShuBundle *b, const char *name,
     too_few (b, name, t->dims[0], n_least - 1, error);
     return NULL;
   }
-  return shu_on_device (c, t, SHU_TRAFFIC_IMAGE);
+  return t;
+}
+
+ShuTensor *
+shu_bundle_pictures (ShuCtx *c, const ShuBundle *b, const char *name,
+    int n_least, GError **error)
+{
+  ShuTensor *t = shu_bundle_find_pictures (b, name, n_least, error);
+
+  return t ? shu_on_device (c, t, SHU_TRAFFIC_IMAGE) : NULL;
 }
 
 /* ---- meshes and Gaussians ---- */

@@ -29,6 +29,12 @@ ShuTensor *shu_bundle_picture (ShuCtx *c, const ShuBundle *b, const char *name,
 ShuTensor *shu_bundle_pictures (ShuCtx *c, const ShuBundle *b, const char *name,
     int n_least, GError **error);
 
+/* The same where they lie: (transfer none) */
+ShuTensor *shu_bundle_find_picture (
+    const ShuBundle *b, const char *name, int n_channels, GError **error);
+ShuTensor *shu_bundle_find_pictures (
+    const ShuBundle *b, const char *name, int n_least, GError **error);
+
 /* "vertices", "faces", "attributes", "uv": those that the mesh has. */
 void shu_bundle_put_mesh (ShuBundle *b, const ShuMesh *mesh);
 /* Checked copy; @with_uv: "uv" must be there.  (transfer full) */

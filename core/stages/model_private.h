@@ -113,12 +113,14 @@ gconstpointer shu_model_net (ShuModel *m, ShuNet net, GError **error);
  * With a context that is dry (shu_ctx_is_dry()) only their sizes count.
  * @c: set before anything else; outlives the use
  * @low: little memory
+ * @together: subjects at a time, of those stages that can have several; 0: 1
  */
 typedef struct {
   ShuModel *model;
   ShuCtx *c;
   const ShuProgress *progress;
   gboolean low;
+  int together;
   int users[SHU_N_NETS];
   gboolean brought[SHU_N_NETS];
 } ShuNetUser;
@@ -142,31 +144,33 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ShuNetUser, shu_nets_clear)
 
 /**
  * ShuRehearsal:
- * Does what the stage does, for one step each, with networks of @u and the
- * context of @u, which computes nothing.
+ * Does what the stage does, for one step each and as many subjects as @u says,
+ * with networks of @u and the context of @u, which computes nothing.
  */
 typedef gboolean (*ShuRehearsal) (ShuNetUser *u, gpointer data, GError **error);
 
 /**
  * shu_memory_admit:
- * @u: with the model; @low is set
+ * @u: with the model, and the subjects that there are in @together; @low is
+ *   set, and @together becomes what fits
  * @stage: for the message
  *
  * Whether the device has the memory that @rehearsal asks for, as the model's
- * memory mode has it; nothing is asked of the CPU.
+ * memory mode has it.  Nothing is asked of the CPU, which has one subject at a
+ * time: several are not faster there.
  *
  * Returns: FALSE with %SHU_ERROR_MEMORY and both figures
  */
 gboolean shu_memory_admit (ShuNetUser *u, const char *stage,
     ShuRehearsal rehearsal, gpointer data, GError **error);
 
-/* Bytes that the rehearsal asks for beyond what is there already; 0 with an
- * error */
-gsize shu_memory_needed (ShuModel *m, gboolean low, ShuRehearsal rehearsal,
-    gpointer data, GError **error);
+/* Bytes that the rehearsal of @n subjects asks for beyond what is there
+ * already; 0 with an error */
+gsize shu_memory_needed (ShuModel *m, int n, gboolean low,
+    ShuRehearsal rehearsal, gpointer data, GError **error);
 
-/* The same of the stages */
-gsize shu_stage1_memory (ShuModel *model, const ShuBundle *subject,
+/* The same of the stages; for Stage 1 @subject counts @n times */
+gsize shu_stage1_memory (ShuModel *model, int n, const ShuBundle *subject,
     const ShuStage1Params *params, gboolean low, GError **error);
 gsize shu_stage2_memory (ShuModel *model, const ShuBundle *views,
     const ShuStage2Params *params, gboolean low, GError **error);

@@ -487,19 +487,12 @@ rehearse (ShuNetUser *nets, gpointer data, GError **error)
 }
 
 static gboolean
-begin (Job *job, const ShuStage2Params *params, GError **error)
+take_voxels (Job *job, GError **error)
 {
-  static const char *const schemas[] = {"views", NULL};
-  ShuTensor *coords;
-
-  if (!shu_bundle_check_schema (job->views, schemas, error))
-    return FALSE;
-  coords = shu_bundle_need (
+  ShuTensor *coords = shu_bundle_need (
       job->views, "coords", SHU_DTYPE_I32, SHU_DIMS (-1, 4), error);
+
   if (!coords)
-    return FALSE;
-  fill_params (job, params);
-  if (!check_params (job, error))
     return FALSE;
   if (coords->dims[0] > MAX_VOXELS) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
@@ -509,9 +502,32 @@ begin (Job *job, const ShuStage2Params *params, GError **error)
   }
   job->voxels =
       (ShuVoxels){.n = coords->dims[0], .stride = 4, .coords = coords->data};
-  job->total = job->p.steps + 4;
   return shu_voxels_check (
       &job->voxels, shu_model_defaults (job->model)->voxel_res, error);
+}
+
+/* Whether these are views of such a model, with its pictures. */
+static gboolean
+take_views (Job *job, GError **error)
+{
+  static const char *const schemas[] = {"views", NULL};
+  const ShuBundle *b = job->views;
+  gboolean stored = shu_bundle_get (b, "condition") != NULL;
+
+  return shu_bundle_check_schema (b, schemas, error) &&
+         take_voxels (job, error) &&
+         shu_bundle_find_pictures (b, "color", BODY_VIEWS, error) &&
+         shu_bundle_find_pictures (b, "normal", BODY_VIEWS, error) &&
+         (stored ? shu_bundle_find_picture (b, "condition", 3, error)
+                 : shu_bundle_find_picture (b, "cutout", 4, error));
+}
+
+static gboolean
+take_params (Job *job, const ShuStage2Params *params, GError **error)
+{
+  fill_params (job, params);
+  job->total = job->p.steps + 4;
+  return check_params (job, error);
 }
 
 gsize
@@ -520,27 +536,55 @@ shu_stage2_memory (ShuModel *model, const ShuBundle *views,
 {
   Job job = {.model = model, .views = views};
 
-  return begin (&job, params, error)
-             ? shu_memory_needed (model, low, rehearse, &job, error)
+  return take_views (&job, error) && take_params (&job, params, error)
+             ? shu_memory_needed (model, 1, low, rehearse, &job, error)
              : 0;
+}
+
+/* (transfer full) */
+static ShuBundle *
+make_asset (Job *job, GError **error)
+{
+  g_autoptr (ShuCtx) c = NULL;
+  g_autoptr (ShuBundle) asset = NULL;
+  g_auto (ShuNetUser) nets = {.model = job->model, .progress = job->progress};
+
+  if (!shu_memory_admit (&nets, "stage 2", rehearse, job, error))
+    return NULL;
+  c = nets.c = shu_model_context (job->model, job->progress, error);
+  if (!c)
+    return NULL;
+  asset = shu_bundle_new ("asset");
+  shu_bundle_carry (asset, job->views, shu_carried_fields);
+  return work (job, &nets, asset, error) ? g_steal_pointer (&asset) : NULL;
+}
+
+gboolean
+shu_stage_stage2_batch (ShuModel *model, int n, const ShuBundle *const *views,
+    const ShuStage2Params *params, const ShuProgress *progress, ShuOutcome *ret,
+    GError **error)
+{
+  memset (ret, 0, n * sizeof *ret);
+  for (int i = 0; i < n; i++) {
+    Job job = {.model = model, .views = views[i], .progress = progress};
+
+    if (!take_views (&job, &ret[i].error))
+      continue;
+    if (!take_params (&job, params, error) ||
+        !(ret[i].bundle = make_asset (&job, error)))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 ShuBundle *
 shu_stage_stage2 (ShuModel *model, const ShuBundle *views,
     const ShuStage2Params *params, const ShuProgress *progress, GError **error)
 {
-  Job job = {.model = model, .views = views, .progress = progress};
-  g_autoptr (ShuCtx) c = NULL;
-  g_autoptr (ShuBundle) asset = NULL;
-  g_auto (ShuNetUser) nets = {.model = model, .progress = progress};
+  ShuOutcome o = {NULL};
 
-  if (!begin (&job, params, error) ||
-      !shu_memory_admit (&nets, "stage 2", rehearse, &job, error))
-    return NULL;
-  c = nets.c = shu_model_context (model, progress, error);
-  if (!c)
-    return NULL;
-  asset = shu_bundle_new ("asset");
-  shu_bundle_carry (asset, views, shu_carried_fields);
-  return work (&job, &nets, asset, error) ? g_steal_pointer (&asset) : NULL;
+  if (shu_stage_stage2_batch (model, 1, &views, params, progress, &o, error) &&
+      o.error)
+    g_propagate_error (error, o.error);
+  return o.bundle;
 }

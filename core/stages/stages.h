@@ -74,10 +74,22 @@ ShuBundle *shu_stage_preprocess_picture (const char *device, ShuTensor *cutout,
     const ShuPreprocessParams *params, const ShuProgress *progress,
     GError **error);
 
+enum { SHU_BATCH_MAX = 8 };
+
+/**
+ * ShuOutcome:
+ * What became of one of several subjects: a bundle, or what was wrong with it
+ * alone; neither where the work did not get that far.  (transfer full)
+ */
+typedef struct {
+  ShuBundle *bundle;
+  GError *error;
+} ShuOutcome;
+
 /**
  * ShuPreviewFunc:
  * @picture: (transfer none): RGB; the colour views above the normal views as
- *   they look at this step, coarsely
+ *   they look at this step, coarsely; of several subjects one above the other
  *
  * Called in the thread that works.
  */
@@ -87,8 +99,9 @@ typedef struct {
   gint64 seed;            /* -1: the bundle's (official 43) */
   int steps;              /* 1..1000, official 50 */
   double guidance;        /* 0..20, official 3.0 */
-  ShuPreviewFunc preview; /* (nullable): called after every step */
+  ShuPreviewFunc preview; /* (nullable) */
   gpointer preview_data;
+  int preview_interval; /* steps from one to the next, 0: 1; and the last */
 } ShuStage1Params;
 
 /**
@@ -102,6 +115,24 @@ typedef struct {
  */
 ShuBundle *shu_stage_stage1 (ShuModel *model, const ShuBundle *subject,
     const ShuStage1Params *params, const ShuProgress *progress, GError **error);
+
+/**
+ * shu_stage_stage1_batch:
+ * @n: 1..%SHU_BATCH_MAX
+ * @subjects: (array length=n): bundles "subject"
+ * @ret: (out caller-allocates) (array length=n)
+ *
+ * The same for several subjects: together where a GPU has the memory for that
+ * (as many as fit with memory=auto or low; an error with normal), one after the
+ * other on a CPU.  On a CPU the result is that of shu_stage_stage1() to the
+ * bit, on a GPU to the rounding of its products, and the same every time for
+ * the same batch.
+ *
+ * Returns: FALSE with what failed for all of them
+ */
+gboolean shu_stage_stage1_batch (ShuModel *model, int n,
+    const ShuBundle *const *subjects, const ShuStage1Params *params,
+    const ShuProgress *progress, ShuOutcome *ret, GError **error);
 
 typedef struct {
   gint64 seed;         /* -1: the bundle's */
@@ -123,6 +154,12 @@ typedef struct {
  */
 ShuBundle *shu_stage_stage2 (ShuModel *model, const ShuBundle *views,
     const ShuStage2Params *params, const ShuProgress *progress, GError **error);
+
+/* As shu_stage_stage1_batch(), one after the other everywhere: what there would
+ * be to gain is said in docs/performance.md. */
+gboolean shu_stage_stage2_batch (ShuModel *model, int n,
+    const ShuBundle *const *views, const ShuStage2Params *params,
+    const ShuProgress *progress, ShuOutcome *ret, GError **error);
 
 typedef struct {
   double simplify; /* 0..0.99: share of the faces removed, official 0.7 */

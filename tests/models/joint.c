@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { V = 5, ROWS = 2 * V };
+enum { V = 5, ROWS = 2 * V, MAX_SUBJECTS = 3 };
 
 static const char tiny[] =
     "{\"sample_size\": 12, \"in_channels\": 8, \"out_channels\": 4, "
@@ -94,9 +94,27 @@ velocity_clear (Velocity *v)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Velocity, velocity_clear)
 
+/* [2V,...] of several subjects, by domain: [2 B V,...] */
+static ShuTensor *
+by_domain (ShuCtx *c, int B, ShuTensor *const *x)
+{
+  ShuTensor *parts[2 * MAX_SUBJECTS];
+
+  for (int d = 0; d < 2; d++)
+    for (int b = 0; b < B; b++)
+      parts[d * B + b] = shu_slice (c, x[b], 0, d * V, V);
+  return shu_concat (c, 0, 2 * B, parts);
+}
+
+/* Seeds of a subject's inputs */
+typedef struct {
+  guint64 condition, latents;
+} Subject;
+
 /* One step from seeded inputs. */
 static Velocity
-run_step (ShuCtx *c, const ShuJoint *m, gboolean guided, guint64 latent_seed)
+run_subjects (ShuCtx *c, const ShuJoint *m, gboolean guided, int B,
+    const Subject *subjects)
 {
   SHU_SCOPE (c);
   const ShuUnetSizes *u = shu_joint_unet_sizes (m);
@@ -104,25 +122,39 @@ run_step (ShuCtx *c, const ShuJoint *m, gboolean guided, guint64 latent_seed)
   const float times[] = {1000, 700};
   ShuJointCondition condition = {
       .text = random_tensor (c, 1, SHU_DIMS (ROWS, 3, u->X)),
-      .labels = random_tensor (c, 2, SHU_DIMS (ROWS, u->P)),
-      .images = random_tensor (
-          c, 3, SHU_DIMS (ROWS, u->side, u->side, u->Ci - u->Co)),
-      .context = random_tensor (c, 4, SHU_DIMS (1, 7, s->K)),
       .guided = guided,
       .n_steps = 2,
       .t = times,
       .t3 = times,
   };
   const gint32 step = 1;
-  g_autoptr (ShuJointPrepared) p = shu_joint_prepare (c, m, &condition);
+  ShuTensor *labels[MAX_SUBJECTS], *images[MAX_SUBJECTS];
+  ShuTensor *contexts[MAX_SUBJECTS], *latents[MAX_SUBJECTS];
+  ShuTensor *structures[MAX_SUBJECTS];
+  g_autoptr (ShuJointPrepared) p = NULL;
   g_autoptr (GError) error = NULL;
   ShuJointVelocity v;
   Velocity ret;
 
+  for (int b = 0; b < B; b++) {
+    guint64 own = subjects[b].condition;
+
+    labels[b] = random_tensor (c, own + 2, SHU_DIMS (ROWS, u->P));
+    images[b] = random_tensor (
+        c, own + 3, SHU_DIMS (ROWS, u->side, u->side, u->Ci - u->Co));
+    contexts[b] = random_tensor (c, own + 4, SHU_DIMS (1, 7, s->K));
+    latents[b] = random_tensor (
+        c, subjects[b].latents, SHU_DIMS (ROWS, u->side, u->side, u->Co));
+    structures[b] =
+        random_tensor (c, own + 6, SHU_DIMS (1, s->res, s->res, s->res, s->Ci));
+  }
+  condition.labels = by_domain (c, B, labels);
+  condition.images = by_domain (c, B, images);
+  condition.context = shu_concat (c, 0, B, contexts);
+  p = shu_joint_prepare (c, m, &condition);
   g_assert_nonnull (p);
-  v = shu_joint_step (c, m, p,
-      random_tensor (c, latent_seed, SHU_DIMS (ROWS, u->side, u->side, u->Co)),
-      random_tensor (c, 6, SHU_DIMS (1, s->res, s->res, s->res, s->Ci)),
+  v = shu_joint_step (c, m, p, by_domain (c, B, latents),
+      shu_concat (c, 0, B, structures),
       shu_from_host (c, SHU_DTYPE_I32, SHU_DIMS (1), &step));
   ret = (Velocity){.n_views = v.views->n, .n_structure = v.structure->n};
   ret.views = g_new (float, v.views->n);
@@ -132,6 +164,12 @@ run_step (ShuCtx *c, const ShuJoint *m, gboolean guided, guint64 latent_seed)
   shu_ctx_finish (c, &error);
   g_assert_no_error (error);
   return ret;
+}
+
+static Velocity
+run_step (ShuCtx *c, const ShuJoint *m, gboolean guided, guint64 latent_seed)
+{
+  return run_subjects (c, m, guided, 1, &(Subject){.latents = latent_seed});
 }
 
 static double
@@ -209,6 +247,38 @@ test_threads (void)
 
   g_assert_cmpfloat (distance (a.views, b.views, a.n_views), ==, 0);
   g_assert_cmpfloat (distance (a.structure, b.structure, a.n_structure), ==, 0);
+}
+
+/* What a subject gets does not depend on who else is there, but for the order
+ * in which products of more rows add up. */
+static void
+test_subjects (gconstpointer data)
+{
+  static const Subject subjects[MAX_SUBJECTS] = {{0, 5}, {100, 6}, {200, 5}};
+  gboolean guided = GPOINTER_TO_INT (data);
+  int G = guided ? 2 : 1;
+  g_autoptr (ShuCtx) c = new_ctx ();
+  g_autoptr (ShuJoint) m = new_joint (tiny, FALSE, NULL);
+  g_auto (Velocity) all = run_subjects (c, m, guided, MAX_SUBJECTS, subjects);
+
+  for (int b = 0; b < MAX_SUBJECTS; b++) {
+    g_auto (Velocity) alone = run_subjects (c, m, guided, 1, &subjects[b]);
+    gsize n = alone.n_views / (2 * G), k = alone.n_structure / G;
+    gsize last = (2 * G - 1) * n; /* colours, with the condition */
+
+    for (int i = 0; i < 2 * G; i++) /* domains, with and without condition */
+      g_assert_cmpfloat (distance (all.views + (i * MAX_SUBJECTS + b) * n,
+                             alone.views + i * n, n),
+          <, 1e-4);
+    for (int g = 0; g < G; g++)
+      g_assert_cmpfloat (distance (all.structure + (g * MAX_SUBJECTS + b) * k,
+                             alone.structure + g * k, k),
+          <, 1e-4);
+    if (b > 0)
+      g_assert_cmpfloat (distance (all.views + (2 * G - 1) * MAX_SUBJECTS * n,
+                             alone.views + last, n),
+          >, 1e-2);
+  }
 }
 
 static void
@@ -289,6 +359,10 @@ main (int argc, char **argv)
       "/models/joint/unguided_equals_conditional_rows", test_guidance);
   g_test_add_func ("/models/joint/sync_is_the_only_bridge", test_sync);
   g_test_add_func ("/models/joint/same_bits_in_two_contexts", test_threads);
+  g_test_add_data_func ("/models/joint/subjects_are_alone",
+      GINT_TO_POINTER (FALSE), test_subjects);
+  g_test_add_data_func ("/models/joint/subjects_are_alone_guided",
+      GINT_TO_POINTER (TRUE), test_subjects);
   g_test_add_func ("/models/joint/mini_stays_small", test_memory);
   g_test_add_func ("/models/joint/unsupported_structure_refused", test_refused);
   g_test_add_func ("/models/joint/wrong_rows_fail", test_wrong_rows);

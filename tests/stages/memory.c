@@ -80,7 +80,7 @@ static gsize
 stage1_bytes (ShuModel *m, const ShuBundle *subject, gboolean low)
 {
   g_autoptr (GError) error = NULL;
-  gsize bytes = shu_stage1_memory (m, subject, &params1, low, &error);
+  gsize bytes = shu_stage1_memory (m, 1, subject, &params1, low, &error);
 
   g_assert_no_error (error);
   g_test_message (
@@ -416,7 +416,8 @@ test_faults (void)
   g_autoptr (GError) error = NULL;
   ShuStage1Params bad = {.seed = 1, .steps = 5000, .guidance = -1};
 
-  g_assert_cmpuint (shu_stage1_memory (m, subject, &bad, FALSE, &error), ==, 0);
+  g_assert_cmpuint (
+      shu_stage1_memory (m, 1, subject, &bad, FALSE, &error), ==, 0);
   fixture_expect (&error, SHU_ERROR_INVALID, "5000 steps");
 }
 
