@@ -14,5 +14,6 @@
 #include "stages/model_check.h"
 #include "stages/stages.h"
 #include "tensor/bundle.h"
+#include "tensor/foreign.h"
 #include "tensor/tensor.h"
 #include "weights/import.h"

@@ -174,8 +174,9 @@ stats_of (ShuTraffic *traffic)
     const struct {
       const char *what;
       guint64 value;
-    } fields[] = {{"up", count.up}, {"down", count.down}, {"n-up", count.n_up},
-        {"n-down", count.n_down}};
+    } fields[] = {{"up", count.up}, {"down", count.down},
+        {"across", count.across}, {"n-up", count.n_up},
+        {"n-down", count.n_down}, {"n-across", count.n_across}};
 
     for (gsize i = 0; i < G_N_ELEMENTS (fields); i++) {
       g_autofree char *name = g_strdup_printf ("%s-%s", kind, fields[i].what);

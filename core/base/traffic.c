@@ -66,6 +66,17 @@ shu_traffic_add_down (ShuTraffic *t, ShuTrafficKind kind, gsize bytes)
   g_mutex_unlock (&t->lock);
 }
 
+void
+shu_traffic_add_across (ShuTraffic *t, ShuTrafficKind kind, gsize bytes)
+{
+  if (!t)
+    return;
+  g_mutex_lock (&t->lock);
+  t->counts[kind].n_across++;
+  t->counts[kind].across += bytes;
+  g_mutex_unlock (&t->lock);
+}
+
 ShuTrafficCount
 shu_traffic_get (ShuTraffic *t, ShuTrafficKind kind)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What is copied between host memory and that of a device, counted by kind, so
- * that a test can say that pictures and features stay where they are. */
+/* What is copied between host memory and that of a device, and from one device
+ * to another, counted by kind, so that a test can say that pictures and
+ * features stay where they are. */
 #pragma once
 #include <glib.h>
 
@@ -30,10 +31,13 @@ const char *shu_traffic_kind_name (ShuTrafficKind kind);
  * ShuTrafficCount:
  * @n_up, @up: copies to a device, and their bytes
  * @n_down, @down: copies to host memory, and their bytes
+ * @n_across, @across: copies from another device, or from memory of another
+ *   owner on the same one, and their bytes
  */
 typedef struct {
   guint64 n_up, up;
   guint64 n_down, down;
+  guint64 n_across, across;
 } ShuTrafficCount;
 
 /**
@@ -50,6 +54,7 @@ void shu_traffic_unref (ShuTraffic *t);
 /* @t may be NULL: nobody counts. */
 void shu_traffic_add_up (ShuTraffic *t, ShuTrafficKind kind, gsize bytes);
 void shu_traffic_add_down (ShuTraffic *t, ShuTrafficKind kind, gsize bytes);
+void shu_traffic_add_across (ShuTraffic *t, ShuTrafficKind kind, gsize bytes);
 ShuTrafficCount shu_traffic_get (ShuTraffic *t, ShuTrafficKind kind);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuTraffic, shu_traffic_unref)

@@ -46,6 +46,8 @@ struct _ShuBackend {
   /* @data of @dtype, that of y or F32 */
   void (*upload) (ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data);
   void (*download) (ShuCtx *c, gpointer data, ShuTensor *x);
+  /* y: x, which is on another device of the kind; waits for it */
+  void (*bring) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
   /* x, of host memory, as an operand; NULL where that can be read as it is.
    * What is made of it stays with x: most are weights. */
   ShuTensor *(*adopt) (ShuCtx *c, ShuTensor *x);

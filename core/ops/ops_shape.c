@@ -55,6 +55,20 @@ shu_to_host (ShuCtx *c, ShuTensor *t, gpointer ret_data)
   return shu_to_host_as (c, SHU_TRAFFIC_TENSOR, t, ret_data);
 }
 
+/* From another device of the same kind */
+static ShuTensor *
+bring (ShuCtx *c, ShuTensor *t, ShuTrafficKind kind)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, bring);
+  ShuTensor *y = shu_scoped (c, t->dtype, t->n_dims, t->dims);
+
+  if (!be || shu_ctx_failed (c) || y->n == 0)
+    return y;
+  be->bring (c, y, t);
+  shu_traffic_add_across (c->traffic, kind, shu_tensor_bytes (y));
+  return y;
+}
+
 ShuTensor *
 shu_on_device (ShuCtx *c, ShuTensor *t, ShuTrafficKind kind)
 {
@@ -68,6 +82,8 @@ shu_on_device (ShuCtx *c, ShuTensor *t, ShuTrafficKind kind)
     return shu_scoped_ref (c, t);
   if (c->dry)
     return shu_scoped (c, t->dtype, t->n_dims, t->dims);
+  if (c->place >= 0 && t->storage->place >= 0)
+    return bring (c, t, kind);
   host = shu_tensor_to_host (t, c->traffic, kind, &error);
   if (!host) {
     shu_ctx_take_error (c, error);

@@ -209,6 +209,12 @@ download (ShuCtx *c, gpointer data, ShuTensor *x)
   RECORD_ (download, 0, OPERANDS (x), data, x);
 }
 
+static void
+bring (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  RECORD_ (bring, 0, OPERANDS (y, x), y, x);
+}
+
 static ShuTensor *
 adopt (ShuCtx *c, ShuTensor *x)
 {
@@ -650,6 +656,7 @@ mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q, const ShuBox *box, int row,
 const ShuBackend shu_backend_record = {
     .name = "record",
     .upload = upload,
+    .bring = bring,
     .download = download,
     .adopt = adopt,
     .weights = weights,

@@ -39,4 +39,27 @@ gboolean shu_device_memory (int device, gsize *ret_free, gsize *ret_total);
 gboolean shu_device_to_host (
     int device, gpointer dst, gconstpointer src, gsize size, GError **error);
 
+/* How many CUDA devices there are: 0 where that cannot be told. */
+int shu_device_count (void);
+
+/* The driver's context that the library works in on @device, its primary one;
+ * NULL where there is none. */
+gpointer shu_device_context (int device);
+
+/**
+ * ShuDeviceRows:
+ * @context: the driver's context that @data belongs to, on any device
+ * @data: first of @n rows of @bytes, @stride bytes apart, which nobody writes
+ *   to any more
+ */
+typedef struct {
+  gpointer context;
+  gconstpointer data;
+  gsize n, bytes, stride;
+} ShuDeviceRows;
+
+/* Copies @rows to @dst of @device, one behind the other, and waits for it. */
+gboolean shu_device_take_rows (
+    int device, gpointer dst, const ShuDeviceRows *rows, GError **error);
+
 G_END_DECLS

@@ -2,6 +2,7 @@
 /* Memory of CUDA devices that is put behind reserved addresses.  The driver's
  * functions for that are asked for by name: the library does not link to it. */
 #include "tensor/device.h"
+#include "tensor/libs_cuda.h"
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 
@@ -18,8 +19,8 @@ static struct {
   CUresult (*access) (CUdeviceptr, size_t, const CUmemAccessDesc *, size_t);
 } driver;
 
-static gboolean
-find (const char *name, gpointer function)
+gboolean
+shu_cuda_driver_find (const char *name, gpointer function)
 {
   enum cudaDriverEntryPointQueryResult result;
 
@@ -41,12 +42,13 @@ open_driver (void)
 
   if (g_once_init_enter (&ready)) {
     ok = g_strcmp0 (g_getenv ("SHU_CUDA_HEAP"), "0") != 0 &&
-         find ("cuMemAddressReserve", &driver.reserve) &&
-         find ("cuMemAddressFree", &driver.unreserve) &&
-         find ("cuMemCreate", &driver.create) &&
-         find ("cuMemRelease", &driver.release) &&
-         find ("cuMemMap", &driver.map) && find ("cuMemUnmap", &driver.unmap) &&
-         find ("cuMemSetAccess", &driver.access);
+         shu_cuda_driver_find ("cuMemAddressReserve", &driver.reserve) &&
+         shu_cuda_driver_find ("cuMemAddressFree", &driver.unreserve) &&
+         shu_cuda_driver_find ("cuMemCreate", &driver.create) &&
+         shu_cuda_driver_find ("cuMemRelease", &driver.release) &&
+         shu_cuda_driver_find ("cuMemMap", &driver.map) &&
+         shu_cuda_driver_find ("cuMemUnmap", &driver.unmap) &&
+         shu_cuda_driver_find ("cuMemSetAccess", &driver.access);
     g_once_init_leave (&ready, 1);
   }
   return ok;

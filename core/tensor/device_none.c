@@ -67,3 +67,22 @@ shu_device_to_host (
 {
   return shu_device_usable (device, error);
 }
+
+int
+shu_device_count (void)
+{
+  return 0;
+}
+
+gpointer
+shu_device_context (int device)
+{
+  return NULL;
+}
+
+gboolean
+shu_device_take_rows (
+    int device, gpointer dst, const ShuDeviceRows *rows, GError **error)
+{
+  return shu_device_usable (device, error);
+}

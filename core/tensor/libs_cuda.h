@@ -9,4 +9,8 @@ G_BEGIN_DECLS
  * %SHU_ERROR_UNSUPPORTED where one is missing. */
 gboolean shu_cuda_libs_load (GError **error);
 
+/* The driver's function @name into @function, a pointer to one; FALSE where it
+ * has none. */
+gboolean shu_cuda_driver_find (const char *name, gpointer function);
+
 G_END_DECLS

@@ -372,6 +372,7 @@ position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords)
 const ShuBackend shu_backend_cuda = {
     .name = "cuda",
     .upload = shu_cuda_upload,
+    .bring = shu_cuda_bring,
     .download = shu_cuda_download,
     .adopt = shu_cuda_adopt,
     .scratch = shu_cuda_scratch_bytes,

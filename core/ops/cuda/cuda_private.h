@@ -79,6 +79,7 @@ gboolean shu_cuda_to_device (
 
 void shu_cuda_upload (
     ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data);
+void shu_cuda_bring (ShuCtx *c, ShuTensor *y, ShuTensor *x);
 void shu_cuda_download (ShuCtx *c, gpointer data, ShuTensor *x);
 
 /* ---- mark.c ---- */

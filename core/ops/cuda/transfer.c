@@ -232,6 +232,20 @@ shu_cuda_upload (ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data)
              : cudaSuccess);
 }
 
+/* Memory that is mapped for its own device alone needs the copy between peers,
+ * which goes by the host where the devices do not reach each other. */
+void
+shu_cuda_bring (ShuCtx *c, ShuTensor *y, ShuTensor *x)
+{
+  ShuCuda *s = shu_cuda (c);
+
+  if (s && shu_cuda_check (c,
+               cudaMemcpyPeerAsync (y->data, s->device, x->data,
+                   x->storage->place, shu_tensor_bytes (x), s->stream),
+               "bring"))
+    c->wait (c); /* its owner may let go of @x then */
+}
+
 void
 shu_cuda_download (ShuCtx *c, gpointer data, ShuTensor *x)
 {
