@@ -41,16 +41,16 @@ ask_neighbours (GstIterator *pads, GstQuery *query)
   return found;
 }
 
-/* What the pipeline knows, or NULL.  A bin answers the message before it
- * returns, as an application does that listens in a sync handler. */
-static GstContext *
-find_context (GstElement *element)
+/* A bin answers the message before it returns, as an application does that
+ * listens in a sync handler. */
+GstContext *
+shu_find_context (GstElement *element, const char *type, gboolean ask)
 {
-  GstContext *context = gst_element_get_context (element, SHU_MODEL_CONTEXT);
+  GstContext *context = gst_element_get_context (element, type);
   g_autoptr (GstQuery) query = NULL;
 
-  if (!context) {
-    query = gst_query_new_context (SHU_MODEL_CONTEXT);
+  if (!context && ask) {
+    query = gst_query_new_context (type);
     if (ask_neighbours (gst_element_iterate_src_pads (element), query) ||
         ask_neighbours (gst_element_iterate_sink_pads (element), query)) {
       GstContext *theirs; /* the query's */
@@ -61,9 +61,9 @@ find_context (GstElement *element)
     }
   }
   g_clear_pointer (&context, gst_context_unref);
-  gst_element_post_message (element,
-      gst_message_new_need_context (GST_OBJECT (element), SHU_MODEL_CONTEXT));
-  return gst_element_get_context (element, SHU_MODEL_CONTEXT);
+  gst_element_post_message (
+      element, gst_message_new_need_context (GST_OBJECT (element), type));
+  return gst_element_get_context (element, type);
 }
 
 typedef struct {
@@ -110,7 +110,7 @@ shu_model_user_publish (ShuModelUser *user, GstElement *element)
 
   if (!user->model && !user->device && !user->memory)
     return;
-  known = find_context (element);
+  known = shu_find_context (element, SHU_MODEL_CONTEXT, TRUE);
   c = choose (user, element, known);
   context = shu_model_context_new (c.model, c.device, c.memory);
   gst_element_set_context (element, context);
@@ -134,7 +134,7 @@ shu_model_user_get (ShuModelUser *user, GstElement *element, GError **error)
   if (model)
     return g_steal_pointer (&model);
 
-  context = find_context (element);
+  context = shu_find_context (element, SHU_MODEL_CONTEXT, TRUE);
   c = choose (user, element, context);
   if (!shu_memory_parse (c.memory, &memory, error))
     return NULL;

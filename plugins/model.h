@@ -28,6 +28,15 @@ typedef struct {
 GstContext *shu_model_context_new (
     const char *model, const char *device, const char *memory);
 
+/**
+ * shu_find_context:
+ * @ask: the neighbours, too, and not only the pipeline
+ *
+ * Returns: (transfer full) (nullable): what is known around @element
+ */
+GstContext *shu_find_context (
+    GstElement *element, const char *type, gboolean ask);
+
 /* READY to PAUSED: tells the pipeline about the properties, where set. */
 void shu_model_user_publish (ShuModelUser *user, GstElement *element);
 

@@ -91,15 +91,15 @@ process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
     const ShuProgress *progress, GError **error)
 {
   const GstVideoInfo *info = &((ShuMatting *) trans)->info;
-  g_autoptr (ShuTensor) photo = shu_buffer_get_picture (in, info, error);
-  g_autoptr (ShuTensor) cutout = NULL;
-  g_autoptr (ShuModel) model = NULL;
+  g_autoptr (ShuModel) model = shu_transform_model (trans, error);
+  g_autoptr (ShuTensor) photo = NULL, cutout = NULL;
   g_autofree char *warning = NULL;
 
-  if (!photo)
-    return FALSE;
-  model = shu_transform_model (trans, error);
   if (!model)
+    return FALSE;
+  photo = shu_buffer_get_picture (
+      in, info, shu_model_device (model), trans->traffic, error);
+  if (!photo)
     return FALSE;
   cutout = shu_stage_matting_picture (model, photo, &warning, progress, error);
   if (!cutout)
@@ -125,7 +125,7 @@ shu_matting_class_init (ShuMattingClass *klass)
   klass->process = process;
   GST_BASE_TRANSFORM_CLASS (klass)->transform_caps = transform_caps;
   GST_BASE_TRANSFORM_CLASS (klass)->set_caps = set_caps;
-  gst_element_class_add_static_pad_template (element, &sink_template);
+  shu_element_class_add_frames (element, &sink_template);
   gst_element_class_add_static_pad_template (element, &src_template);
   gst_element_class_set_static_metadata (element, "Person cut-out",
       "Filter/Effect/Video",

@@ -85,8 +85,9 @@ process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
     const ShuProgress *progress, GError **error)
 {
   ShuPreprocess *self = (ShuPreprocess *) trans;
+  g_autofree char *here = shu_transform_device (trans);
   g_autoptr (ShuTensor) cutout =
-      shu_buffer_get_picture (in, &self->info, error);
+      shu_buffer_get_picture (in, &self->info, here, trans->traffic, error);
   g_autofree char *device = shu_transform_out_device (trans);
   g_autoptr (ShuBundle) subject = NULL;
   ShuPreprocessParams params = {
@@ -112,7 +113,7 @@ shu_preprocess_class_init (ShuPreprocessClass *klass)
   klass->process = process;
   GST_BASE_TRANSFORM_CLASS (klass)->fixate_caps = fixate_caps;
   GST_BASE_TRANSFORM_CLASS (klass)->set_caps = set_caps;
-  gst_element_class_add_static_pad_template (element, &sink_template);
+  shu_element_class_add_frames (element, &sink_template);
   gst_element_class_add_static_pad_template (element, &src_template);
   gst_element_class_set_static_metadata (element, "Person framing",
       "Filter/Converter/Video",

@@ -28,6 +28,12 @@ start (GstBaseTransform *trans)
   }
   shu_model_user_publish (&p->user, GST_ELEMENT (trans));
   g_atomic_int_set (&p->started, TRUE);
+  /* the elements that start before do not know the device yet */
+  if (shu_cuda_share_built () && p->user.device) {
+    g_autofree char *device = shu_transform_device (p);
+
+    shu_cuda_share_start (GST_ELEMENT (trans), device, &p->cuda);
+  }
   return TRUE;
 }
 
@@ -38,40 +44,74 @@ stop (GstBaseTransform *trans)
 
   g_atomic_int_set (&p->started, FALSE);
   shu_model_user_clear (&p->user, GST_ELEMENT (trans));
+  gst_object_replace (&p->cuda, NULL);
   return TRUE;
 }
 
 /* Without a model nothing is known of devices; what is wrong with it is said
- * when data comes.  Without being asked for one, a device is as good as
- * another. */
+ * when data comes. */
+char *
+shu_transform_device (ShuTransform *self)
+{
+  g_autoptr (ShuModel) model = NULL;
+
+  if (SHU_TRANSFORM_GET_CLASS (self)->uses_model &&
+      shu_transform_started (self))
+    model = shu_transform_model (self, NULL);
+  return g_strdup (model ? shu_model_device (model) : "cpu");
+}
+
+/* What is given is on @device; what is taken may be on any other of CUDA's,
+ * from which it is copied. */
+static void
+set_devices (GstStructure *s, const char *device, gboolean taken)
+{
+  GValue list = G_VALUE_INIT, item = G_VALUE_INIT;
+  int number = shu_cuda_device_number (device);
+  int n = taken && number >= 0 ? shu_cuda_n_devices () : 0;
+
+  if (n < 2) {
+    gst_structure_set (s, "device", G_TYPE_STRING, device, NULL);
+    return;
+  }
+  gst_value_list_init (&list, n);
+  g_value_init (&item, G_TYPE_STRING);
+  for (int i = 0; i < n; i++) {
+    /* its own first */
+    g_value_take_string (&item, g_strdup_printf ("cuda:%d", (number + i) % n));
+    gst_value_list_append_value (&list, &item);
+  }
+  g_value_unset (&item);
+  gst_structure_take_value (s, "device", &list);
+}
+
+/* Without being asked for one, a device is as good as another. */
 GstCaps *
 shu_transform_caps_of (ShuTransform *self, GstPad *pad)
 {
   g_autoptr (GstCaps) templ = gst_pad_get_pad_template_caps (pad);
-  g_autoptr (ShuModel) model = NULL;
+  g_autofree char *device = shu_transform_device (self);
   GstCaps *caps;
-  const char *device;
 
   if (!SHU_TRANSFORM_GET_CLASS (self)->uses_model ||
       !shu_transform_started (self))
     return g_steal_pointer (&templ);
-  model = shu_transform_model (self, NULL);
-  device = model ? shu_model_device (model) : "cpu";
   caps = gst_caps_new_empty ();
   for (guint i = 0; i < gst_caps_get_size (templ); i++) {
     GstCapsFeatures *features = gst_caps_get_features (templ, i);
-    GstStructure *s = gst_structure_copy (gst_caps_get_structure (templ, i));
+    gboolean ours =
+        gst_caps_features_contains (features, SHU_CAPS_FEATURE_DEVICE);
+    gboolean cuda =
+        gst_caps_features_contains (features, SHU_CAPS_FEATURE_CUDA);
+    GstStructure *s;
 
-    if (!gst_caps_features_contains (features, SHU_CAPS_FEATURE_DEVICE)) {
-      gst_caps_append_structure_full (
-          caps, s, gst_caps_features_copy (features));
-    } else if (strcmp (device, "cpu") != 0) {
-      gst_structure_set (s, "device", G_TYPE_STRING, device, NULL);
-      gst_caps_append_structure_full (
-          caps, s, gst_caps_features_copy (features));
-    } else {
-      gst_structure_free (s);
-    }
+    if ((ours && strcmp (device, "cpu") == 0) ||
+        (cuda && shu_cuda_device_number (device) < 0))
+      continue;
+    s = gst_structure_copy (gst_caps_get_structure (templ, i));
+    if (ours)
+      set_devices (s, device, GST_PAD_IS_SINK (pad));
+    gst_caps_append_structure_full (caps, s, gst_caps_features_copy (features));
   }
   return caps;
 }
@@ -216,9 +256,20 @@ change_state (GstElement *element, GstStateChange change)
 }
 
 static gboolean
+answer (ShuTransform *self, GstQuery *q)
+{
+  g_autofree char *device = NULL;
+
+  if (!shu_cuda_share_is_query (q))
+    return shu_model_user_query (GST_ELEMENT (self), q);
+  device = shu_transform_device (self);
+  return shu_cuda_share_query (GST_ELEMENT (self), device, &self->cuda, q);
+}
+
+static gboolean
 query (GstBaseTransform *trans, GstPadDirection direction, GstQuery *q)
 {
-  return shu_model_user_query (GST_ELEMENT (trans), q) ||
+  return answer (SHU_TRANSFORM (trans), q) ||
          GST_BASE_TRANSFORM_CLASS (shu_transform_parent_class)
              ->query (trans, direction, q);
 }
@@ -239,9 +290,10 @@ finalize (GObject *object)
 
 static const ShuProp props[] = {
     SHU_PROP_TRAFFIC (ShuTransform, traffic, "stats",
-        "What has been copied between host memory and a device, by kind "
-        "(tensor, image, mesh, count, preview): KIND-up, KIND-down in bytes, "
-        "KIND-n-up, KIND-n-down copies"),
+        "What has been copied between host memory and a device, and across "
+        "from another device, by kind (tensor, image, mesh, count, preview): "
+        "KIND-up, KIND-down, KIND-across in bytes, KIND-n-up, KIND-n-down, "
+        "KIND-n-across copies"),
 };
 
 static void

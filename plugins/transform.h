@@ -5,6 +5,7 @@
 #pragma once
 #include <gst/base/gstbasetransform.h>
 #include "bundle.h"
+#include "cudashare.h"
 #include "model.h"
 #include "props.h"
 #include "report.h"
@@ -27,6 +28,7 @@ typedef struct {
   gboolean stopping; /* under the object lock: cancelled for good */
   ShuReport report;
   ShuTraffic *traffic; /* all that the element has copied */
+  GstObject *cuda;     /* under the object lock: see cudashare.h */
   gboolean started;
 } ShuTransform;
 
@@ -63,6 +65,9 @@ ShuModel *shu_transform_model (ShuTransform *self, GError **error);
  *   device that the element works on, where that is a device
  */
 GstCaps *shu_transform_caps_of (ShuTransform *self, GstPad *pad);
+
+/* Where the element works: (transfer full): "cpu" where that is not known */
+char *shu_transform_device (ShuTransform *self);
 
 /* Whether the next element takes memory of the device: (transfer full)
  * (nullable): which */

@@ -9,6 +9,29 @@ format_of (const ShuImage *image)
                                   : GST_VIDEO_FORMAT_GRAY8;
 }
 
+void
+shu_element_class_add_frames (
+    GstElementClass *klass, GstStaticPadTemplate *templ)
+{
+  g_autoptr (GstCaps) host = gst_static_pad_template_get_caps (templ);
+  g_autoptr (GstCaps) caps = gst_caps_new_empty ();
+
+  for (guint i = 0; i < gst_caps_get_size (host); i++) {
+    const GstStructure *s = gst_caps_get_structure (host, i);
+    GstCapsFeatures *features = gst_caps_get_features (host, i);
+
+    if (shu_cuda_share_built () && gst_caps_features_is_equal (features,
+                                       GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY))
+      gst_caps_append_structure_full (caps, gst_structure_copy (s),
+          gst_caps_features_new (SHU_CAPS_FEATURE_CUDA, NULL));
+    gst_caps_append_structure_full (
+        caps, gst_structure_copy (s), gst_caps_features_copy (features));
+  }
+  gst_element_class_add_pad_template (
+      klass, gst_pad_template_new (templ->name_template, templ->direction,
+                 templ->presence, caps));
+}
+
 GstCaps *
 shu_image_to_caps (const ShuImage *image, int ms)
 {
@@ -49,6 +72,22 @@ shu_buffer_fill_image (GstBuffer *buffer, const ShuImage *image)
       gst_memory_new_wrapped (0, data, info.size, 0, info.size, data, g_free));
 }
 
+static gboolean
+check_size (const GstVideoInfo *info, GError **error)
+{
+  int width = GST_VIDEO_INFO_WIDTH (info);
+  int height = GST_VIDEO_INFO_HEIGHT (info);
+
+  if (width >= 1 && height >= 1 && width <= SHU_IMAGE_MAX_SIDE &&
+      height <= SHU_IMAGE_MAX_SIDE &&
+      (gint64) width * height <= SHU_IMAGE_MAX_PIXELS)
+    return TRUE;
+  g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
+      "a frame of %dx%d pixels; at most %d a side and %d in all", width, height,
+      SHU_IMAGE_MAX_SIDE, SHU_IMAGE_MAX_PIXELS);
+  return FALSE;
+}
+
 ShuImage *
 shu_buffer_get_image (
     GstBuffer *buffer, const GstVideoInfo *info, GError **error)
@@ -60,14 +99,8 @@ shu_buffer_get_image (
   GstVideoFrame frame;
   ShuImage *image;
 
-  if (width < 1 || height < 1 || width > SHU_IMAGE_MAX_SIDE ||
-      height > SHU_IMAGE_MAX_SIDE ||
-      (gint64) width * height > SHU_IMAGE_MAX_PIXELS) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
-        "a frame of %dx%d pixels; at most %d a side and %d in all", width,
-        height, SHU_IMAGE_MAX_SIDE, SHU_IMAGE_MAX_PIXELS);
+  if (!check_size (info, error))
     return NULL;
-  }
   if (!gst_video_frame_map (&frame, info, buffer, GST_MAP_READ)) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
         "a buffer that is no frame of %dx%d pixels", width, height);
@@ -81,8 +114,8 @@ shu_buffer_get_image (
 }
 
 ShuTensor *
-shu_buffer_get_picture (
-    GstBuffer *buffer, const GstVideoInfo *info, GError **error)
+shu_buffer_get_picture (GstBuffer *buffer, const GstVideoInfo *info,
+    const char *device, ShuTraffic *traffic, GError **error)
 {
   int n_channels = GST_VIDEO_INFO_HAS_ALPHA (info) ? 4 : 3;
   ShuTensor *t = NULL;
@@ -94,6 +127,11 @@ shu_buffer_get_picture (
       t->dims[0] == GST_VIDEO_INFO_HEIGHT (info) &&
       t->dims[1] == GST_VIDEO_INFO_WIDTH (info) && t->dims[2] == n_channels)
     return shu_tensor_ref (t);
+  if (shu_cuda_device_number (device) >= 0 &&
+      shu_cuda_share_has_memory (buffer))
+    return check_size (info, error)
+               ? shu_cuda_share_picture (buffer, info, device, traffic, error)
+               : NULL;
   image = shu_buffer_get_image (buffer, info, error);
   return image ? shu_tensor_new_image (image) : NULL;
 }

@@ -24,6 +24,8 @@ forbid "oneDNN only in core/ops/cpu" '#include .*(dnnl|oneapi)' \
   $(find core plugins tools tests examples -name '*.[ch]' -not -path 'core/ops/cpu/*')
 forbid "CUDA only in core/ops/cuda and core/tensor/*_cuda.c" '#include .*(cuda[._]|cublas|cudnn)' \
   $(find core plugins tools examples -name '*.[ch]' -not -path 'core/ops/cuda/*' -not -path 'core/tensor/*_cuda.c')
+forbid "GStreamer's CUDA library only in plugins/cudashare.c" '#include <gst/cuda/' \
+  $(find core plugins tools examples -name '*.[ch]' -not -path plugins/cudashare.c)
 forbid "plugins, tools and examples include only shu.h from core" \
   '#include "(base|tensor|ops|weights|nn|models|sampling|geometry|formats|stages)/' \
   $(find plugins tools examples -name '*.[ch]' -not -path 'tools/bench/*' -not -path 'tools/train/*')

@@ -12,6 +12,12 @@ build_packages=(
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 )
 check_packages=(clang-format)
+# where there is nvcc: GStreamer's library for CUDA, and all that it pulls in
+cuda_packages=(libgstreamer-plugins-bad1.0-dev)
+
+has_nvcc () {
+  command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ] || [ -x /opt/cuda/bin/nvcc ]
+}
 
 # install_packages NAME...: asks for nothing where all of them are there.
 install_packages () {

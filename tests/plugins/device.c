@@ -12,19 +12,42 @@
   "name=mesh ! shutexture texture-size=256 ! shuglbmux ! shufilesink "         \
   "location=%s/%s.glb"
 
-/* (transfer full): after the job of one photo */
+/* (transfer full): the job of one photo */
 static GstElement *
-run_job (const char *folder, const char *device, const char *name)
+new_job (const char *folder, const char *name)
 {
   g_autofree char *text = g_strdup_printf (JOB, folder, folder, name);
   g_autoptr (GError) error = NULL;
   GstElement *pipeline = gst_parse_launch (text, &error);
-  g_autoptr (GstElement) first =
-      gst_bin_get_by_name (GST_BIN (pipeline), "matting");
 
   g_assert_no_error (error);
-  g_object_set (first, "device", device, NULL);
+  return pipeline;
+}
+
+static void
+set_device (GstElement *pipeline, const char *element, const char *device)
+{
+  g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (pipeline), element);
+
+  g_object_set (e, "device", device, NULL);
+}
+
+static GstElement *
+start_job (const char *folder, const char *device, const char *name)
+{
+  GstElement *pipeline = new_job (folder, name);
+
+  set_device (pipeline, "matting", device);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  return pipeline;
+}
+
+/* (transfer full): after the job */
+static GstElement *
+run_job (const char *folder, const char *device, const char *name)
+{
+  GstElement *pipeline = start_job (folder, device, name);
+
   fixture_wait_for_end (pipeline);
   return pipeline;
 }
@@ -127,6 +150,98 @@ stays_on_gpu (void)
   harness_remove (folder);
 }
 
+/* ---- several GPUs ---- */
+
+static gboolean
+skip_without_two (void)
+{
+  static const char *const devices[] = {"cuda:0", "cuda:1"};
+
+  for (guint i = 0; i < G_N_ELEMENTS (devices); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (ShuModel) model = shu_model_get (NULL, devices[i], &error);
+
+    if (!model) {
+      g_test_skip (error->message);
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+static void
+assert_same_file (const char *folder, const char *name, const char *other)
+{
+  g_autoptr (GBytes) a = harness_contents (folder, name);
+  g_autoptr (GBytes) b = harness_contents (folder, other);
+
+  g_assert_true (g_bytes_equal (a, b));
+}
+
+/* Two pipelines of one process, each on its GPU, one after the other and at the
+ * same time */
+static void
+two_at_once (void)
+{
+  g_autofree char *folder = NULL;
+  GstElement *both[2];
+
+  if (skip_without_two ())
+    return;
+  folder = harness_folder ();
+  harness_put_png (folder, "a.png", 90, 120);
+  stop (run_job (folder, "cuda:0", "first"));
+  stop (run_job (folder, "cuda:1", "second"));
+  both[0] = start_job (folder, "cuda:0", "third");
+  both[1] = start_job (folder, "cuda:1", "fourth");
+  for (int i = 0; i < 2; i++) {
+    fixture_wait_for_end (both[i]);
+    stop (both[i]);
+  }
+  assert_same_file (folder, "first.glb", "second.glb");
+  assert_same_file (folder, "first.glb", "third.glb");
+  assert_same_file (folder, "first.glb", "fourth.glb");
+  harness_remove (folder);
+}
+
+/* One pipeline over two GPUs: what an element needs comes once from the other
+ * one, and nothing by the host. */
+static void
+one_over_two (void)
+{
+  static const char *const on[] = {"matting", "preprocess", "stage1", "stage2"};
+  static const char *const device[] = {"cuda:0", "cuda:1", "cuda:1", "cuda:0"};
+  g_autofree char *folder = NULL;
+  GstElement *pipeline;
+
+  if (skip_without_two ())
+    return;
+  folder = harness_folder ();
+  harness_put_png (folder, "a.png", 90, 120);
+  stop (run_job (folder, "cuda:0", "one"));
+  pipeline = new_job (folder, "two");
+  for (guint i = 0; i < G_N_ELEMENTS (on); i++)
+    set_device (pipeline, on[i], device[i]);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  fixture_wait_for_end (pipeline);
+  for (guint i = 0; i < G_N_ELEMENTS (on); i++) {
+    g_autofree char *caps = caps_after (pipeline, on[i]);
+
+    g_assert_nonnull (strstr (caps, "memory:ShuDevice"));
+    g_assert_nonnull (strstr (caps, device[i]));
+    g_assert_cmpuint (stat_of (pipeline, on[i], "image-down"), ==, 0);
+  }
+  g_assert_cmpuint (stat_of (pipeline, "matting", "image-n-across"), ==, 0);
+  g_assert_cmpuint (stat_of (pipeline, "preprocess", "image-n-across"), ==, 1);
+  g_assert_cmpuint (stat_of (pipeline, "stage1", "image-n-across"), ==, 0);
+  /* the colours and the normals */
+  g_assert_cmpuint (stat_of (pipeline, "stage2", "image-n-across"), ==, 2);
+  g_assert_cmpuint (stat_of (pipeline, "stage2", "image-n-up"), ==, 0);
+  stop (pipeline);
+  assert_same_file (folder, "one.glb", "two.glb");
+  harness_remove (folder);
+}
+
 /* Two elements on different devices, and one that writes files, get system
  * memory; what comes down is counted. */
 static void
@@ -219,6 +334,8 @@ main (int argc, char **argv)
   fixture_init (&argc, &argv);
   g_test_add_func ("/plugins/device/stays_on_mock", stays_on_mock);
   g_test_add_func ("/plugins/device/stays_on_gpu", stays_on_gpu);
+  g_test_add_func ("/plugins/device/two_at_once", two_at_once);
+  g_test_add_func ("/plugins/device/one_over_two", one_over_two);
   g_test_add_func ("/plugins/device/leaves_device_where_it_must",
       leaves_device_where_it_must);
   g_test_add_func ("/plugins/device/memory_maps_once", memory_maps_once);
