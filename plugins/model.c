@@ -148,6 +148,23 @@ shu_model_user_get (ShuModelUser *user, GstElement *element, GError **error)
   return g_steal_pointer (&model);
 }
 
+char *
+shu_model_user_device (ShuModelUser *user, GstElement *element)
+{
+  g_autoptr (GstContext) context = NULL;
+  g_auto (Choice) c = {NULL};
+  char *device;
+
+  GST_OBJECT_LOCK (element);
+  device = user->opened ? g_strdup (shu_model_device (user->opened)) : NULL;
+  GST_OBJECT_UNLOCK (element);
+  if (device)
+    return device;
+  context = shu_find_context (element, SHU_MODEL_CONTEXT, TRUE);
+  c = choose (user, element, context);
+  return shu_resolve_device (c.device, NULL);
+}
+
 void
 shu_model_user_clear (ShuModelUser *user, GstElement *element)
 {

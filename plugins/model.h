@@ -44,6 +44,10 @@ void shu_model_user_publish (ShuModelUser *user, GstElement *element);
 ShuModel *shu_model_user_get (
     ShuModelUser *user, GstElement *element, GError **error);
 
+/* Where the model is, or will be as far as is known: elements that start later
+ * may still choose another one.  (transfer full) (nullable) */
+char *shu_model_user_device (ShuModelUser *user, GstElement *element);
+
 /* PAUSED to READY: lets go of the model, keeps the properties. */
 void shu_model_user_clear (ShuModelUser *user, GstElement *element);
 

@@ -28,12 +28,9 @@ start (GstBaseTransform *trans)
   }
   shu_model_user_publish (&p->user, GST_ELEMENT (trans));
   g_atomic_int_set (&p->started, TRUE);
-  /* the elements that start before do not know the device yet */
-  if (shu_cuda_share_built () && p->user.device) {
-    g_autofree char *device = shu_transform_device (p);
-
-    shu_cuda_share_start (GST_ELEMENT (trans), device, &p->cuda);
-  }
+  /* others of ours wait for what elements that start later say */
+  if (p->user.device)
+    shu_cuda_share_start (GST_ELEMENT (trans), p->user.device, &p->cuda);
   return TRUE;
 }
 
@@ -262,7 +259,10 @@ answer (ShuTransform *self, GstQuery *q)
 
   if (!shu_cuda_share_is_query (q))
     return shu_model_user_query (GST_ELEMENT (self), q);
-  device = shu_transform_device (self);
+  if (!SHU_TRANSFORM_GET_CLASS (self)->uses_model ||
+      !shu_transform_started (self))
+    return FALSE;
+  device = shu_model_user_device (&self->user, GST_ELEMENT (self));
   return shu_cuda_share_query (GST_ELEMENT (self), device, &self->cuda, q);
 }
 

@@ -252,10 +252,8 @@ model_open (const char *folder, const char *device, GError **error)
   return NULL;
 }
 
-/* The device's name as contexts have it; the official sizes take hours on a
- * CPU, so that must be meant. */
-static char *
-resolve_device (const char *device, GError **error)
+char *
+shu_resolve_device (const char *device, GError **error)
 {
   const char *env = g_getenv ("SHU_DEVICE");
   g_autoptr (ShuCtx) c = NULL;
@@ -266,6 +264,7 @@ resolve_device (const char *device, GError **error)
   return c ? g_strdup (shu_ctx_device (c)) : NULL;
 }
 
+/* The official sizes take hours on a CPU, so that must be meant. */
 static gboolean
 is_explicit_cpu (const char *device)
 {
@@ -313,7 +312,7 @@ ShuModel *
 shu_model_get_with_memory (
     const char *folder, const char *device, ShuMemory memory, GError **error)
 {
-  g_autofree char *resolved = resolve_device (device, error);
+  g_autofree char *resolved = shu_resolve_device (device, error);
   g_autofree char *key = NULL;
   ShuModel *m;
 

@@ -49,6 +49,9 @@ ShuModel *shu_model_get (
  * Models are shared by those that ask for the same. */
 ShuModel *shu_model_get_with_memory (
     const char *folder, const char *device, ShuMemory memory, GError **error);
+/* Where shu_model_get() would work with @device, as contexts name it: "cpu",
+ * "cuda:N".  (transfer full) (nullable) */
+char *shu_resolve_device (const char *device, GError **error);
 ShuModel *shu_model_ref (ShuModel *m);
 void shu_model_unref (ShuModel *m);
 

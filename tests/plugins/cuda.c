@@ -73,6 +73,37 @@ others_do_not_take_it (gconstpointer device)
   gst_harness_teardown (h);
 }
 
+static GBytes *
+views_of (const char *folder, const char *model)
+{
+  g_autofree char *description = g_strdup_printf (
+      "filesrc location=%s/a.png ! shuphotodec ! shumatting "
+      "model=synthetic-tiny:9 ! shupreprocess ! shustage1 device=cpu "
+      "num-inference-steps=1 %s ! shubundleenc ! shufilesink location=%s/views",
+      folder, model, folder);
+  g_autofree char *text = fixture_run (description, NULL);
+
+  g_assert_null (text);
+  return harness_contents (folder, "views");
+}
+
+/* An element with a device of its own starts before the one that says which
+ * model. */
+static void
+later_models_count (void)
+{
+  g_autofree char *folder = harness_folder ();
+  g_autoptr (GBytes) a = NULL, b = NULL, other = NULL;
+
+  harness_put_png (folder, "a.png", 90, 120);
+  a = views_of (folder, "model=synthetic-tiny:9");
+  b = views_of (folder, "");
+  other = views_of (folder, "model=" TINY);
+  g_assert_true (g_bytes_equal (a, b));
+  g_assert_false (g_bytes_equal (a, other));
+  harness_remove (folder);
+}
+
 static void
 wrong_device_is_an_error (void)
 {
@@ -267,6 +298,7 @@ main (int argc, char **argv)
       "/plugins/cuda/cpu_does_not_take_it", "cpu", others_do_not_take_it);
   g_test_add_data_func (
       "/plugins/cuda/mock_does_not_take_it", "mock", others_do_not_take_it);
+  g_test_add_func ("/plugins/cuda/later_models_count", later_models_count);
   g_test_add_func (
       "/plugins/cuda/wrong_device_is_an_error", wrong_device_is_an_error);
   g_test_add_func (
