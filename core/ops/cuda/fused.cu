@@ -59,16 +59,23 @@ blended_with (const Steps &s, const unsigned (&i)[4], unsigned at)
          ((3 * y + 1) * s.side + 3 * (x - third) + 1 - pixel) * o.step[3];
 }
 
-/* V channels at @i of x and what is added to them; the sum as it is stored */
+/* v, V channels at @i of x, and h, those of row @at of h, to the sum as it is
+ * stored */
 template <int V>
 static __device__ void
-add_run (float (&v)[V], const Steps &s, unsigned row, unsigned at,
-    unsigned other, unsigned i, __half *sum)
+add_run (float (&v)[V], float (&h)[V], const Steps &s, unsigned row,
+    unsigned at, unsigned other, unsigned i, __half *sum)
 {
-  float h[V], more[V];
+  float more[V];
 
-  if (at != ABSENT) {
-    shu_load (h, s.h + (size_t) at * s.C + i);
+  if (at == ABSENT) {
+    if (s.rest)
+      shu_load (h, s.rest + i);
+    else
+#pragma unroll
+      for (int k = 0; k < V; k++)
+        h[k] = 0;
+  } else {
     if (other != ABSENT) {
       shu_load (more, s.h + (size_t) other * s.C + i);
 #pragma unroll
@@ -81,15 +88,10 @@ add_run (float (&v)[V], const Steps &s, unsigned row, unsigned at,
       for (int k = 0; k < V; k++)
         h[k] *= more[k];
     }
-#pragma unroll
-    for (int k = 0; k < V; k++)
-      v[k] = __half2float (__float2half_rn (v[k] + h[k]));
-  } else if (s.rest) {
-    shu_load (h, s.rest + i);
-#pragma unroll
-    for (int k = 0; k < V; k++)
-      v[k] = __half2float (__float2half_rn (v[k] + h[k]));
   }
+#pragma unroll
+  for (int k = 0; k < V; k++)
+    v[k] = __half2float (__float2half_rn (v[k] + h[k]));
   shu_store (sum + (size_t) row * s.C + i, v);
 }
 
@@ -127,8 +129,28 @@ finish_run (float (&v)[V], const Steps &s, unsigned row, unsigned i, __half *y)
   shu_store (y + i, v);
 }
 
+/* NV times V channels of a row, V by V from @first on, as they are in memory */
+template <int V> struct alignas (2 * V) Part {
+  __half half[V];
+};
+
+template <int V, int NV> struct Run {
+  Part<V> part[NV];
+};
+
+template <int V, int NV>
+static __device__ inline void
+load_run (Run<V, NV> &ret, const __half *x, unsigned first, unsigned step,
+    unsigned end)
+{
+#pragma unroll
+  for (int k = 0; k < NV; k++)
+    if (first + k * step < end)
+      ret.part[k] = *(const Part<V> *) (x + first + k * step);
+}
+
 /* @lanes neighbouring threads a row, each NV times V channels of it, which
- * stay in registers */
+ * stay in registers.  All is asked for before the first is used. */
 template <int V, int NV>
 static __global__ void
 add_norm (__half *y, __half *sum, const __half *x, Steps s, int lanes)
@@ -138,21 +160,29 @@ add_norm (__half *y, __half *sum, const __half *x, Steps s, int lanes)
   unsigned end = row < s.rows ? s.C : 0;
   unsigned at = ABSENT, other = ABSENT, to, i[4];
   float v[NV][V], mean = 0, squares = 0, spread;
+  Run<V, NV> xs, hs;
 
+  load_run (xs, x + (size_t) row * s.C, first, step, end);
   if (sum && end) {
     at = place_of (s.h_order, row, i);
+    if (at != ABSENT)
+      load_run (hs, s.h + (size_t) at * s.C, first, step, end);
     if (s.views && at != ABSENT)
       other = blended_with (s, i, at);
   }
 #pragma unroll
   for (int k = 0; k < NV; k++)
     if (first + k * step < end)
-      shu_load (v[k], x + (size_t) row * s.C + first + k * step);
+      shu_load (v[k], xs.part[k].half);
   if (sum)
 #pragma unroll
     for (int k = 0; k < NV; k++)
-      if (first + k * step < end)
-        add_run<V> (v[k], s, row, at, other, first + k * step, sum);
+      if (first + k * step < end) {
+        float h[V];
+
+        shu_load (h, hs.part[k].half);
+        add_run<V> (v[k], h, s, row, at, other, first + k * step, sum);
+      }
 #pragma unroll
   for (int k = 0; k < NV; k++)
     if (first + k * step < end)
@@ -248,8 +278,13 @@ add_norm_few (__half *y, __half *sum, const __half *x, Steps s)
     at = place_of (s.h_order, row, i);
     if (s.views && at != ABSENT)
       other = blended_with (s, i, at);
-    if (here)
-      add_run<V> (v, s, row, at, other, c, sum);
+    if (here) {
+      float h[V] = {0};
+
+      if (at != ABSENT)
+        shu_load (h, s.h + (size_t) at * s.C + c);
+      add_run<V> (v, h, s, row, at, other, c, sum);
+    }
   }
   mean = 0;
 #pragma unroll
@@ -291,8 +326,13 @@ add_norm_any (__half *y, __half *sum, const __half *x, Steps s)
   }
   for (unsigned k = lane; k < end; k += SHU_WARP) {
     shu_load (v, x + (size_t) row * s.C + k);
-    if (sum)
-      add_run<1> (v, s, row, at, other, k, sum);
+    if (sum) {
+      float h[1] = {0};
+
+      if (at != ABSENT)
+        shu_load (h, s.h + (size_t) at * s.C + k);
+      add_run<1> (v, h, s, row, at, other, k, sum);
+    }
     mean += v[0];
   }
   if (sum)

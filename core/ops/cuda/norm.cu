@@ -44,7 +44,7 @@ cut_of (size_t B, size_t T, size_t C, int V)
   return cut;
 }
 
-/* What a block has of x. */
+/* What a block has of x; @block: its number. */
 typedef struct {
   size_t item, chunk;
   size_t first; /* row of the item */
@@ -53,16 +53,16 @@ typedef struct {
 } Part;
 
 static __device__ Part
-part_of (const Cut &cut, int V)
+part_of (const Cut &cut, int V, unsigned block)
 {
-  size_t rest = blockIdx.x / cut.tiles;
+  size_t rest = block / cut.tiles;
   Part p;
 
   p.item = rest / cut.chunks;
   p.chunk = rest % cut.chunks;
   p.first = p.chunk * cut.rows;
   p.rows = min (cut.rows, cut.T - p.first);
-  p.ch0 = (size_t) (blockIdx.x % cut.tiles) * cut.TX * V;
+  p.ch0 = (size_t) (block % cut.tiles) * cut.TX * V;
   return p;
 }
 
@@ -83,7 +83,7 @@ group_parts (float *parts, const __half *x, const __half *add, Cut cut)
   extern __shared__ float room[]; /* means [TY,TX*V], squares likewise */
   int width = blockDim.x * V, plane = blockDim.y * width;
   int tx = threadIdx.x, ty = threadIdx.y;
-  Part p = part_of (cut, V);
+  Part p = part_of (cut, V, blockIdx.x);
   size_t n = rows_of (p.rows, ty, blockDim.y), ch = p.ch0 + tx * V;
 
   if (n > 0 && ch < cut.C) {
@@ -181,13 +181,14 @@ group_scale (float *scale, const float *parts, const float *w, const float *b,
   }
 }
 
-/* y = act ((x - m) a + b), cut up as for the parts */
+/* y = act ((x - m) a + b), cut up as for the parts, but from the end: what was
+ * read last is still in the cache */
 template <int V>
 static __global__ void
 group_apply (__half *y, const __half *x, const __half *add, const float *scale,
     Cut cut, size_t B, int act)
 {
-  Part p = part_of (cut, V);
+  Part p = part_of (cut, V, gridDim.x - 1 - blockIdx.x);
   size_t n = rows_of (p.rows, threadIdx.y, blockDim.y);
   size_t ch = p.ch0 + threadIdx.x * V;
   size_t at = (p.item * cut.T + p.first + threadIdx.y) * cut.C + ch;
