@@ -314,8 +314,12 @@ shu_mv_unet_output (ShuCtx *c, const ShuMvUnet *m, ShuTensor *x)
   SHU_SCOPE (c);
   const ShuUnetSizes *s = &m->sizes;
 
+  if (shu_tapped (c))
+    shu_tap (c,
+        shu_group_norm (
+            c, x, &m->conv_norm_out, s->n_groups, s->eps, SHU_ACT_NONE),
+        "conv_norm_out");
   x = shu_group_norm (
-      c, x, &m->conv_norm_out, s->n_groups, s->eps, SHU_ACT_NONE);
-  x = shu_silu (c, shu_tap (c, x, "conv_norm_out"));
+      c, x, &m->conv_norm_out, s->n_groups, s->eps, SHU_ACT_SILU);
   return shu_keep (c, shu_conv2d_same (c, x, &m->conv_out));
 }

@@ -197,6 +197,23 @@ cudaError_t shu_launch_stationary (void *y, const void *x, const void *w,
     const void *b, const void *residual, size_t M, size_t N, size_t K,
     int geglu, int n_sm, cudaStream_t stream);
 
+/* ---- thin.cu ---- */
+
+/* A flat convolution's map and taps; k: of either side */
+typedef struct {
+  unsigned B, H, W, Ho, Wo, k, stride, dilation;
+  int pad; /* before */
+} ShuCudaWindow;
+
+/* x f16 [B,H,W,C] -> y [B,Ho,Wo,k,k,C]; C a multiple of 8, 16 byte aligned */
+cudaError_t shu_launch_unfold (void *y, const void *x, const ShuCudaWindow *p,
+    size_t C, cudaStream_t stream);
+/* x f32 [B,H,W,C,k,k], pixels @step apart -> y f16 [B,Ho,Wo,C] = act (b + what
+ * the pixels that a tap reaches have for it); b may be NULL */
+cudaError_t shu_launch_fold (void *y, const float *x, ShuCudaVector b,
+    const ShuCudaWindow *p, size_t C, size_t step, int act,
+    cudaStream_t stream);
+
 /* ---- doubled.cu; f16 ---- */
 
 /* x [2,2,B,H,W,C]: every other row and column -> y [B,2H,2W,C] */

@@ -3,6 +3,7 @@
  * the sparse kernels do with pointers.  Biases are f16, which is what they can
  * add to their f32 sums. */
 #include "ops/cuda/conv.h"
+#include "ops/cuda/conv_thin.h"
 #include "ops/cuda/cuda_private.h"
 #include "ops/cuda/gemm.h"
 #include "ops/cuda/sdpa.h"
@@ -135,6 +136,8 @@ convolve (ShuCtx *c, const char *op, int n_space, ShuTensor *y, ShuTensor *x,
       .pad_before = p->pad_before,
       .pad_after = p->pad_after,
       .act = p->act};
+  gsize scratch_bytes;
+  gpointer scratch;
   ShuCudaVector b;
   GError *error = NULL;
 
@@ -148,7 +151,11 @@ convolve (ShuCtx *c, const char *op, int n_space, ShuTensor *y, ShuTensor *x,
     conv.x[i] = x->dims[1 + i];
     conv.k[i] = k->w->dims[2 + i];
   }
-  shu_cuda_conv (s, &conv, y->data, x->data, w, b, &error);
+  scratch_bytes = shu_cuda_conv_thin_scratch (&conv);
+  if (!scratch_bytes)
+    shu_cuda_conv (s, &conv, y->data, x->data, w, b, &error);
+  else if ((scratch = shu_cuda_scratch (c, scratch_bytes)))
+    shu_cuda_conv_thin (s, &conv, y->data, x->data, w, b, scratch, &error);
   shu_cuda_done_error (c, op, error);
 }
 
