@@ -184,6 +184,15 @@ cudaError_t shu_launch_attention_short (void *y, const void *q, size_t ldq,
     const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
     size_t Tk, size_t NH, cudaStream_t stream);
 
+/* ---- attention_few.cu ---- */
+
+/* Whether it has a kernel for that card, and so many keys. */
+int shu_launch_attention_few_fits (size_t Tk, int sm);
+/* As shu_launch_attention_short(). */
+cudaError_t shu_launch_attention_few (void *y, const void *q, size_t ldq,
+    const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
+    size_t Tk, size_t NH, cudaStream_t stream);
+
 /* ---- stationary.cu; devices of compute capability 9.0 ---- */
 
 /* Whether it does that, and should. @sm: 10 x major + minor */

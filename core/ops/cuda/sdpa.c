@@ -128,7 +128,7 @@ run_kernel (
 
 /* ---- few keys ---- */
 
-/* Up to here our kernel is faster: 77 keys of text, a row of pixels. */
+/* Up to here our kernels are faster: 77 keys of text, a row of pixels. */
 enum { FEW_KEYS = 384 };
 
 static gboolean
@@ -141,10 +141,13 @@ is_short (ShuCuda *cuda, const ShuCudaSdpa *s)
 static gboolean
 run_short (ShuCuda *cuda, const ShuCudaSdpa *s, GError **error)
 {
+  gboolean few = shu_launch_attention_few_fits ((gsize) s->Tk, cuda->sm);
+
   return shu_cuda_ok (
-      shu_launch_attention_short (s->y, s->q, (gsize) s->ldq, s->k,
-          (gsize) s->ldk, s->v, (gsize) s->ldv, (gsize) s->B, (gsize) s->Tq,
-          (gsize) s->Tk, (gsize) s->NH, cuda->stream),
+      (few ? shu_launch_attention_few : shu_launch_attention_short) (s->y, s->q,
+          (gsize) s->ldq, s->k, (gsize) s->ldk, s->v, (gsize) s->ldv,
+          (gsize) s->B, (gsize) s->Tq, (gsize) s->Tk, (gsize) s->NH,
+          cuda->stream),
       "few keys", error);
 }
 

@@ -323,34 +323,6 @@ shu_launch_stationary_fits (size_t M, size_t N, size_t K, int geglu, int sm)
 #endif
 }
 
-typedef CUresult (*Encode) (CUtensorMap *, CUtensorMapDataType, cuuint32_t,
-    void *, const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
-    const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
-    CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-
-/* rows of K halves, in boxes of @box rows by STEP */
-static bool
-map_of (CUtensorMap *ret, const void *data, size_t rows, size_t K, int box)
-{
-  static Encode encode;
-  const cuuint64_t dims[] = {K, rows}, steps[] = {K * sizeof (__half)};
-  const cuuint32_t boxes[] = {STEP, (cuuint32_t) box}, ones[] = {1, 1};
-  cudaDriverEntryPointQueryResult found;
-  void *f = NULL;
-
-  if (!encode) {
-    if (cudaGetDriverEntryPointByVersion ("cuTensorMapEncodeTiled", &f, 12000,
-            cudaEnableDefault, &found) != cudaSuccess ||
-        found != cudaDriverEntryPointSuccess)
-      return false;
-    encode = (Encode) f;
-  }
-  return encode (ret, CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 2, (void *) data, dims,
-             steps, boxes, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
-             CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
-}
-
 template <int BN, bool GEGLU, bool WITH_RESIDUAL>
 static cudaError_t
 launch (const void *x, const void *w, Job p, size_t K, int n_sm,
@@ -362,8 +334,8 @@ launch (const void *x, const void *w, Job p, size_t K, int n_sm,
   cudaError_t e;
 
   p.columns = p.N / part;
-  if (!map_of (&mx, x, p.M, K, ROWS) ||
-      !map_of (&mw, w, GEGLU ? 2 * p.N : p.N, K, part))
+  if (!shu_box_map (&mx, x, p.M, K, K, ROWS) ||
+      !shu_box_map (&mw, w, GEGLU ? 2 * p.N : p.N, K, K, part))
     return cudaErrorNotSupported;
   e = cudaFuncSetAttribute (stationary<BN, GEGLU, WITH_RESIDUAL>,
       cudaFuncAttributeMaxDynamicSharedMemorySize, (int) bytes);

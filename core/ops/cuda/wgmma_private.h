@@ -10,6 +10,7 @@
  */
 #pragma once
 #include <cuda.h>
+#include <cuda_runtime.h>
 #include <stdint.h>
 
 /* ---- products ---- */
@@ -102,6 +103,60 @@ shu_wgmma (float (&d)[64], uint64_t a, uint64_t b, int add)
       : "l"(a), "l"(b), "r"(add));
 }
 
+/* d [64,96] (+)= a b; adds where @add */
+static __device__ inline void
+shu_wgmma (float (&d)[48], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %50, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n96k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47}, "
+      "%48, %49, p, 1, 1, 0, 0;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40)
+      : "l"(a), "l"(b), "r"(add));
+}
+
+/* d [64,80] (+)= a b; adds where @add */
+static __device__ inline void
+shu_wgmma (float (&d)[40], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %42, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n80k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39}, "
+      "%40, %41, p, 1, 1, 0, 0;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32)
+      : "l"(a), "l"(b), "r"(add));
+}
+
+/* d [64,48] (+)= a b; adds where @add */
+static __device__ inline void
+shu_wgmma (float (&d)[24], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %26, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n48k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23}, "
+      "%24, %25, p, 1, 1, 0, 0;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16)
+      : "l"(a), "l"(b), "r"(add));
+}
+
+/* d [64,64] += a b; a in registers, as mma_private.h has them; of b the rows
+ * of 64 halves are those of the sum */
+static __device__ inline void
+shu_wgmma_rows (float (&d)[32], const uint32_t (&a)[4], uint64_t b)
+{
+  asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+      "{%32, %33, %34, %35}, %36, 1, 1, 1, 1;\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
 #undef EIGHT
 
 /* clang-format on */
@@ -162,4 +217,35 @@ shu_copy_box (
                :
                : "r"(to), "l"(map), "r"(x), "r"(y), "r"(barrier)
                : "memory");
+}
+
+/* ---- on the host ---- */
+
+/* Of @rows rows of @n halves, @ld apart, boxes of @box rows by 64 halves; 16
+ * byte aligned.  FALSE: the driver has none. */
+static inline bool
+shu_box_map (CUtensorMap *ret, const void *data, size_t rows, size_t n,
+    size_t ld, int box)
+{
+  typedef CUresult (*Encode) (CUtensorMap *, CUtensorMapDataType, cuuint32_t,
+      void *, const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
+      const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
+      CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+  static Encode encode;
+  const cuuint64_t dims[] = {n, rows}, steps[] = {ld * 2};
+  const cuuint32_t boxes[] = {64, (cuuint32_t) box}, ones[] = {1, 1};
+  cudaDriverEntryPointQueryResult found;
+  void *f = NULL;
+
+  if (!encode) {
+    if (cudaGetDriverEntryPointByVersion ("cuTensorMapEncodeTiled", &f, 12000,
+            cudaEnableDefault, &found) != cudaSuccess ||
+        found != cudaDriverEntryPointSuccess)
+      return false;
+    encode = (Encode) f;
+  }
+  return encode (ret, CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 2, (void *) data, dims,
+             steps, boxes, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
+             CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
