@@ -72,6 +72,8 @@ test_group_norm_add (void)
 
   check_group_norm_add (c, random_tensor (c, SHU_DIMS (3, 12, 12, 64)),
       random_tensor (c, SHU_DIMS (3, 64)), 32, SHU_ACT_SILU, TRUE);
+  check_group_norm_add (c, random_tensor (c, SHU_DIMS (2, 2305, 160)),
+      random_tensor (c, SHU_DIMS (2, 160)), 32, SHU_ACT_SILU, TRUE);
   check_group_norm_add (c, random_tensor (c, SHU_DIMS (2, 77, 33)),
       random_tensor (c, SHU_DIMS (2, 1, 33)), 11, SHU_ACT_NONE, FALSE);
   shu_group_norm_add (c, random_tensor (c, SHU_DIMS (2, 7, 32)),
@@ -90,6 +92,17 @@ test_group_norm (void)
       c, random_tensor (c, SHU_DIMS (3, 5, 7, 96)), 32, SHU_ACT_NONE, TRUE);
   check_group_norm (
       c, random_tensor (c, SHU_DIMS (1, 1031, 33)), 11, SHU_ACT_GELU, TRUE);
+  /* from one block to a cluster of the most, and too much for it */
+  check_group_norm (
+      c, random_tensor (c, SHU_DIMS (2, 12, 12, 1280)), 32, SHU_ACT_SILU, TRUE);
+  check_group_norm (
+      c, random_tensor (c, SHU_DIMS (1, 577, 640)), 32, SHU_ACT_NONE, TRUE);
+  check_group_norm (
+      c, random_tensor (c, SHU_DIMS (2, 9216, 80)), 8, SHU_ACT_SILU, FALSE);
+  check_group_norm (
+      c, random_tensor (c, SHU_DIMS (1, 2300, 240)), 4, SHU_ACT_NONE, TRUE);
+  check_group_norm (
+      c, random_tensor (c, SHU_DIMS (1, 30011, 64)), 2, SHU_ACT_NONE, TRUE);
   check_group_norm (
       c, random_tensor (c, SHU_DIMS (1, 4, 3, 2, 6)), 2, SHU_ACT_NONE, FALSE);
   check_group_norm (

@@ -146,12 +146,22 @@ group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *add,
     const ShuNorm *norm, int n_groups, float eps, ShuAct kind)
 {
   SHU_SCOPE (c);
+  ShuCuda *s = shu_cuda (c);
   gsize B = (gsize) x->dims[0], C = last (x), T = x->n / B / C;
-  gpointer scratch =
-      shu_cuda_scratch (c, shu_launch_group_norm_scratch (B, T, C));
   const float *w, *b;
+  gpointer scratch;
 
-  if (!scratch || !norm_vectors (c, norm, &w, &b))
+  if (!s || !norm_vectors (c, norm, &w, &b))
+    return;
+  if (shu_launch_group_norm_whole_fits (B, T, C, n_groups, s->sm) &&
+      shu_cuda_aligned16 (x->data) && shu_cuda_aligned16 (y->data) &&
+      shu_cuda_aligned16 (data_of (add))) {
+    LAUNCH (c, "group_norm", shu_launch_group_norm_whole, y->data, x->data,
+        data_of (add), w, b, B, T, C, n_groups, eps, (int) kind, s->sm);
+    return;
+  }
+  scratch = shu_cuda_scratch (c, shu_launch_group_norm_scratch (B, T, C));
+  if (!scratch)
     return;
   LAUNCH (c, "group_norm", shu_launch_group_norm, y->data, x->data,
       data_of (add), w, b, B, T, C, n_groups, eps, (int) kind, scratch);

@@ -120,6 +120,13 @@ size_t shu_launch_group_norm_scratch (size_t B, size_t T, size_t C);
 cudaError_t shu_launch_group_norm (void *y, const void *x, const void *add,
     const float *w, const float *b, size_t B, size_t T, size_t C, int n_groups,
     float eps, int act, void *scratch, cudaStream_t stream);
+/* The same for what fits the shared memory of a cluster, all of it 16 byte
+ * aligned; @sm: of the card */
+int shu_launch_group_norm_whole_fits (
+    size_t B, size_t T, size_t C, int n_groups, int sm);
+cudaError_t shu_launch_group_norm_whole (void *y, const void *x,
+    const void *add, const float *w, const float *b, size_t B, size_t T,
+    size_t C, int n_groups, float eps, int act, int sm, cudaStream_t stream);
 /* x [M,C]; w, b [C] or NULL */
 cudaError_t shu_launch_layer_norm (void *y, const void *x, const float *w,
     const float *b, size_t M, size_t C, float eps, cudaStream_t stream);
