@@ -109,23 +109,39 @@ as_sentences (const GError *error, const char *hint)
       hint ? " " : "", hint ? hint : "");
 }
 
-GstFlowReturn
-shu_report_error (GstElement *element, const GError *error)
+/* @details: (transfer full) (nullable) */
+static void
+post_failure (GstElement *element, GstMessageType type, const GError *error,
+    GstStructure *details)
 {
   gboolean ours = error->domain == SHU_ERROR && error->code >= 0 &&
                   error->code < (int) G_N_ELEMENTS (kinds);
   gboolean resource = ours && kinds[error->code].resource;
 
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return GST_FLOW_FLUSHING;
-  gst_element_message_full (element, GST_MESSAGE_ERROR,
+  gst_element_message_full_with_details (element, type,
       resource ? GST_RESOURCE_ERROR : GST_STREAM_ERROR,
       ours ? kinds[error->code].code : GST_STREAM_ERROR_FAILED,
       as_sentences (error, ours ? kinds[error->code].hint : NULL),
       g_strdup_printf ("%s (%s, %d)", error->message,
           g_quark_to_string (error->domain), error->code),
-      __FILE__, GST_FUNCTION, __LINE__);
+      __FILE__, GST_FUNCTION, __LINE__, details);
+}
+
+GstFlowReturn
+shu_report_error (GstElement *element, const GError *error)
+{
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return GST_FLOW_FLUSHING;
+  post_failure (element, GST_MESSAGE_ERROR, error, NULL);
   return GST_FLOW_ERROR;
+}
+
+void
+shu_report_left_out (GstElement *element, const GError *error, GstClockTime pts)
+{
+  post_failure (element, GST_MESSAGE_WARNING, error,
+      gst_structure_new (
+          "synchuman-left-out", "pts", GST_TYPE_CLOCK_TIME, pts, NULL));
 }
 
 void

@@ -32,6 +32,11 @@ void shu_report_done (ShuReport *report, const GError *error);
  * Returns: what the pad function shall */
 GstFlowReturn shu_report_error (GstElement *element, const GError *error);
 
+/* Posts the same as a warning: one of several was left out, that of @pts, which
+ * is in the message's details as well. */
+void shu_report_left_out (
+    GstElement *element, const GError *error, GstClockTime pts);
+
 void shu_report_warning (GstElement *element, const char *text);
 
 G_END_DECLS

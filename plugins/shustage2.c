@@ -13,20 +13,20 @@
  * ! shumesh ! shutexture ! shuglbmux ! filesink location=photo.glb
  * ]|
  */
-#include "transform.h"
+#include "batch.h"
 
 typedef struct {
-  ShuTransform parent;
+  ShuBatch parent;
   gint64 seed;
   int steps;
   double cfg_strength, cfg_start, cfg_end;
   int up_size;
 } ShuStage2;
 
-typedef ShuTransformClass ShuStage2Class;
+typedef ShuBatchClass ShuStage2Class;
 
 GType shu_stage2_get_type (void);
-G_DEFINE_FINAL_TYPE (ShuStage2, shu_stage2, SHU_TYPE_TRANSFORM)
+G_DEFINE_FINAL_TYPE (ShuStage2, shu_stage2, SHU_TYPE_BATCH)
 GST_ELEMENT_REGISTER_DEFINE (
     shustage2, "shustage2", GST_RANK_NONE, shu_stage2_get_type ())
 
@@ -57,16 +57,17 @@ static const ShuProp props[] = {
         "of 14 (-1: the model's; official 896)"),
 };
 
-static ShuBundle *
-run (ShuTransform *trans, const ShuBundle *in, const ShuProgress *progress,
-    GError **error)
+static gboolean
+run_batch (ShuBatch *batch, int n, const ShuBundle *const *in,
+    const ShuProgress *progress, ShuOutcome *ret, GError **error)
 {
-  ShuStage2 *self = (ShuStage2 *) trans;
-  g_autoptr (ShuModel) model = shu_transform_model (trans, error);
+  ShuStage2 *self = (ShuStage2 *) batch;
+  g_autoptr (ShuModel) model =
+      shu_transform_model (SHU_TRANSFORM (batch), error);
   ShuStage2Params params;
 
   if (!model)
-    return NULL;
+    return FALSE;
   GST_OBJECT_LOCK (self);
   params = (ShuStage2Params){.seed = self->seed,
       .steps = self->steps,
@@ -75,7 +76,7 @@ run (ShuTransform *trans, const ShuBundle *in, const ShuProgress *progress,
       .cfg_end = self->cfg_end,
       .up_size = self->up_size};
   GST_OBJECT_UNLOCK (self);
-  return shu_stage_stage2 (model, in, &params, progress, error);
+  return shu_stage_stage2_batch (model, n, in, &params, progress, ret, error);
 }
 
 static void
@@ -83,9 +84,9 @@ shu_stage2_class_init (ShuStage2Class *klass)
 {
   GstElementClass *element = GST_ELEMENT_CLASS (klass);
 
-  shu_transform_class_use_model (klass);
+  shu_transform_class_use_model (SHU_TRANSFORM_CLASS (klass));
   SHU_PROPS_INSTALL (klass, props);
-  klass->run = run;
+  klass->run_batch = run_batch;
   gst_element_class_add_static_pad_template (element, &sink_template);
   gst_element_class_add_static_pad_template (element, &src_template);
   gst_element_class_set_static_metadata (element, "SyncHuman stage 2",
