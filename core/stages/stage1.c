@@ -54,7 +54,7 @@ take_estimate (Job *job)
 static ShuImage *
 draw_subject (const Job *job, int b, const float *estimate)
 {
-  enum { SIDE = 192 };
+  enum { SIDE = 96 };
 
   int S = shu_model_defaults (job->model)->view_size;
   gsize n = (gsize) V * job->L * job->L * job->K;
