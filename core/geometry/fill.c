@@ -10,8 +10,11 @@ enum {
   MAX_ROUNDS = 16,
   MAX_FLIP_PASSES = 10,
   RELAX_PASSES = 30,
-  MAX_POLYGON = 8192, /* edges; beyond it, a star */
+  MAX_FAN = 12,     /* faces around the middle of a ring */
+  MAX_FINE = 20000, /* faces of a patch as fine as its border */
 };
+
+static const double SLOPE = 0.3;
 
 /* The border edge after @h: the one that leaves the vertex where @h ends. */
 static int
@@ -59,76 +62,102 @@ link_patch (Surface *s, const int *loop, int n, int first_face)
   }
 }
 
-/* Marks the chords of the loop that are edges of the mesh already. */
-static void
-forbid_edges (const Surface *s, const int *loop, int n, GHashTable *place,
-    guint8 *ret_forbidden)
+/* A border loop. */
+typedef struct {
+  const int *half; /* half-edges, in order */
+  int n;
+  int n_verts; /* of the mesh before it was filled */
+  int *place;  /* by vertex up to there: where on the loop, or -1 */
+} Loop;
+
+static int
+place_on_loop (const Loop *l, int v)
 {
-  for (int i = 0; i < n; i++)
-    for (int h = loop[i];;) {
-      int back = half_prev (h);
-      gpointer k = g_hash_table_lookup (
-          place, GINT_TO_POINTER (half_from (s, back) + 1));
+  return v < l->n_verts ? l->place[v] : -1;
+}
 
-      if (k) {
-        int j = GPOINTER_TO_INT (k) - 1;
+/* The chords of the loop that are edges of the mesh already; @ret_to grows. */
+static void
+list_edges (const Surface *s, const Loop *l, int *ret_start, GArray *ret_to)
+{
+  for (int i = 0; i < l->n; i++) {
+    ret_start[i] = ret_to->len;
+    for (int h = l->half[i];;) {
+      int back = half_prev (h), k = place_on_loop (l, half_from (s, back));
 
-        ret_forbidden[(gsize) i * n + j] = TRUE;
-        ret_forbidden[(gsize) j * n + i] = TRUE;
-      }
+      if (k >= 0)
+        g_array_append_val (ret_to, k);
       if (s->twin[back] < 0)
         break;
       h = s->twin[back];
     }
+  }
+  ret_start[l->n] = ret_to->len;
 }
 
-/* A fan around a new vertex in the middle: always possible. */
-static void
-fill_with_star (Surface *s, const int *loop, int n)
+static int
+add_mean_vertex (Surface *s, const int *verts, int n)
 {
   Vec3 mean = {0, 0, 0};
-  double attr_sum[6] = {0};
+  double sum[6] = {0};
   float attr[6];
-  int center;
 
   for (int i = 0; i < n; i++) {
-    int v = half_from (s, loop[i]);
-
-    mean = vec3_add (mean, vec3_scale (s->pos[v], 1.0 / n));
+    mean = vec3_add (mean, vec3_scale (s->pos[verts[i]], 1.0 / n));
     for (int k = 0; s->attr && k < 6; k++)
-      attr_sum[k] += surface_attr (s, v)[k] / n;
+      sum[k] += surface_attr (s, verts[i])[k] / n;
   }
   for (int k = 0; k < 6; k++)
-    attr[k] = attr_sum[k];
-  center = surface_add_vertex (s, mean, attr);
+    attr[k] = sum[k];
+  return surface_add_vertex (s, mean, attr);
+}
+
+/* Rings of new vertices towards the middle, each of half as many, and a fan at
+ * the end: always possible, as no chord is used. */
+static void
+fill_with_rings (Surface *s, const int *loop_verts, int n)
+{
+  g_autofree int *outer = g_memdup2 (loop_verts, n * sizeof (int));
+  g_autofree int *inner = g_new (int, n);
+  int center = add_mean_vertex (s, outer, n);
+
+  for (; n > MAX_FAN; n /= 2) {
+    for (int i = 0; i < n / 2; i++)
+      inner[i] = add_mean_vertex (s,
+          (int[]){outer[2 * i], outer[2 * i + 1], outer[2 * i],
+              outer[2 * i + 1], center},
+          5);
+    for (int i = 0; i < n; i++) {
+      int next = (i + 1) % n, in = MIN (i / 2, n / 2 - 1);
+      int in_next = next == 0 ? 0 : MIN (next / 2, n / 2 - 1);
+
+      surface_add_face (s, outer[next], outer[i], inner[in]);
+      if (in != in_next)
+        surface_add_face (s, outer[next], inner[in], inner[in_next]);
+    }
+    memcpy (outer, inner, n / 2 * sizeof (int));
+  }
   for (int i = 0; i < n; i++)
-    surface_add_face (s, half_to (s, loop[i]), half_from (s, loop[i]), center);
+    surface_add_face (s, outer[(i + 1) % n], outer[i], center);
 }
 
 static void
-triangulate (Surface *s, const int *loop, int n)
+triangulate (Surface *s, const Loop *l)
 {
-  g_autofree int *verts = g_new (int, n);
-  g_autofree Vec3 *pos = g_new (Vec3, n);
-  g_autofree guint8 *forbidden = NULL;
+  g_autofree int *verts = g_new (int, l->n);
+  g_autofree Vec3 *pos = g_new (Vec3, l->n);
+  g_autofree int *start = g_new (int, l->n + 1);
+  g_autoptr (GArray) to = g_array_new (FALSE, FALSE, sizeof (int));
   g_autoptr (GArray) triangles = g_array_new (FALSE, FALSE, 3 * sizeof (int));
-  g_autoptr (GHashTable) place = g_hash_table_new (NULL, NULL);
 
-  if (n > MAX_POLYGON) {
-    fill_with_star (s, loop, n);
-    return;
-  }
-  forbidden = g_new0 (guint8, (gsize) n * n);
-  for (int i = 0; i < n; i++)
-    g_hash_table_insert (place, GINT_TO_POINTER (half_from (s, loop[i]) + 1),
-        GINT_TO_POINTER (i + 1));
-  forbid_edges (s, loop, n, place, forbidden);
-  for (int i = 0; i < n; i++) {
-    verts[i] = half_from (s, loop[i]);
+  list_edges (s, l, start, to);
+  for (int i = 0; i < l->n; i++) {
+    verts[i] = half_from (s, l->half[i]);
     pos[i] = s->pos[verts[i]];
   }
-  if (!polygon_triangulate (pos, n, forbidden, triangles)) {
-    fill_with_star (s, loop, n);
+  if (!polygon_triangulate (
+          pos, l->n, &(Chords){start, (const int *) to->data}, triangles)) {
+    fill_with_rings (s, verts, l->n);
     return;
   }
   for (guint i = 0; i < triangles->len; i++) {
@@ -141,9 +170,11 @@ triangulate (Surface *s, const int *loop, int n)
 
 /* Length of the edges that should meet at a vertex, by vertex. */
 typedef struct {
-  int first_vert;   /* new vertices from here on... */
-  GArray *inner;    /* ...double */
-  GHashTable *loop; /* double * of the loop's vertices */
+  const Loop *loop;
+  double *at_loop; /* [n] */
+  int first_vert;  /* new vertices from here on... */
+  GArray *inner;   /* ...double */
+  double slope;    /* how fast it may grow, or 0 for the mean of a face */
 } Density;
 
 static double
@@ -151,7 +182,19 @@ density_at (const Density *d, int v)
 {
   if (v >= d->first_vert)
     return g_array_index (d->inner, double, v - d->first_vert);
-  return *(double *) g_hash_table_lookup (d->loop, GINT_TO_POINTER (v + 1));
+  return d->at_loop[d->loop->place[v]];
+}
+
+static double
+graded (
+    const Surface *s, const int *v, const double *sigma, Vec3 at, double slope)
+{
+  double least = INFINITY;
+
+  for (int k = 0; k < 3; k++)
+    least = MIN (
+        least, sigma[k] + slope * vec3_length (vec3_sub (at, s->pos[v[k]])));
+  return least;
 }
 
 /* Splits faces at their centres where they are coarse.  Returns: whether any
@@ -186,6 +229,8 @@ split_coarse_faces (Surface *s, int first_face, Density *d)
       continue;
     any = TRUE;
     c = surface_add_vertex (s, center, attr);
+    if (d->slope > 0)
+      mean = graded (s, v, sigma, center, d->slope);
     g_array_append_val (d->inner, mean);
     s->faces[h + 2] = c;
     f1 = surface_add_face (s, v[1], v[2], c);
@@ -277,31 +322,40 @@ relax (Surface *s, int first_face, int first_vert)
     }
 }
 
-static void
-refine (Surface *s, const int *loop, int n, int first_face, int first_vert)
+static double
+patch_area (const Surface *s, int first_face)
 {
-  g_autofree double *length = g_new (double, n);
-  g_autoptr (GHashTable) by_vertex = g_hash_table_new (NULL, NULL);
+  double area = 0;
+
+  for (int f = first_face; f < s->n_faces; f++)
+    area += vec3_length (face_normal (s, f)) / 2;
+  return area;
+}
+
+static void
+refine (Surface *s, const Loop *l, int first_face, int first_vert)
+{
+  g_autofree double *length = g_new (double, l->n);
   g_autoptr (GArray) inner = g_array_new (FALSE, FALSE, sizeof (double));
-  Density density = {first_vert, inner, by_vertex};
+  Density density = {l, length, first_vert, inner, 0};
   double mean = 0;
 
-  for (int i = 0; i < n; i++) {
-    int before = loop[(i + n - 1) % n];
-    Vec3 v = s->pos[half_from (s, loop[i])];
+  for (int i = 0; i < l->n; i++) {
+    int before = l->half[(i + l->n - 1) % l->n];
+    Vec3 v = s->pos[half_from (s, l->half[i])];
 
-    length[i] = (vec3_length (vec3_sub (s->pos[half_to (s, loop[i])], v)) +
+    length[i] = (vec3_length (vec3_sub (s->pos[half_to (s, l->half[i])], v)) +
                     vec3_length (vec3_sub (v, s->pos[half_from (s, before)]))) /
                 2;
-    mean += length[i] / n;
+    mean += length[i] / l->n;
   }
-  for (int i = 0; i < n; i++) {
-    /* One tiny edge must not ask for thousands of faces. */
+  /* One tiny edge must not ask for thousands of faces. */
+  for (int i = 0; i < l->n; i++)
     length[i] = MAX (length[i], mean / 2);
-    g_hash_table_insert (
-        by_vertex, GINT_TO_POINTER (half_from (s, loop[i]) + 1), &length[i]);
-  }
-  for (int v = first_vert; v < s->n_verts; v++) /* the middle of a star */
+  /* Nor a wide hole for millions: there faces grow towards the middle. */
+  if (patch_area (s, first_face) > MAX_FINE * 0.43 * mean * mean)
+    density.slope = SLOPE;
+  for (int v = first_vert; v < s->n_verts; v++) /* of rings */
     g_array_append_val (inner, mean);
 
   flip_edges (s, first_face);
@@ -314,17 +368,32 @@ refine (Surface *s, const int *loop, int n, int first_face, int first_vert)
   flip_edges (s, first_face);
 }
 
+static void
+fill_hole (Surface *s, const Loop *l, GArray *filled)
+{
+  FilledHole hole = {s->n_faces, l->n};
+  int first_vert = s->n_verts;
+
+  for (int i = 0; i < l->n; i++)
+    l->place[half_from (s, l->half[i])] = i;
+  triangulate (s, l);
+  link_patch (s, l->half, l->n, hole.first_face);
+  refine (s, l, hole.first_face, first_vert);
+  for (int i = 0; i < l->n; i++)
+    l->place[half_from (s, l->half[i])] = -1;
+  g_array_append_val (filled, hole);
+}
+
 int
 surface_fill_holes (Surface *s, int max_hole_edges, GArray *filled)
 {
-  int n_half = 3 * s->n_faces, n_left = 0;
+  int n_half = 3 * s->n_faces, n_verts = s->n_verts, n_left = 0;
   g_autofree guint8 *done = g_new0 (guint8, n_half + 1);
+  g_autofree int *place = g_new (int, n_verts + 1);
   g_autoptr (GArray) loop = g_array_new (FALSE, FALSE, sizeof (int));
 
+  memset (place, 0xff, n_verts * sizeof (int));
   for (int start = 0; start < n_half; start++) {
-    FilledHole hole = {s->n_faces, 0};
-    int first_vert = s->n_verts;
-
     if (done[start] || s->twin[start] >= 0)
       continue;
     g_array_set_size (loop, 0);
@@ -332,16 +401,12 @@ surface_fill_holes (Surface *s, int max_hole_edges, GArray *filled)
       done[h] = TRUE;
       g_array_append_val (loop, h);
     }
-    hole.n_edges = loop->len;
-    if (max_hole_edges > 0 && hole.n_edges > max_hole_edges) {
+    if (max_hole_edges > 0 && (int) loop->len > max_hole_edges)
       n_left++;
-      continue;
-    }
-    triangulate (s, (const int *) loop->data, loop->len);
-    link_patch (s, (const int *) loop->data, loop->len, hole.first_face);
-    refine (
-        s, (const int *) loop->data, loop->len, hole.first_face, first_vert);
-    g_array_append_val (filled, hole);
+    else
+      fill_hole (s,
+          &(Loop){(const int *) loop->data, (int) loop->len, n_verts, place},
+          filled);
   }
   return n_left;
 }

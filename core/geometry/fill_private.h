@@ -4,9 +4,15 @@
 #include "geometry/vec3_private.h"
 #include <glib.h>
 
+/* Chords that must not be used: those of corner i lead to
+ * @to[@start[i]..@start[i + 1]]. */
+typedef struct {
+  const int *start; /* [n + 1] */
+  const int *to;
+} Chords;
+
 /**
  * polygon_triangulate:
- * @forbidden: [n,n] chords that must not be used
  * @triangles: gets n - 2 triples of ascending corner numbers
  *
  * Triangulation of least area by dynamic programming; polygons with very many
@@ -15,4 +21,4 @@
  * Returns: FALSE where the forbidden chords leave none.
  */
 gboolean polygon_triangulate (
-    const Vec3 *pos, int n, const guint8 *forbidden, GArray *triangles);
+    const Vec3 *pos, int n, const Chords *forbidden, GArray *triangles);

@@ -287,19 +287,27 @@ link_edges (Surface *s, const EdgeGroups *g)
 }
 
 /* A fan beyond the first gets a vertex of its own, drawn a little towards its
- * faces so that no reader welds it back. */
+ * faces so that no reader welds it back; below them where they lie around it
+ * evenly. */
 static void
 split_fan (Surface *s, const int *fan, int n)
 {
   int v = half_from (s, fan[0]), copy;
-  Vec3 mean = {0, 0, 0};
+  Vec3 mean = {0, 0, 0}, normal = {0, 0, 0};
+  double reach = 0;
   float attr[6] = {0};
 
   for (int i = 0; i < n; i++) {
-    mean = vec3_add (mean, s->pos[half_to (s, fan[i])]);
-    mean = vec3_add (mean, s->pos[half_from (s, half_prev (fan[i]))]);
+    Vec3 to = vec3_sub (s->pos[half_to (s, fan[i])], s->pos[v]);
+    Vec3 from = vec3_sub (s->pos[half_from (s, half_prev (fan[i]))], s->pos[v]);
+
+    mean = vec3_add (mean, vec3_add (to, from));
+    normal = vec3_add (normal, vec3_cross (to, from));
+    reach = MAX (reach, vec3_length (to));
   }
-  mean = vec3_sub (vec3_scale (mean, 0.5 / n), s->pos[v]);
+  mean = vec3_scale (mean, 0.5 / n);
+  if (vec3_length (mean) < 0.2 * reach)
+    mean = vec3_scale (vec3_unit (normal), -0.2 * reach);
   if (s->attr)
     memcpy (attr, surface_attr (s, v), sizeof attr);
   copy = surface_add_vertex (

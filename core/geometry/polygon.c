@@ -6,10 +6,18 @@ enum { MAX_DIRECT = 256, COARSE = 128 };
 
 typedef struct {
   const Vec3 *pos;
-  const guint8 *forbidden;
-  int stride;
+  const Chords *forbidden;
   GArray *triangles;
 } Polygon;
+
+static gboolean
+is_forbidden (const Polygon *p, int a, int b)
+{
+  for (int i = p->forbidden->start[a]; i < p->forbidden->start[a + 1]; i++)
+    if (p->forbidden->to[i] == b)
+      return TRUE;
+  return FALSE;
+}
 
 static double
 triangle_area (Vec3 a, Vec3 b, Vec3 c)
@@ -43,7 +51,7 @@ triangulate_direct (const Polygon *p, const int *corner, int m)
       int k = i + span, ci = corner[i], ck = corner[k];
       double best = INFINITY;
 
-      if (span == m - 1 || !p->forbidden[(gsize) ci * p->stride + ck])
+      if (span == m - 1 || !is_forbidden (p, ci, ck))
         for (int j = i + 1; j < k; j++) {
           double sum = cost[i * m + j] + cost[j * m + k];
 
@@ -79,8 +87,7 @@ triangulate_any (const Polygon *p, const int *corner, int m)
   for (int i = 0; i < m - 1; i += step) {
     int end = MIN (i + step, m - 1);
 
-    if (end - i > 1 &&
-        p->forbidden[(gsize) corner[i] * p->stride + corner[end]])
+    if (end - i > 1 && is_forbidden (p, corner[i], corner[end]))
       return FALSE;
     coarse[n++] = corner[i];
     if (!triangulate_any (p, corner + i, end - i + 1))
@@ -92,9 +99,9 @@ triangulate_any (const Polygon *p, const int *corner, int m)
 
 gboolean
 polygon_triangulate (
-    const Vec3 *pos, int n, const guint8 *forbidden, GArray *triangles)
+    const Vec3 *pos, int n, const Chords *forbidden, GArray *triangles)
 {
-  Polygon polygon = {pos, forbidden, n, triangles};
+  Polygon polygon = {pos, forbidden, triangles};
   g_autofree int *corner = g_new (int, n + 1);
 
   if (n < 3)

@@ -143,6 +143,20 @@ draw_face (Worker *k, const gint32 *v, int face, int resolution)
   return covered;
 }
 
+/* Over the longest side. */
+static double
+height (const Surface *s, int f)
+{
+  double longest = 0;
+
+  for (int h = 3 * f; h < 3 * f + 3; h++) {
+    Vec3 d = vec3_sub (s->pos[half_to (s, h)], s->pos[half_from (s, h)]);
+
+    longest = MAX (longest, vec3_dot (d, d));
+  }
+  return longest > 0 ? vec3_length (face_normal (s, f)) / sqrt (longest) : 0;
+}
+
 static void
 count_seen (Worker *k, int face, int view)
 {
@@ -152,7 +166,7 @@ count_seen (Worker *k, int face, int view)
   }
 }
 
-/* A face below the size of a pixel may win none though it is in full view:
+/* A face thinner than a pixel may win none though it is in full view:
  * its centre decides, one pixel of depth allowed for. */
 static void
 count_missed (Worker *k, const Surface *s, int view, int resolution)
@@ -209,7 +223,7 @@ surface_visibility (const Surface *s, int first_cap, int n_views,
   gboolean ok = TRUE;
 
   for (int f = 0; f < s->n_faces; f++)
-    small[f] = vec3_length (face_normal (s, f)) / 2 < 1.5 * pixel * pixel;
+    small[f] = height (s, f) < 1.6 * pixel;
   for (int i = 0; i < n_workers; i++)
     worker_init (&workers[i], s, resolution);
   for (int view = 0; view < n_views && ok; view += VIEWS_AT_ONCE) {
