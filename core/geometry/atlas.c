@@ -10,7 +10,8 @@
 
 enum {
   DEFAULT_SIZE = 1024,
-  DEFAULT_GUTTER = 4,
+  MIN_GUTTER = 2,
+  GUTTER_SHARE = 128, /* of the side: 8 texels of 1024 */
   MAX_GRID = 1024,
   MAX_REPAIRS = 4,
 };
@@ -260,43 +261,63 @@ assemble (const ShuMesh *mesh, GPtrArray *charts, float scale, int grid)
   return out;
 }
 
-/* Area-weighted L2 stretch: root of half the trace of the metric of the map
- * from the plane to the surface. */
-static float
-measure_stretch (const ShuSurface *s, GPtrArray *charts)
+/* Chart of each vertex: vertices come chart by chart. */
+static gint32 *
+number_charts (GPtrArray *charts, int n_verts)
 {
-  double sum = 0, total = 0;
+  gint32 *chart = g_new (gint32, n_verts);
+  int v = 0;
 
-  for (guint i = 0; i < charts->len; i++) {
-    const ShuChart *c = charts->pdata[i];
-    for (int j = 0; j < c->n_faces; j++) {
-      const gint32 *t = c->tris + 3 * (gsize) j;
-      const gint32 *f = s->mesh->faces + 3 * (gsize) c->faces[j];
-      const float *a = c->uv + 2 * t[0], *b = c->uv + 2 * t[1],
-                  *d = c->uv + 2 * t[2];
-      double area2 = ((double) b[0] - a[0]) * ((double) d[1] - a[1]) -
-                     ((double) b[1] - a[1]) * ((double) d[0] - a[0]);
-      double trace = 0;
-      if (!(area2 > 1e-14) || !(s->area[c->faces[j]] > 1e-14))
-        continue;
-      for (int k = 0; k < 3; k++) {
-        double su =
-            (s->mesh->pos[3 * (gsize) f[0] + k] * ((double) b[1] - d[1]) +
-                s->mesh->pos[3 * (gsize) f[1] + k] * ((double) d[1] - a[1]) +
-                s->mesh->pos[3 * (gsize) f[2] + k] * ((double) a[1] - b[1])) /
-            area2;
-        double sv =
-            (s->mesh->pos[3 * (gsize) f[0] + k] * ((double) d[0] - b[0]) +
-                s->mesh->pos[3 * (gsize) f[1] + k] * ((double) a[0] - d[0]) +
-                s->mesh->pos[3 * (gsize) f[2] + k] * ((double) b[0] - a[0])) /
-            area2;
-        trace += su * su + sv * sv;
-      }
-      sum += s->area[c->faces[j]] * 0.5 * trace;
-      total += s->area[c->faces[j]];
-    }
+  for (guint i = 0; i < charts->len; i++)
+    for (int j = 0; j < ((ShuChart *) charts->pdata[i])->n_verts; j++)
+      chart[v++] = i;
+  return chart;
+}
+
+/* Lets the charts swell, on a grid of @grid cells; no texel of @r, which shows
+ * the atlas before and after, may be there twice for it. */
+static void
+swell (ShuMesh *m, GPtrArray *charts, int grid, int gutter, ShuRaster *r)
+{
+  g_autofree float *packed =
+      g_memdup2 (m->uv, 2 * (gsize) m->n_verts * sizeof (float));
+  g_autofree gint32 *chart = number_charts (charts, m->n_verts);
+  int n_doubles;
+
+  shu_charts_swell (m, chart, grid, gutter);
+  shu_raster_uv (r, m, 0, &n_doubles);
+  if (n_doubles) {
+    memcpy (m->uv, packed, 2 * (gsize) m->n_verts * sizeof (float));
+    shu_raster_uv (r, m, 0, NULL);
   }
-  return total > 0 ? (float) sqrt (sum / total) : 1;
+}
+
+/* Splits the charts that fold when drawn at @resolution.  Returns: whether
+ * there are any */
+static gboolean
+repair_charts (
+    const ShuSurface *s, GPtrArray *charts, float resolution, float detail)
+{
+  guint n = charts->len;
+
+  for (guint i = 0; i < n; i++) {
+    ShuChart *c = charts->pdata[i], *part[2];
+    int seed[2];
+
+    if (c->n_faces < 2 ||
+        !shu_chart_overlaps (c, resolution * c->density, seed))
+      continue;
+    shu_chart_split (s, c, seed, part);
+    shu_chart_free (c);
+    charts->pdata[i] = NULL;
+    g_ptr_array_add (charts, part[0]);
+    g_ptr_array_add (charts, part[1]);
+  }
+  if (charts->len == n)
+    return FALSE;
+  flatten_all (s, charts, n, resolution);
+  finish_charts (s, charts, detail);
+  return TRUE;
 }
 
 /* Packs, draws the result, and splits charts that double texels, until none
@@ -312,39 +333,23 @@ pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
   g_autoptr (ShuRaster) r = shu_raster_new (size, size, 0);
   g_autoptr (ShuMesh) out = NULL;
 
-  for (int repair = 0;; repair++) {
+  for (int repair = 0; repair <= MAX_REPAIRS; repair++) {
     float scale = shu_charts_pack (charts, &pack);
-    gsize covered = 0;
 
     if (!(scale > 0))
       return NULL;
     g_clear_pointer (&out, shu_mesh_free);
     out = assemble (s->mesh, charts, scale, grid);
     shu_raster_uv (r, out, 0, &report->n_doubles);
-    for (gsize i = 0; i < (gsize) size * size; i++)
-      covered += r->face[i] >= 0;
-    report->utilisation = (float) ((double) covered / size / size);
-    if (!report->n_doubles || repair == MAX_REPAIRS)
+    if (!report->n_doubles ||
+        !repair_charts (s, charts, scale / grid * size * (4 << repair), detail))
       break;
-    float resolution = scale / grid * size;
-    guint n = charts->len;
-    for (guint i = 0; i < n; i++) {
-      ShuChart *c = charts->pdata[i], *part[2];
-      int seed[2];
-      if (c->n_faces < 2 || !shu_chart_overlaps (c,
-                                resolution * c->density * (4 << repair), seed))
-        continue;
-      shu_chart_split (s, c, seed, part);
-      shu_chart_free (c);
-      charts->pdata[i] = NULL;
-      g_ptr_array_add (charts, part[0]);
-      g_ptr_array_add (charts, part[1]);
-    }
-    flatten_all (s, charts, n, resolution * 4);
-    finish_charts (s, charts, detail);
   }
+  /* What a cell's centre does not show may reach half a cell farther. */
+  if (!report->n_doubles)
+    swell (out, charts, grid, cells + (size > grid), r);
   report->n_charts = charts->len;
-  report->stretch = measure_stretch (s, charts);
+  shu_atlas_measure (out, r, report);
   return g_steal_pointer (&out);
 }
 
@@ -353,7 +358,8 @@ shu_atlas (const ShuMesh *mesh, const ShuAtlasParams *params,
     ShuAtlasReport *ret_report, const ShuProgress *progress, GError **error)
 {
   int size = params && params->size ? params->size : DEFAULT_SIZE;
-  int gutter = params && params->gutter ? params->gutter : DEFAULT_GUTTER;
+  int gutter = params && params->gutter ? params->gutter
+                                        : MAX (MIN_GUTTER, size / GUTTER_SHARE);
   float detail =
       params && params->face_detail > 0 ? params->face_detail : default_detail;
   gsize n = mesh->n_faces;

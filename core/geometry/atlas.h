@@ -9,7 +9,9 @@ G_BEGIN_DECLS
 /**
  * ShuAtlasParams:
  * @size: side of the texture the atlas is made for, in texels; 0 means 1024
- * @gutter: texels that stay free between two charts; 0 means 4
+ * @gutter: texels that stay free between two charts; 0 means a 128th of @size,
+ *   8 for 1024: the smaller pictures that a viewer makes of a texture keep the
+ *   same share
  * @face_detail: texels per unit length on the front of the head, as a multiple
  *   of those elsewhere; 0 means 1.5
  */
@@ -23,14 +25,16 @@ typedef struct {
  * ShuAtlasReport:
  * @n_charts: number of charts
  * @utilisation: share of the texels whose centre a face covers
- * @stretch: mean over the surface of the L2 stretch within its chart, 1 for a
- *   perfect map (Sander et al. 2001)
+ * @stretch_median: of the surface, how much longer a texel is in one direction
+ *   than in another, 1 for a perfect map
+ * @stretch_p99: the same, exceeded on a hundredth of the surface
  * @n_doubles: texel centres that more than one face covers: 0
  */
 typedef struct {
   int n_charts;
   float utilisation;
-  float stretch;
+  float stretch_median;
+  float stretch_p99;
   int n_doubles;
 } ShuAtlasReport;
 
@@ -42,7 +46,8 @@ typedef struct {
  *
  * Cuts @mesh into charts of limited normal deviation, flattens each with
  * little stretch and without folds, glues those together that can be unrolled
- * in one piece, and packs them into the unit square.
+ * in one piece, packs them into the unit square, and lets them swell into the
+ * room that is left.
  * Faces keep their order.  The result depends on nothing but the arguments.
  *
  * Returns: (transfer full): @mesh with vertices doubled along the seams, uv

@@ -2,6 +2,7 @@
 /* What the parts of the atlas share: charts, from cut to packing. */
 #pragma once
 #include "geometry/atlas.h"
+#include "geometry/raster.h"
 
 G_BEGIN_DECLS
 
@@ -16,7 +17,9 @@ G_BEGIN_DECLS
  * @density: texels per unit, relative to the other charts
  * @cell_x: where its box lies in the packing grid
  * @cell_y: the same, downwards
- * @turn: how packing turns it; 0 once it is packed
+ * @cell_w: cells of that box, before it is turned
+ * @cell_h: the same, downwards
+ * @turn: quarters by which packing turns it; 0 once it is packed
  */
 typedef struct {
   int n_faces;
@@ -27,6 +30,7 @@ typedef struct {
   float *uv;
   float density;
   int cell_x, cell_y;
+  int cell_w, cell_h;
   int turn;
 } ShuChart;
 
@@ -117,10 +121,27 @@ typedef struct {
  * all fit; 0: none */
 float shu_charts_pack (GPtrArray *charts, const ShuPackGrid *grid);
 
-/* Uses the room that is left between packed charts: each in turn grows by a
- * step as long as it can, up to a third. */
-void shu_charts_inflate (
-    GPtrArray *charts, const ShuPackGrid *grid, float scale);
+enum { SHU_FLOW_SIDE = 256 };
+
+/* Moves @n points of the unit square as it is warped so that density becomes
+ * even.  @rho: (inout): [SHU_FLOW_SIDE,SHU_FLOW_SIDE] */
+void shu_flow (float *rho, float *uv, int n);
+
+/**
+ * shu_charts_swell:
+ * @mesh: (inout): packed
+ * @chart: of each vertex
+ * @grid: cells a side
+ * @gutter: cells that stay free between charts
+ *
+ * Lets charts use the room between them, as far as nothing folds.
+ */
+void shu_charts_swell (
+    ShuMesh *mesh, const gint32 *chart, int grid, int gutter);
+
+/* Sets all but the numbers of charts and doubles.  @raster: the atlas drawn */
+void shu_atlas_measure (
+    const ShuMesh *mesh, const ShuRaster *raster, ShuAtlasReport *ret);
 
 /* A chart as cells. */
 typedef struct {
@@ -139,6 +160,35 @@ ShuMask shu_mask_draw (
 
 /* (transfer full): array of ShuSpan, longest first */
 GArray *shu_mask_spans (const ShuMask *mask);
+
+enum { SHU_N_TURNS = 4 };
+
+/* A chart in one of its turns. */
+typedef struct {
+  int w, h;
+  GArray *spans; /* of ShuSpan, longest first */
+} ShuShape;
+
+typedef ShuShape ShuTurns[SHU_N_TURNS];
+
+/* Where a chart goes: nearest to the top, then to the left. */
+typedef struct {
+  int x, y;
+  int turn;
+  int bottom;
+} ShuPlace;
+
+/**
+ * shu_board_pack:
+ * @limit: rows that there are
+ * @ret_places: [n], by chart
+ *
+ * Puts @n charts on an empty board of @g->side columns, in the order given.
+ *
+ * Returns: how many rows they take; 0 where one does not fit
+ */
+int shu_board_pack (const ShuTurns *shapes, const int *order, int n,
+    const ShuPackGrid *g, int limit, ShuPlace *ret_places);
 
 /* Limits of a map turned by the angle of the cosine and sine given. */
 void shu_chart_box (const float *uv, int n, double cs, double sn,

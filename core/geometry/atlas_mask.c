@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Charts as cells of a grid. */
+#include "geometry/atlas_private.h"
+#include <math.h>
+
+void
+shu_chart_box (
+    const float *uv, int n, double cs, double sn, double *lo, double *hi)
+{
+  lo[0] = lo[1] = G_MAXDOUBLE;
+  hi[0] = hi[1] = -G_MAXDOUBLE;
+  for (int i = 0; i < n; i++) {
+    double p[2] = {cs * uv[2 * i] - sn * uv[2 * i + 1],
+        sn * uv[2 * i] + cs * uv[2 * i + 1]};
+    for (int d = 0; d < 2; d++) {
+      lo[d] = MIN (lo[d], p[d]);
+      hi[d] = MAX (hi[d], p[d]);
+    }
+  }
+}
+
+static void
+map_size (
+    const ShuChart *c, const float *uv, float scale, int *ret_w, int *ret_h)
+{
+  double lo[2], hi[2];
+
+  shu_chart_box (uv, c->n_verts, 1, 0, lo, hi);
+  /* A chart that was turned ends where a cell does. */
+  *ret_w = MAX (1, (int) ceil (hi[0] * scale * c->density - 1e-3));
+  *ret_h = MAX (1, (int) ceil (hi[1] * scale * c->density - 1e-3));
+}
+
+/* Whether the triangle touches the core of the cell (x, y), all that is within
+ * @reach of its centre: no edge and no side of the core separates them. */
+static gboolean
+touches (const float (*p)[2], int x, int y, float reach)
+{
+  for (int k = 0; k < 3; k++) {
+    const float *a = p[k], *b = p[(k + 1) % 3];
+    float nx = b[1] - a[1], ny = a[0] - b[0];
+    /* Corner of the core that lies deepest on the inner side. */
+    float cx = x + 0.5f + (nx > 0 ? -reach : reach);
+    float cy = y + 0.5f + (ny > 0 ? -reach : reach);
+    if (nx * (cx - a[0]) + ny * (cy - a[1]) > 1e-3f)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+ShuMask
+shu_mask_draw (const ShuChart *c, const float *uv, float scale, float reach)
+{
+  ShuMask m;
+
+  map_size (c, uv, scale, &m.w, &m.h);
+  m.bits = g_malloc0 ((gsize) m.w * m.h);
+  for (int i = 0; i < c->n_faces; i++) {
+    float p[3][2], lo[2] = {1e9f, 1e9f}, hi[2] = {-1e9f, -1e9f};
+
+    for (int k = 0; k < 3; k++)
+      for (int d = 0; d < 2; d++) {
+        p[k][d] = uv[2 * c->tris[3 * i + k] + d] * scale * c->density;
+        lo[d] = MIN (lo[d], p[k][d]);
+        hi[d] = MAX (hi[d], p[k][d]);
+      }
+    for (int y = (int) lo[1]; y <= MIN (m.h - 1, (int) hi[1]); y++)
+      for (int x = (int) lo[0]; x <= MIN (m.w - 1, (int) hi[0]); x++)
+        if (!m.bits[y * m.w + x] &&
+            touches ((const float (*)[2]) p, x, y, reach))
+          m.bits[y * m.w + x] = 1;
+  }
+  return m;
+}
+
+static int
+compare_spans (gconstpointer a, gconstpointer b)
+{
+  const ShuSpan *p = a, *q = b;
+  int by_length = (q->last - q->first) - (p->last - p->first);
+
+  return by_length          ? by_length
+         : p->row != q->row ? p->row - q->row
+                            : p->first - q->first;
+}
+
+GArray *
+shu_mask_spans (const ShuMask *m)
+{
+  GArray *spans = g_array_new (FALSE, FALSE, sizeof (ShuSpan));
+
+  for (int y = 0; y < m->h; y++)
+    for (int x = 0; x < m->w; x++)
+      if (m->bits[y * m->w + x]) {
+        ShuSpan s = {(gint16) y, (gint16) x, 0};
+        while (x + 1 < m->w && m->bits[y * m->w + x + 1])
+          x++;
+        s.last = (gint16) x;
+        g_array_append_val (spans, s);
+      }
+  g_array_sort (spans, compare_spans);
+  return spans;
+}
