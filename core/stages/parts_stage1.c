@@ -123,8 +123,9 @@ run_dino (ShuPart *p, GError **error)
 
 /* ---- the joint denoiser ---- */
 
+/* A step of @B subjects together */
 static gboolean
-prepare_joint (ShuPart *p, GError **error)
+prepare_joint_of (ShuPart *p, int B, GError **error)
 {
   enum { BEFORE_PATCHES = 1 + 4 }; /* class token, registers */
 
@@ -132,7 +133,8 @@ prepare_joint (ShuPart *p, GError **error)
   const ShuModelDefaults *d = shu_model_defaults (p->model);
   const ShuUnetSizes *u = shu_joint_unet_sizes (p->net);
   const ShuSsSizes *s = shu_joint_ss_sizes (p->net);
-  gint64 R = 2 * u->V, L = u->side, r = s->res, n = d->condition_size / 14;
+  gint64 R = 2 * B * u->V, L = u->side, r = s->res;
+  gint64 n = d->condition_size / 14;
   const float t = 513.15789f, t3 = 513; /* step 37 of 50 */
   ShuJointCondition in = {.text = shu_model_prompts (p->model, error),
       .guided = TRUE,
@@ -142,21 +144,33 @@ prepare_joint (ShuPart *p, GError **error)
 
   if (!in.text)
     return FALSE;
-  p->runs[SHU_PART_STAGE1] = d->steps;
-  p->size = g_strdup_printf (
-      "%d views of %d x %d, %d^3, guided", 2 * u->V, u->side, u->side, s->res);
+  p->size = g_strdup_printf ("%d views of %d x %d, %d^3, guided", 2 * B * u->V,
+      u->side, u->side, s->res);
   in.labels = shu_part_input (p, "class_labels", SHU_DIMS (R, u->P));
   in.images =
       shu_part_input (p, "image_latents", SHU_DIMS (R, L, L, u->Ci - u->Co));
   in.context = shu_part_input (
-      p, "trellis_cond", SHU_DIMS (1, BEFORE_PATCHES + n * n, s->K));
+      p, "trellis_cond", SHU_DIMS (B, BEFORE_PATCHES + n * n, s->K));
   p->x = shu_part_input (p, "latents", SHU_DIMS (R, L, L, u->Co));
-  p->x2 = shu_part_input (p, "trellis", SHU_DIMS (1, r, r, r, s->Ci));
+  p->x2 = shu_part_input (p, "trellis", SHU_DIMS (B, r, r, r, s->Ci));
   if (!shu_ctx_finish (p->c, error))
     return FALSE;
   p->data = shu_joint_prepare (p->c, p->net, &in);
   p->data_free = (GDestroyNotify) shu_joint_prepared_free;
   return TRUE;
+}
+
+static gboolean
+prepare_joint (ShuPart *p, GError **error)
+{
+  p->runs[SHU_PART_STAGE1] = shu_model_defaults (p->model)->steps;
+  return prepare_joint_of (p, 1, error);
+}
+
+static gboolean
+prepare_joint_x4 (ShuPart *p, GError **error)
+{
+  return prepare_joint_of (p, 4, error);
 }
 
 static gboolean
@@ -197,6 +211,7 @@ const ShuPartKind shu_parts_stage1[] = {
     {"vae-encode", SHU_NET_VAE, 0, prepare_vae_encode, run_vae_encode},
     {"dino", SHU_NET_DINO, 0, prepare_dino, run_dino},
     {"joint", SHU_NET_JOINT, 0, prepare_joint, run_joint},
+    {"joint-x4", SHU_NET_JOINT, 0, prepare_joint_x4, run_joint},
     {"ss-decoder", SHU_NET_SS_DECODER, 0, prepare_ss_decoder, run_ss_decoder},
     {"vae-decode", SHU_NET_VAE, 0, prepare_vae_decode, run_vae_decode},
     {NULL},

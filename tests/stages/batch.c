@@ -89,7 +89,7 @@ assert_same (const ShuBundle *a, const ShuBundle *b)
   g_assert_true (g_bytes_equal (x, y));
 }
 
-/* The share of values that differ, and by how much at most */
+/* How far values of 0..255 are from each other in the mean, and at most */
 static double
 difference (
     const ShuBundle *a, const ShuBundle *b, const char *field, int *ret_most)
@@ -98,17 +98,17 @@ difference (
   g_autoptr (ShuBundle) y = shu_bundle_to_host (b, NULL, NULL);
   const ShuTensor *p = shu_bundle_get (x, field);
   const ShuTensor *q = shu_bundle_get (y, field);
-  gsize n = 0;
+  double sum = 0;
 
   g_assert_cmpuint (p->n, ==, q->n);
   *ret_most = 0;
   for (gsize i = 0; i < p->n; i++) {
     int d = abs (((guint8 *) p->data)[i] - ((guint8 *) q->data)[i]);
 
-    n += d > 0;
+    sum += d;
     *ret_most = MAX (*ret_most, d);
   }
-  return (double) n / (double) p->n;
+  return sum / (double) p->n;
 }
 
 /* ---- results ---- */
@@ -132,17 +132,25 @@ test_one_by_one (void)
 }
 
 /* A device has them together.  Products of more rows add up in another order,
- * so a value beside the edge between two bytes may fall on the other side. */
+ * so a value beside the edge between two bytes may fall on the other side; the
+ * more of them the coarser the numbers are. */
+typedef struct {
+  const char *device;
+  double mean; /* difference that is fine */
+  int most;
+} Together;
+
 static void
-test_together (gconstpointer device)
+test_together (gconstpointer data)
 {
   static const char *const fields[] = {"normal", "color"};
+  const Together *t = data;
   g_auto (Group) g = {NULL};
   g_autoptr (GError) error = NULL;
   ShuOutcome o[N], again[N];
   int most;
 
-  if (!group_init (&g, device))
+  if (!group_init (&g, t->device))
     return;
   g_assert_true (shu_stage_stage1_batch (
       g.model, N, g.subjects, &fixture_stage1, NULL, o, &error));
@@ -150,17 +158,17 @@ test_together (gconstpointer device)
       g.model, N, g.subjects, &fixture_stage1, NULL, again, &error));
   for (int i = 0; i < N; i++) {
     for (gsize k = 0; k < G_N_ELEMENTS (fields); k++) {
-      double share = difference (o[i].bundle, g.alone[i], fields[k], &most);
+      double mean = difference (o[i].bundle, g.alone[i], fields[k], &most);
 
-      g_test_message ("subject %d, %s: %.2f %% differ, by %d at most", i,
-          fields[k], 100 * share, most);
-      g_assert_cmpfloat (share, <, 0.05);
-      g_assert_cmpint (most, <=, 2);
+      g_test_message ("subject %d, %s: differ by %.4f, %d at most", i,
+          fields[k], mean, most);
+      g_assert_cmpfloat (mean, <, t->mean);
+      g_assert_cmpint (most, <=, t->most);
       g_assert_cmpfloat (
           difference (o[i].bundle, again[i].bundle, fields[k], &most), ==, 0);
       if (i > 0) /* and they are not all the same */
         g_assert_cmpfloat (
-            difference (o[i].bundle, g.alone[0], fields[k], &most), >, 0.2);
+            difference (o[i].bundle, g.alone[0], fields[k], &most), >, 5);
     }
     g_assert_cmpint (shu_bundle_int (o[i].bundle, "seed", 0), ==, 11 + i);
   }
@@ -383,10 +391,12 @@ test_memory (void)
 int
 main (int argc, char **argv)
 {
+  const Together mock = {"mock", 0.01, 2}, cuda = {"cuda", 0.5, 6};
+
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/stages/batch/same_bytes_on_cpu", test_one_by_one);
-  g_test_add_data_func ("/stages/batch/together", "mock", test_together);
-  g_test_add_data_func ("/stages/batch/together_on_gpu", "cuda", test_together);
+  g_test_add_data_func ("/stages/batch/together", &mock, test_together);
+  g_test_add_data_func ("/stages/batch/together_on_gpu", &cuda, test_together);
   g_test_add_func ("/stages/batch/stage2", test_stage2);
   g_test_add_data_func (
       "/stages/batch/one_fails_alone", "cpu", test_fails_alone);
