@@ -234,8 +234,8 @@ one_over_two (void)
   g_assert_cmpuint (stat_of (pipeline, "matting", "image-n-across"), ==, 0);
   g_assert_cmpuint (stat_of (pipeline, "preprocess", "image-n-across"), ==, 1);
   g_assert_cmpuint (stat_of (pipeline, "stage1", "image-n-across"), ==, 0);
-  /* the colours and the normals */
-  g_assert_cmpuint (stat_of (pipeline, "stage2", "image-n-across"), ==, 2);
+  /* the colours, the normals and the condition */
+  g_assert_cmpuint (stat_of (pipeline, "stage2", "image-n-across"), ==, 3);
   g_assert_cmpuint (stat_of (pipeline, "stage2", "image-n-up"), ==, 0);
   stop (pipeline);
   assert_same_file (folder, "one.glb", "two.glb");
