@@ -28,6 +28,7 @@ typedef enum {
   SHU_SCRATCH_ATTENTION,
   SHU_SCRATCH_SELF_ATTENTION,
   SHU_SCRATCH_UPSAMPLE, /* of a convolution */
+  SHU_SCRATCH_CONV, /* of one without; n_heads: of each side, n_keys: stride */
 } ShuScratch;
 
 /* @n_rows runs of @bytes each; offsets and steps in bytes. */

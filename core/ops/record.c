@@ -336,11 +336,25 @@ taps (const ShuConv *k)
 }
 
 static void
+conv_scratch (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
+    const ShuConvParams *p)
+{
+  const gint64 *side = k->w->dims + 2;
+
+  for (int i = 3; i < k->w->n_dims; i++)
+    if (k->w->dims[i] != side[0])
+      return;
+  scratch (c, SHU_SCRATCH_CONV, y, x, (int) side[0], MAX (p->stride, 1));
+}
+
+static void
 conv2d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
     const ShuConvParams *p)
 {
   if (p->upsample)
     scratch (c, SHU_SCRATCH_UPSAMPLE, y, x, 0, 0);
+  else
+    conv_scratch (c, y, x, k, p);
   RECORD_ (conv2d, 2 * (double) y->n * taps (k), OPERANDS (y, x, k->w, k->b), y,
       x, k, p);
 }
@@ -349,6 +363,7 @@ static void
 conv3d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
     const ShuConvParams *p)
 {
+  conv_scratch (c, y, x, k, p);
   RECORD_ (conv3d, 2 * (double) y->n * taps (k), OPERANDS (y, x, k->w, k->b), y,
       x, k, p);
 }

@@ -170,6 +170,10 @@ static const ConvRow conv_rows[] = {
     {{1, 6, 6, 6, 64}, 32, 3,
         {.pad_before = 1, .pad_after = 1, .act = SHU_ACT_GELU}},
     {{1, 5, 6, 7, 16}, 1, 3, {.pad_before = 1, .pad_after = 1}},
+    {{2, 5, 6, 7, 32}, 1, 3, {.pad_before = 1, .pad_after = 1}},
+    {{1, 4, 9, 5, 40}, 2, 3, {.pad_after = 1, .act = SHU_ACT_SILU}},
+    {{2, 5, 3, 7, 8}, 24, 3, {.dilation = 2, .pad_before = 2, .pad_after = 1}},
+    {{2, 6, 5, 7, 3}, 12, 2, {.stride = 2, .pad_before = 1}},
     {{1, 5, 6, 7, 5}, 3, 3, {.stride = 2, .pad_before = 1, .pad_after = 1}},
 };
 

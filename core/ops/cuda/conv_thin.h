@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Flat convolutions with few channels on one side, for which cuDNN has nothing
- * that is near the speed of memory, as matrix products: what each output pixel
- * sees as a row of its own, or what each input pixel adds to others, which are
+/* Convolutions with few channels on one side, for which cuDNN has nothing that
+ * is near the speed of memory, as matrix products: what each output pixel sees
+ * as a row of its own, or what each input pixel adds to others, which are
  * summed up behind, both in f32. */
 #pragma once
 #include "ops/cuda/conv.h"

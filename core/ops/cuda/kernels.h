@@ -215,17 +215,22 @@ cudaError_t shu_launch_stationary (void *y, const void *x, const void *w,
 
 /* ---- thin.cu ---- */
 
-/* A flat convolution's map and taps; k: of either side */
+/* A convolution's map and taps, of a flat one with D, Do and kD 1; k: of every
+ * other side */
 typedef struct {
-  unsigned B, H, W, Ho, Wo, k, stride, dilation;
-  int pad; /* before */
+  unsigned B, D, H, W, Do, Ho, Wo, kD, k, stride, dilation;
+  int pad, pad_depth; /* before */
 } ShuCudaWindow;
 
-/* x f16 [B,H,W,C] -> y [B,Ho,Wo,k,k,C]; C a multiple of 8, 16 byte aligned */
+/* x f16 [B,D,H,W,C] -> y [B,Do,Ho,Wo,row]: [kD,k,k,C], then zeros; row a
+ * multiple of 8, 16 byte aligned */
 cudaError_t shu_launch_unfold (void *y, const void *x, const ShuCudaWindow *p,
-    size_t C, cudaStream_t stream);
-/* x f32 [B,H,W,C,k,k], pixels @step apart -> y f16 [B,Ho,Wo,C] = act (b + what
- * the pixels that a tap reaches have for it); b may be NULL */
+    size_t C, size_t row, cudaStream_t stream);
+/* x f16 [rows,n] -> y [rows,ld], zeros behind */
+cudaError_t shu_launch_pad_rows (void *y, const void *x, size_t rows, size_t n,
+    size_t ld, cudaStream_t stream);
+/* x f32 [C,kD,k,k,B D H W], taps @step apart -> y f16 [B,Do,Ho,Wo,C] = act (b +
+ * what the pixels that a tap reaches have for it); b may be NULL */
 cudaError_t shu_launch_fold (void *y, const float *x, ShuCudaVector b,
     const ShuCudaWindow *p, size_t C, size_t step, int act,
     cudaStream_t stream);

@@ -1,8 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* What operations take beside their operands, told without a device. */
+#include "ops/cuda/conv_thin.h"
 #include "ops/cuda/cuda_private.h"
 #include "ops/cuda/gemm.h"
 #include "ops/cuda/sdpa.h"
+
+/* Of sides @k; padded as its result tells */
+static gsize
+conv_bytes (const ShuTensor *y, const ShuTensor *x, int k, gint64 stride)
+{
+  ShuCudaConv c = {.n_space = x->n_dims - 2,
+      .B = x->dims[0],
+      .Ci = x->dims[x->n_dims - 1],
+      .Co = y->dims[y->n_dims - 1],
+      .stride = (int) stride,
+      .dilation = 1};
+
+  for (int i = 0; i < c.n_space; i++) {
+    c.x[i] = x->dims[1 + i];
+    c.k[i] = k;
+  }
+  c.pad_after = (int) ((y->dims[1] - 1) * stride + k - c.x[0]);
+  return shu_cuda_conv_thin_scratch (&c);
+}
 
 gsize
 shu_cuda_scratch_bytes (ShuScratch what, const ShuTensor *y, const ShuTensor *x,
@@ -27,6 +47,8 @@ shu_cuda_scratch_bytes (ShuScratch what, const ShuTensor *y, const ShuTensor *x,
     return 3 * shu_tensor_bytes (y) +
            shu_cuda_scratch_bytes (
                SHU_SCRATCH_ATTENTION, y, y, n_heads, y->dims[1]);
+  case SHU_SCRATCH_CONV:
+    return conv_bytes (y, x, n_heads, n_keys);
   default:
     return MAX (shu_tensor_bytes (y), 4 * shu_tensor_bytes (x));
   }
