@@ -395,6 +395,10 @@ shu_model_device_memory (const ShuModel *m, gsize *ret_free, gsize *ret_total)
 {
   int device;
 
+  if (m->pretended > 0) {
+    *ret_free = *ret_total = m->pretended;
+    return TRUE;
+  }
   if (sscanf (m->device, "cuda:%d", &device) != 1)
     return FALSE;
   return shu_device_memory (device, ret_free, ret_total);

@@ -220,6 +220,7 @@ struct _ShuModel {
   ShuLoaded loaded[SHU_N_NETS];
   ShuTensor *prompts;
   float body_size; /* 0: not known yet */
+  gsize pretended; /* tests: memory of a device that is not there */
 };
 
 /* With the lock held, or nobody else about */

@@ -125,6 +125,68 @@ test_official (void)
   g_assert_cmpuint (stage1_bytes (m, subject, FALSE), ==, normal);
 }
 
+/* ---- what is decided, as if a device had so much ---- */
+
+/* 4 GB of networks, or half of that with little memory, and 2 for each */
+static gboolean
+ask (ShuNetUser *u, gpointer data, GError **error)
+{
+  shu_ctx_reserve (u->c, (gssize) ((u->low ? 2 : 4) * GB));
+  shu_ctx_reserve (u->c, (gssize) (2 * u->together * GB));
+  return TRUE;
+}
+
+static void
+test_decides (void)
+{
+  static const struct {
+    ShuMemory mode;
+    int n, n_free; /* subjects, GB */
+    int together;  /* 0: refused */
+    gboolean low;
+    const char *says;
+  } rows[] = {
+      {SHU_MEMORY_AUTO, 1, 7, 1, FALSE, NULL},
+      {SHU_MEMORY_AUTO, 4, 13, 4, FALSE, NULL},
+      {SHU_MEMORY_AUTO, 4, 12, 3, FALSE, "*3 of 4 subjects at a time"},
+      {SHU_MEMORY_AUTO, 4, 7, 1, FALSE, "*1 of 4 subjects at a time"},
+      {SHU_MEMORY_AUTO, 4, 5, 1, TRUE, "*loaded one after the other; 1 of 4*"},
+      {SHU_MEMORY_AUTO, 1, 5, 1, TRUE, "*loaded one after the other"},
+      {SHU_MEMORY_AUTO, 4, 4, 0, TRUE, "needs 4.1 GB"},
+      {SHU_MEMORY_LOW, 4, 11, 4, TRUE, NULL},
+      {SHU_MEMORY_LOW, 4, 7, 2, TRUE, "*2 of 4 subjects at a time"},
+      {SHU_MEMORY_LOW, 4, 4, 0, TRUE, "or device=cpu"},
+      {SHU_MEMORY_NORMAL, 4, 13, 4, FALSE, NULL},
+      {SHU_MEMORY_NORMAL, 4, 12, 0, FALSE, "of 4 subjects needs 12.1 GB"},
+      {SHU_MEMORY_NORMAL, 4, 12, 0, FALSE, "batch-size=3"},
+      {SHU_MEMORY_NORMAL, 4, 5, 0, FALSE, "memory=low, which needs 4.1 GB"},
+      {SHU_MEMORY_NORMAL, 1, 5, 0, FALSE, "stage 1 needs 6.1 GB"},
+  };
+
+  g_autoptr (ShuModel) m = model_on_device ("synthetic-tiny:1");
+  ShuMemory before = m->memory;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    ShuNetUser u = {.model = m, .together = rows[i].n};
+    g_autoptr (GError) error = NULL;
+
+    m->memory = rows[i].mode;
+    m->pretended = rows[i].n_free * GB;
+    if (rows[i].says && rows[i].together > 0)
+      g_test_expect_message ("synchuman", G_LOG_LEVEL_MESSAGE, rows[i].says);
+    if (shu_memory_admit (&u, "stage 1", ask, NULL, &error)) {
+      g_assert_cmpint (u.together, ==, rows[i].together);
+      g_assert_cmpint (u.low, ==, rows[i].low);
+    } else {
+      g_assert_cmpint (rows[i].together, ==, 0);
+      fixture_expect (&error, SHU_ERROR_MEMORY, rows[i].says);
+    }
+    g_test_assert_expected_messages ();
+  }
+  m->memory = before;
+  m->pretended = 0;
+}
+
 /* ---- on a GPU ---- */
 
 static ShuModel *
@@ -447,6 +509,7 @@ main (int argc, char **argv)
   g_test_add_func ("/stages/memory/official_sizes_fit", test_official);
   g_test_add_func ("/stages/memory/faults_are_found", test_faults);
   g_test_add_func ("/stages/memory/modes", test_words);
+  g_test_add_func ("/stages/memory/decides", test_decides);
   g_test_add_func ("/stages/memory/comes_and_goes", test_comes_and_goes);
   g_test_add_func ("/stages/memory/users_share", test_users_share);
   g_test_add_data_func (
