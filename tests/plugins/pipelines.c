@@ -272,6 +272,32 @@ preview (Fixture *f, gconstpointer data)
   g_assert_cmpint (picture->width * 2, ==, picture->height * 5);
 }
 
+/* As many as asked for; also where the end of the stream begins the work. */
+static void
+preview_interval (Fixture *f, gconstpointer data)
+{
+  static const struct {
+    const char *properties;
+    int n_frames;
+  } rows[] = {{"preview-interval=2", 3}, {"preview-interval=9", 1},
+      {"batch-size=2 batch-latency=600000 preview-interval=5", 1}};
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *d = g_strdup_printf (HEAD
+        "shupreprocess ! shustage1 name=s num-inference-steps=5 %s ! fakesink "
+        "async=false s.preview ! pngenc ! multifilesink "
+        "location=%s/%zu-%%d.png",
+        f->folder, rows[i].properties, f->folder, i);
+    g_autofree char *last =
+        g_strdup_printf ("%zu-%d.png", i, rows[i].n_frames - 1);
+    g_autofree char *none = g_strdup_printf ("%zu-%d.png", i, rows[i].n_frames);
+
+    runs (d);
+    g_assert_true (harness_exists (f->folder, last));
+    g_assert_false (harness_exists (f->folder, none));
+  }
+}
+
 /* Set on one element, the model reaches those before and behind it. */
 static void
 model_is_shared (Fixture *f, gconstpointer data)
@@ -389,6 +415,7 @@ main (int argc, char **argv)
   ADD ("job/together_is_the_same", together_is_the_same);
   ADD ("job/subjects_overlap", subjects_overlap);
   ADD ("job/preview", preview);
+  ADD ("job/preview_interval", preview_interval);
   ADD ("model/is_shared", model_is_shared);
   ADD ("model/from_application", model_from_application);
   ADD ("errors/exactly_one", errors);
