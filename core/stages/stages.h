@@ -74,7 +74,9 @@ ShuBundle *shu_stage_preprocess_picture (const char *device, ShuTensor *cutout,
     const ShuPreprocessParams *params, const ShuProgress *progress,
     GError **error);
 
-enum { SHU_BATCH_MAX = 8 };
+/* Subjects that a stage takes at most: with so many no tensor of the official
+ * sizes has 2^31 values. */
+enum { SHU_BATCH_MAX = 4 };
 
 /**
  * ShuOutcome:
