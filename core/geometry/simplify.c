@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Edge collapse by quadrics (Garland and Heckbert 1997).  Serial: a heap of
- * edges with lazy deletion, ties broken by vertex number, so that the result
- * depends on the input alone. */
-#include "simplify.h"
-#include "vec3_private.h"
+/* Edge collapse by quadrics.  A heap of edges with lazy deletion, ties broken
+ * by vertex number, so that the result depends on the input alone; large meshes
+ * begin with regions (simplify_regions.c). */
+#include "simplify_private.h"
 #include "base/error.h"
 #include <string.h>
 
@@ -11,45 +10,14 @@
  * keeps flat parts well shaped without moving curved ones. */
 static const double POINT_WEIGHT = 1e-3;
 
+/* What a whole step of a colour is worth, as a share of the diagonal. */
+static const double COLOR_WEIGHT = 0.01;
+
 /* A face may turn by at most acos of this in one collapse. */
 static const double MIN_TURN_COS = 0.2;
 
 /* Twice the area over the sum of the squared sides; 0.58 is equilateral. */
 static const double MIN_QUALITY = 0.03;
-
-/* x' A x + 2 b x + c */
-typedef struct {
-  double xx, xy, xz, yy, yz, zz;
-  Vec3 b;
-  double c;
-} Quadric;
-
-typedef struct {
-  double cost;
-  int a, b; /* a < b */
-  guint32 version_a, version_b;
-} Candidate;
-
-typedef struct {
-  int n_verts;
-  int n_faces;
-  int n_alive; /* faces */
-  Vec3 *pos;
-  float *attr; /* or NULL */
-  Quadric *quadric;
-  gint32 *faces; /* a dead face has faces[3 f] = -1 */
-  int *head;     /* first corner of each vertex, -1 at the end */
-  int *next;     /* next corner of the same vertex */
-  guint8 *border;
-  guint8 *locked; /* on an edge with more than two faces */
-  guint32 *version;
-  int *mark; /* scratch: stamp, then count */
-  int *count;
-  int stamp;
-  Candidate *heap;
-  gsize n_heap;
-  gsize heap_size;
-} Simplifier;
 
 static void
 simplifier_clear (Simplifier *s)
@@ -65,77 +33,9 @@ simplifier_clear (Simplifier *s)
   g_free (s->version);
   g_free (s->mark);
   g_free (s->count);
-  g_free (s->heap);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Simplifier, simplifier_clear)
-
-static void
-quadric_add (Quadric *q, const Quadric *o)
-{
-  q->xx += o->xx;
-  q->xy += o->xy;
-  q->xz += o->xz;
-  q->yy += o->yy;
-  q->yz += o->yz;
-  q->zz += o->zz;
-  q->b = vec3_add (q->b, o->b);
-  q->c += o->c;
-}
-
-/* @weight times the squared distance from the plane through @p. */
-static Quadric
-quadric_plane (Vec3 n, Vec3 p, double weight)
-{
-  double d = -vec3_dot (n, p);
-
-  return (Quadric){weight * n.x * n.x, weight * n.x * n.y, weight * n.x * n.z,
-      weight * n.y * n.y, weight * n.y * n.z, weight * n.z * n.z,
-      vec3_scale (n, weight * d), weight * d * d};
-}
-
-/* @weight times the squared distance from @p. */
-static Quadric
-quadric_point (Vec3 p, double weight)
-{
-  return (Quadric){weight, 0, 0, weight, 0, weight, vec3_scale (p, -weight),
-      weight * vec3_dot (p, p)};
-}
-
-static Vec3
-quadric_times (const Quadric *q, Vec3 v)
-{
-  return (Vec3){q->xx * v.x + q->xy * v.y + q->xz * v.z,
-      q->xy * v.x + q->yy * v.y + q->yz * v.z,
-      q->xz * v.x + q->yz * v.y + q->zz * v.z};
-}
-
-static double
-quadric_eval (const Quadric *q, Vec3 v)
-{
-  return vec3_dot (v, quadric_times (q, v)) + 2 * vec3_dot (q->b, v) + q->c;
-}
-
-/* The minimum, where it is well defined. */
-static gboolean
-quadric_solve (const Quadric *q, Vec3 *ret)
-{
-  Vec3 r0 = {q->xx, q->xy, q->xz}, r1 = {q->xy, q->yy, q->yz};
-  Vec3 r2 = {q->xz, q->yz, q->zz};
-  double norm = sqrt (
-      MAX (vec3_dot (r0, r0), MAX (vec3_dot (r1, r1), vec3_dot (r2, r2))));
-  Vec3 c12 = vec3_cross (r1, r2);
-  double det = vec3_dot (r0, c12);
-
-  if (!(fabs (det) > 1e-10 * norm * norm * norm))
-    return FALSE;
-  /* A is symmetric, so its inverse has these columns. */
-  *ret = vec3_scale (vec3_add (vec3_scale (c12, q->b.x),
-                         vec3_add (vec3_scale (vec3_cross (r2, r0), q->b.y),
-                             vec3_scale (vec3_cross (r0, r1), q->b.z))),
-      -1 / det);
-  return TRUE;
-}
 
 /* Where the merged vertex of an edge goes: the minimum of the quadric near
  * the edge, or on its line, or the middle. */
@@ -167,64 +67,56 @@ is_cheaper (const Candidate *l, const Candidate *r)
 }
 
 static void
-heap_push (Simplifier *s, Candidate c)
+heap_push (Worker *w, Candidate c)
 {
-  gsize i = s->n_heap++;
+  gsize i = w->n_heap++;
 
-  if (s->n_heap > s->heap_size) {
-    s->heap_size = MAX (1024, 2 * s->heap_size);
-    s->heap = g_renew (Candidate, s->heap, s->heap_size);
+  if (w->n_heap > w->heap_size) {
+    w->heap_size = MAX (1024, 2 * w->heap_size);
+    w->heap = g_renew (Candidate, w->heap, w->heap_size);
   }
-  for (; i > 0 && is_cheaper (&c, &s->heap[(i - 1) / 2]); i = (i - 1) / 2)
-    s->heap[i] = s->heap[(i - 1) / 2];
-  s->heap[i] = c;
+  for (; i > 0 && is_cheaper (&c, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
+    w->heap[i] = w->heap[(i - 1) / 2];
+  w->heap[i] = c;
 }
 
 static Candidate
-heap_pop (Simplifier *s)
+heap_pop (Worker *w)
 {
-  Candidate top = s->heap[0], last = s->heap[--s->n_heap];
+  Candidate top = w->heap[0], last = w->heap[--w->n_heap];
   gsize i = 0;
 
   for (;;) {
     gsize child = 2 * i + 1;
 
-    if (child >= s->n_heap)
+    if (child >= w->n_heap)
       break;
-    if (child + 1 < s->n_heap &&
-        is_cheaper (&s->heap[child + 1], &s->heap[child]))
+    if (child + 1 < w->n_heap &&
+        is_cheaper (&w->heap[child + 1], &w->heap[child]))
       child++;
-    if (!is_cheaper (&s->heap[child], &last))
+    if (!is_cheaper (&w->heap[child], &last))
       break;
-    s->heap[i] = s->heap[child];
+    w->heap[i] = w->heap[child];
     i = child;
   }
-  s->heap[i] = last;
+  w->heap[i] = last;
   return top;
-}
-
-/* The other two corners of the face of @corner, in order. */
-static void
-others (const Simplifier *s, int corner, int *ret_u, int *ret_v)
-{
-  int f = corner - corner % 3;
-
-  *ret_u = s->faces[f + (corner + 1) % 3];
-  *ret_v = s->faces[f + (corner + 2) % 3];
 }
 
 /* Counts in how many faces of @a each of its neighbours is. */
 static void
-count_neighbours (Simplifier *s, int a)
+count_neighbours (Worker *w, int a)
 {
-  s->stamp++;
+  Simplifier *s = w->s;
+
+  w->stamp++;
   for (int c = s->head[a]; c >= 0; c = s->next[c]) {
     int n[2];
 
     others (s, c, &n[0], &n[1]);
     for (int k = 0; k < 2; k++) {
-      if (s->mark[n[k]] != s->stamp) {
-        s->mark[n[k]] = s->stamp;
+      if (s->mark[n[k]] != w->stamp) {
+        s->mark[n[k]] = w->stamp;
         s->count[n[k]] = 0;
       }
       s->count[n[k]]++;
@@ -232,28 +124,39 @@ count_neighbours (Simplifier *s, int a)
   }
 }
 
-/* Pushes the edges of @a, only those to higher vertices if @upwards. */
-static void
-push_edges (Simplifier *s, int a, gboolean upwards)
+/* What it costs to merge @a and @b, and where. */
+static double
+merge_cost (const Simplifier *s, int a, int b, Vec3 *ret_x)
 {
-  s->stamp++;
+  Quadric q = s->quadric[a];
+
+  quadric_add (&q, &s->quadric[b]);
+  quadric_settle_colors (&q);
+  *ret_x = best_position (&q, s->pos[a], s->pos[b]);
+  return MAX (0, quadric_eval (&q, *ret_x));
+}
+
+void
+worker_push_edges (Worker *w, int a, gboolean upwards)
+{
+  Simplifier *s = w->s;
+
+  if (s->locked[a])
+    return;
+  w->stamp++;
   for (int c = s->head[a]; c >= 0; c = s->next[c]) {
     int n[2];
 
     others (s, c, &n[0], &n[1]);
     for (int k = 0; k < 2; k++) {
       int b = n[k], lo = MIN (a, b), hi = MAX (a, b);
-      Quadric q = s->quadric[lo];
+      Vec3 x;
 
-      if (s->mark[b] == s->stamp || (upwards && b < a) || s->locked[a] ||
-          s->locked[b])
+      if (s->locked[b] || (upwards && b < a) || s->mark[b] == w->stamp)
         continue;
-      s->mark[b] = s->stamp;
-      quadric_add (&q, &s->quadric[hi]);
-      heap_push (s,
-          (Candidate){MAX (0, quadric_eval (&q,
-                                  best_position (&q, s->pos[lo], s->pos[hi]))),
-              lo, hi, s->version[lo], s->version[hi]});
+      s->mark[b] = w->stamp;
+      heap_push (w, (Candidate){merge_cost (s, lo, hi, &x), lo, hi,
+                        s->version[lo], s->version[hi]});
     }
   }
 }
@@ -278,36 +181,64 @@ link_corners (Simplifier *s)
   }
 }
 
+/* How the colours of face @f change over it, so that they are what they are at
+ * its corners. */
+static void
+add_color_gradients (const Simplifier *s, int f, Vec3 n, Quadric *q)
+{
+  const gint32 *v = s->faces + 3 * (gsize) f;
+  Vec3 e1 = vec3_sub (s->pos[v[1]], s->pos[v[0]]);
+  Vec3 e2 = vec3_sub (s->pos[v[2]], s->pos[v[0]]);
+  double area = vec3_length (n) / 2, n2 = vec3_dot (n, n);
+  Vec3 along1 = vec3_scale (vec3_cross (e2, n), 1 / n2);
+  Vec3 along2 = vec3_scale (vec3_cross (n, e1), 1 / n2);
+
+  q->w += area;
+  for (int k = 0; k < QUADRIC_COLORS; k++) {
+    double c0 = s->color_weight * s->attr[6 * (gsize) v[0] + k];
+    double c1 = s->color_weight * s->attr[6 * (gsize) v[1] + k];
+    double c2 = s->color_weight * s->attr[6 * (gsize) v[2] + k];
+    Vec3 gradient =
+        vec3_add (vec3_scale (along1, c1 - c0), vec3_scale (along2, c2 - c0));
+    double offset = c0 - vec3_dot (gradient, s->pos[v[0]]);
+
+    if (isfinite (offset))
+      quadric_add_color (q, k, gradient, offset, area);
+  }
+}
+
 static void
 add_face_quadric (Simplifier *s, int f)
 {
   const gint32 *v = s->faces + 3 * (gsize) f;
   Vec3 n = vec3_normal (s->pos[v[0]], s->pos[v[1]], s->pos[v[2]]);
   double area = vec3_length (n) / 2;
-  Quadric q = quadric_plane (vec3_unit (n), s->pos[v[0]], area);
+  Quadric q = {0};
 
+  quadric_add_plane (&q, vec3_unit (n), s->pos[v[0]], area);
+  if (s->attr && area > 0)
+    add_color_gradients (s, f, n, &q);
   for (int k = 0; k < 3; k++) {
-    Quadric p = quadric_point (s->pos[v[k]], POINT_WEIGHT * area);
-
     quadric_add (&s->quadric[v[k]], &q);
-    quadric_add (&s->quadric[v[k]], &p);
+    quadric_add_point (&s->quadric[v[k]], s->pos[v[k]], POINT_WEIGHT * area);
   }
 }
 
 /* Planes through border edges, upright on their faces; locks what is not
  * manifold. */
 static void
-examine_vertex (Simplifier *s, int a)
+examine_vertex (Worker *w, int a)
 {
-  count_neighbours (s, a);
+  Simplifier *s = w->s;
+
+  count_neighbours (w, a);
   for (int c = s->head[a]; c >= 0; c = s->next[c]) {
     int u, v;
     Vec3 edge, n;
-    Quadric q;
 
     others (s, c, &u, &v);
     if (s->count[u] > 2 || s->count[v] > 2)
-      s->locked[a] = TRUE;
+      s->locked[a] = NOT_MANIFOLD;
     if (s->count[u] == 1 || s->count[v] == 1)
       s->border[a] = TRUE;
     if (s->count[u] != 1)
@@ -315,16 +246,30 @@ examine_vertex (Simplifier *s, int a)
     edge = vec3_sub (s->pos[u], s->pos[a]);
     n = vec3_unit (
         vec3_cross (edge, vec3_normal (s->pos[a], s->pos[u], s->pos[v])));
-    q = quadric_plane (n, s->pos[a], vec3_length (edge));
-    quadric_add (&s->quadric[a], &q);
-    quadric_add (&s->quadric[u], &q);
+    quadric_add_plane (&s->quadric[a], n, s->pos[a], vec3_length (edge));
+    quadric_add_plane (&s->quadric[u], n, s->pos[a], vec3_length (edge));
   }
+}
+
+static double
+diagonal (const Simplifier *s)
+{
+  Vec3 lo = s->pos[0], hi = lo;
+
+  for (int i = 1; i < s->n_verts; i++) {
+    Vec3 p = s->pos[i];
+
+    lo = (Vec3){MIN (lo.x, p.x), MIN (lo.y, p.y), MIN (lo.z, p.z)};
+    hi = (Vec3){MAX (hi.x, p.x), MAX (hi.y, p.y), MAX (hi.z, p.z)};
+  }
+  return vec3_length (vec3_sub (hi, lo));
 }
 
 static void
 simplifier_init (Simplifier *s, const ShuMesh *mesh)
 {
   gsize n = mesh->n_verts + 1, n_corners = 3 * (gsize) mesh->n_faces;
+  Worker w = {.s = s};
 
   s->n_verts = mesh->n_verts;
   s->n_faces = s->n_alive = mesh->n_faces;
@@ -333,6 +278,7 @@ simplifier_init (Simplifier *s, const ShuMesh *mesh)
     s->pos[i] = vec3_load (mesh->pos + 3 * (gsize) i);
   if (mesh->attr)
     s->attr = g_memdup2 (mesh->attr, 6 * (n - 1) * sizeof (float));
+  s->color_weight = COLOR_WEIGHT * diagonal (s);
   s->quadric = g_new0 (Quadric, n);
   s->faces = g_memdup2 (mesh->faces, n_corners * sizeof (gint32));
   s->head = g_new (int, n);
@@ -347,14 +293,16 @@ simplifier_init (Simplifier *s, const ShuMesh *mesh)
     if (s->faces[3 * (gsize) f] >= 0)
       add_face_quadric (s, f);
   for (int i = 0; i < s->n_verts; i++)
-    examine_vertex (s, i);
+    examine_vertex (&w, i);
+  memset (s->mark, 0, n * sizeof (int));
 }
 
 /* Whether merging leaves the neighbourhood a (half-)disc: @a and @b share
  * exactly the vertices opposite to their edge, and no face would double. */
 static gboolean
-link_is_ok (Simplifier *s, int a, int b)
+link_is_ok (Worker *w, int a, int b)
 {
+  Simplifier *s = w->s;
   int opposite[2], n_shared = 0, n_common = 0, n_doubled = 0;
 
   for (int c = s->head[a]; c >= 0; c = s->next[c]) {
@@ -370,13 +318,13 @@ link_is_ok (Simplifier *s, int a, int b)
   if (n_shared == 0 || (n_shared == 2 && s->border[a] && s->border[b]))
     return FALSE;
 
-  count_neighbours (s, a);
+  count_neighbours (w, a);
   for (int c = s->head[b]; c >= 0; c = s->next[c]) {
     int n[2];
 
     others (s, c, &n[0], &n[1]);
     for (int k = 0; k < 2; k++)
-      if (n[k] != a && s->mark[n[k]] == s->stamp && s->count[n[k]] > 0) {
+      if (n[k] != a && s->mark[n[k]] == w->stamp && s->count[n[k]] > 0) {
         s->count[n[k]] = 0;
         n_common++;
       }
@@ -405,46 +353,73 @@ quality (Vec3 a, Vec3 b, Vec3 c, Vec3 normal)
   return sides > 0 ? vec3_length (normal) / sides : 0;
 }
 
-/* Whether the faces of @a without @b stay upright when @a moves to @x. */
+/* Whether the faces of @a without @b stay upright when @a moves to @x; the
+ * worst of their qualities before, those with @b among them, and after. */
 static gboolean
-shape_is_ok (const Simplifier *s, int a, int b, Vec3 x)
+stays_upright (const Simplifier *s, int a, int b, Vec3 x, double *worst_before,
+    double *worst_after)
 {
   for (int c = s->head[a]; c >= 0; c = s->next[c]) {
     Vec3 pu, pv, before, after;
-    double q;
     int u, v;
 
     others (s, c, &u, &v);
-    if (u == b || v == b)
-      continue;
     pu = s->pos[u];
     pv = s->pos[v];
     before = vec3_normal (s->pos[a], pu, pv);
+    *worst_before = MIN (*worst_before, quality (s->pos[a], pu, pv, before));
+    if (u == b || v == b)
+      continue;
     after = vec3_normal (x, pu, pv);
     if (vec3_dot (before, after) <
         MIN_TURN_COS * vec3_length (before) * vec3_length (after))
       return FALSE;
-    q = quality (x, pu, pv, after);
-    if (q < MIN_QUALITY && q <= quality (s->pos[a], pu, pv, before))
-      return FALSE;
+    *worst_after = MIN (*worst_after, quality (x, pu, pv, after));
   }
   return TRUE;
 }
 
-/* Merges @b into @a at @x. */
+/* No face turns over, and none gets worse than is good enough or than the worst
+ * was: slivers must be free to vanish. */
+static gboolean
+shape_is_ok (const Simplifier *s, int a, int b, Vec3 x)
+{
+  double before = MIN_QUALITY, after = MIN_QUALITY;
+
+  return stays_upright (s, a, b, x, &before, &after) &&
+         stays_upright (s, b, a, x, &before, &after) && after > 0 &&
+         after >= before;
+}
+
+/* Attributes of the vertex that @a and @b become at @x: what lies between
+ * theirs; of colours what fits the faces around best. */
 static void
-collapse (Simplifier *s, int a, int b, Vec3 x)
+merge_attributes (Simplifier *s, int a, int b, Vec3 x)
 {
   Vec3 d = vec3_sub (s->pos[b], s->pos[a]);
   double length2 = vec3_dot (d, d);
   double t = length2 > 0 ? vec3_dot (vec3_sub (x, s->pos[a]), d) / length2 : 0;
-  int merged = -1, *tail = &merged;
+  const Quadric *q = &s->quadric[a];
 
   t = CLAMP (t, 0, 1);
-  for (int k = 0; s->attr && k < 6; k++)
+  for (int k = 0; k < 6; k++)
     s->attr[6 * (gsize) a + k] =
         (1 - t) * s->attr[6 * (gsize) a + k] + t * s->attr[6 * (gsize) b + k];
+  for (int k = 0; k < QUADRIC_COLORS && q->w > 0 && s->color_weight > 0; k++)
+    s->attr[6 * (gsize) a + k] =
+        CLAMP (quadric_color (q, k, x) / s->color_weight, 0, 1);
+}
 
+/* Merges @b into @a at @x. */
+static void
+collapse (Worker *w, int a, int b, Vec3 x)
+{
+  Simplifier *s = w->s;
+  int merged = -1, *tail = &merged;
+
+  quadric_add (&s->quadric[a], &s->quadric[b]);
+  if (s->attr)
+    merge_attributes (s, a, b, x);
   for (int c = s->head[b]; c >= 0; c = s->next[c]) {
     int f = c - c % 3, u, v;
 
@@ -460,7 +435,7 @@ collapse (Simplifier *s, int a, int b, Vec3 x)
         break;
       }
     s->faces[f] = s->faces[f + 1] = s->faces[f + 2] = -1;
-    s->n_alive--;
+    w->n_removed++;
   }
   for (int side = 0; side < 2; side++)
     for (int c = s->head[side ? b : a]; c >= 0; c = s->next[c])
@@ -473,39 +448,59 @@ collapse (Simplifier *s, int a, int b, Vec3 x)
   s->head[a] = merged;
   s->head[b] = -1;
   s->pos[a] = x;
-  quadric_add (&s->quadric[a], &s->quadric[b]);
   s->border[a] |= s->border[b];
   s->version[a]++;
   s->version[b]++;
 }
 
-/* Collapses until @target faces are left or no candidate remains. */
-static gboolean
-drain_heap (
-    Simplifier *s, int target, const ShuProgress *progress, GError **error)
+void
+worker_drain (Worker *w, double max_cost, int max_removed)
 {
-  int total = MAX (1, s->n_faces - target), calls = 0;
+  Simplifier *s = w->s;
+  int end = w->n_removed + max_removed;
 
-  while (s->n_alive > target && s->n_heap > 0) {
-    Candidate c = heap_pop (s);
-    Quadric q;
+  while (w->n_removed < end && w->n_heap > 0 && w->heap[0].cost <= max_cost) {
+    Candidate c = heap_pop (w);
     Vec3 x;
 
-    if (++calls % 4096 == 0 && !shu_progress (progress, "simplify",
-                                   s->n_faces - s->n_alive, total, error))
-      return FALSE;
     if (s->version[c.a] != c.version_a || s->version[c.b] != c.version_b)
       continue;
-    q = s->quadric[c.a];
-    quadric_add (&q, &s->quadric[c.b]);
-    x = best_position (&q, s->pos[c.a], s->pos[c.b]);
-    if (!link_is_ok (s, c.a, c.b) || !shape_is_ok (s, c.a, c.b, x) ||
-        !shape_is_ok (s, c.b, c.a, x))
+    merge_cost (s, c.a, c.b, &x);
+    if (!link_is_ok (w, c.a, c.b) || !shape_is_ok (s, c.a, c.b, x))
       continue;
-    collapse (s, c.a, c.b, x);
-    push_edges (s, c.a, FALSE);
+    collapse (w, c.a, c.b, x);
+    worker_push_edges (w, c.a, FALSE);
   }
-  return TRUE;
+}
+
+/* All edges that there are, until @target faces are left.  What was refused may
+ * become possible once its neighbours have changed. */
+static gboolean
+simplify_whole (
+    Simplifier *s, int target, const ShuProgress *progress, GError **error)
+{
+  enum { FACES_AT_ONCE = 8192 };
+
+  Worker w = {.s = s};
+  int before, total = MAX (1, s->n_faces - target);
+  gboolean ok = TRUE;
+
+  memset (s->mark, 0, s->n_verts * sizeof (int));
+  do {
+    before = s->n_alive;
+    w.n_heap = 0;
+    for (int i = 0; i < s->n_verts; i++)
+      worker_push_edges (&w, i, TRUE);
+    while (ok && s->n_alive > target && w.n_heap > 0) {
+      w.n_removed = 0;
+      worker_drain (&w, INFINITY, MIN (s->n_alive - target, FACES_AT_ONCE));
+      s->n_alive -= w.n_removed;
+      ok = shu_progress (
+          progress, "simplify", s->n_faces - s->n_alive, total, error);
+    }
+  } while (ok && s->n_alive > target && s->n_alive < before);
+  g_free (w.heap);
+  return ok;
 }
 
 static ShuMesh *
@@ -544,7 +539,7 @@ shu_mesh_simplify (const ShuMesh *mesh, const ShuSimplifyParams *params,
     const ShuProgress *progress, GError **error)
 {
   g_auto (Simplifier) s = {0};
-  int target, before;
+  int target;
 
   g_return_val_if_fail (params->ratio >= 0 && params->ratio <= 1, NULL);
   g_return_val_if_fail (params->target_faces >= 0, NULL);
@@ -561,15 +556,9 @@ shu_mesh_simplify (const ShuMesh *mesh, const ShuSimplifyParams *params,
     target = (int) ceil (mesh->n_faces * (1 - params->ratio));
 
   simplifier_init (&s, mesh);
-  /* What was refused may become possible once its neighbours have changed. */
-  do {
-    before = s.n_alive;
-    s.n_heap = 0;
-    for (int i = 0; i < s.n_verts; i++)
-      push_edges (&s, i, TRUE);
-    if (!drain_heap (&s, target, progress, error))
-      return NULL;
-  } while (s.n_alive > target && s.n_alive < before);
+  if (!simplify_regions (&s, target, progress, error) ||
+      !simplify_whole (&s, target, progress, error))
+    return NULL;
   if (s.n_alive == 0) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
         "simplify: every face of the mesh names a vertex twice");

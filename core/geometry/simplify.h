@@ -26,13 +26,16 @@ typedef struct {
  * shu_mesh_simplify:
  *
  * Collapses edges in the order of their quadric error (Garland and Heckbert,
- * "Surface Simplification Using Quadric Error Metrics", SIGGRAPH 1997).
- * A collapse is refused where it would turn a face over, make an edge or a
- * vertex non-manifold, or close a border; so a closed manifold stays one, and
- * the result may have more faces than asked for.  Borders are held in place
- * by planes of their own.  Attributes are interpolated along the collapsed
- * edges; texture coordinates are dropped.  Faces that name a vertex twice and
- * vertices that no face uses are dropped.
+ * "Surface Simplification Using Quadric Error Metrics", SIGGRAPH 1997), that of
+ * colours included (Hoppe 1999); large meshes in regions that threads share,
+ * with the same result for any number of threads.  A collapse is refused where
+ * it would turn a face over, make an edge or a vertex non-manifold, close a
+ * border, or make a sliver worse than those around; so a closed manifold stays
+ * one, and the result may have more faces than asked for.  Borders are held in
+ * place by planes of their own.  Colours become what fits the faces around
+ * best, the other attributes are interpolated along the collapsed edges;
+ * texture coordinates are dropped.  Faces that name a vertex twice and vertices
+ * that no face uses are dropped.
  *
  * Returns: (transfer full): the simplified mesh; NULL with
  *   %SHU_ERROR_INVALID for a broken mesh, or %G_IO_ERROR_CANCELLED

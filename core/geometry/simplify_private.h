@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the simplification share. */
+#pragma once
+#include "geometry/quadric_private.h"
+#include "geometry/simplify.h"
+
+typedef struct {
+  double cost;
+  int a, b; /* a < b */
+  guint32 version_a, version_b;
+} Candidate;
+
+enum { NOT_MANIFOLD = 1, ON_SEAM = 2 };
+
+typedef struct {
+  int n_verts;
+  int n_faces;
+  int n_alive; /* faces, but for what workers have removed */
+  Vec3 *pos;
+  float *attr;         /* or NULL */
+  double color_weight; /* distance that counts as much as a whole colour */
+  Quadric *quadric;
+  gint32 *faces; /* a dead face has faces[3 f] = -1 */
+  int *head;     /* first corner of each vertex, -1 at the end */
+  int *next;     /* next corner of the same vertex */
+  guint8 *border;
+  guint8 *locked; /* flags above: stays where it is */
+  guint32 *version;
+  int *mark; /* scratch by vertex: stamp, then count */
+  int *count;
+} Simplifier;
+
+/* Who collapses edges: of a region, or of all.  Two workers at a time never
+ * meet, as vertices next to another's are locked. */
+typedef struct {
+  Simplifier *s;
+  int stamp;
+  int n_removed; /* faces */
+  Candidate *heap;
+  gsize n_heap;
+  gsize heap_size;
+} Worker;
+
+/* simplify.c */
+
+/* The other two corners of the face of @corner, in order. */
+static inline void
+others (const Simplifier *s, int corner, int *ret_u, int *ret_v)
+{
+  int f = corner - corner % 3;
+
+  *ret_u = s->faces[f + (corner + 1) % 3];
+  *ret_v = s->faces[f + (corner + 2) % 3];
+}
+
+/* Takes the edges from @a, only those to higher vertices if @upwards, as
+ * candidates. */
+void worker_push_edges (Worker *w, int a, gboolean upwards);
+
+/* Collapses edges of no more than @max_cost until @max_removed faces are gone
+ * or no candidate is left. */
+void worker_drain (Worker *w, double max_cost, int max_removed);
+
+/* simplify_regions.c: most of the way to @target faces, in parts of the mesh
+ * that threads share; nothing where it is small. */
+gboolean simplify_regions (
+    Simplifier *s, int target, const ShuProgress *progress, GError **error);
