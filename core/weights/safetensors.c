@@ -6,11 +6,14 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "weights/json_check.h"
+#include "weights/safetensors_header_private.h"
 #include <json-glib/json-glib.h>
 #include <string.h>
 
+enum { MAX_DEPTH = 8 }; /* of the header */
+
 typedef struct {
-  const char *name;  /* interned in the JSON tree */
+  const char *name;  /* of the strings */
   const char *dtype; /* likewise */
   int n_dims;
   gint64 dims[SHU_MAX_DIMS];
@@ -20,7 +23,7 @@ typedef struct {
 struct _ShuSafetensors {
   GBytes *bytes;
   char *label;
-  JsonParser *parser; /* keeps names alive */
+  GStringChunk *strings;
   const guint8 *data;
   gsize data_size;
   GArray *entries;   /* Entry, by offset */
@@ -89,7 +92,7 @@ shu_safetensors_free (ShuSafetensors *st)
   if (!st)
     return;
   g_clear_pointer (&st->bytes, g_bytes_unref);
-  g_clear_object (&st->parser);
+  g_clear_pointer (&st->strings, g_string_chunk_free);
   g_clear_pointer (&st->entries, g_array_unref);
   g_clear_pointer (&st->index, g_hash_table_unref);
   g_clear_pointer (&st->metadata, g_hash_table_unref);
@@ -97,76 +100,45 @@ shu_safetensors_free (ShuSafetensors *st)
   g_free (st);
 }
 
-/* Whole, not negative JSON numbers @array[i] -> @ret. */
-static gboolean
-get_size (JsonArray *array, guint i, gint64 *ret)
-{
-  JsonNode *node = json_array_get_element (array, i);
-
-  if (!JSON_NODE_HOLDS_VALUE (node) ||
-      json_node_get_value_type (node) != G_TYPE_INT64)
-    return FALSE;
-  *ret = json_node_get_int (node);
-  return *ret >= 0;
-}
-
-static JsonArray *
-get_array (JsonObject *object, const char *key)
-{
-  JsonNode *node = json_object_get_member (object, key);
-
-  return node && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node)
-                                              : NULL;
-}
-
-/* @e of @node, or what is wrong with it.  Nothing that we read has more than
- * SHU_MAX_DIMS dimensions. */
+/* @e of what is @said, or what is wrong with it.  Nothing that we read has more
+ * than SHU_MAX_DIMS dimensions. */
 static const char *
-parse_entry (JsonNode *node, gsize data_size, Entry *e)
+parse_entry (const ShuStHeaderEntry *said, gsize data_size, Entry *e)
 {
-  JsonObject *object;
-  JsonNode *dtype;
-  JsonArray *shape, *offsets;
-  gint64 begin, end;
   gsize size;
   int type;
 
-  if (!JSON_NODE_HOLDS_OBJECT (node))
-    return "its entry is not an object";
-  object = json_node_get_object (node);
-  dtype = json_object_get_member (object, "dtype");
-  shape = get_array (object, "shape");
-  offsets = get_array (object, "data_offsets");
-  if (!dtype || !JSON_NODE_HOLDS_VALUE (dtype) ||
-      json_node_get_value_type (dtype) != G_TYPE_STRING || !shape || !offsets)
+  if (!said->dtype || !said->has_shape || !said->has_offsets)
     return "dtype, shape or data_offsets is missing";
-  e->dtype = json_node_get_string (dtype);
+  e->dtype = said->dtype;
   type = find_type (e->dtype);
   if (type < 0)
     return "its dtype is unknown";
-  if (json_array_get_length (shape) > SHU_MAX_DIMS)
+  if (said->n_dims > SHU_MAX_DIMS)
     return "it has more than 5 dimensions";
+  if (!said->is_shape_valid)
+    return "its shape is not valid";
   size = types[type].bits;
-  e->n_dims = json_array_get_length (shape);
-  for (int i = 0; i < e->n_dims; i++)
-    if (!get_size (shape, i, &e->dims[i]) ||
-        !shu_mul_size (size, e->dims[i], &size))
+  e->n_dims = (int) said->n_dims;
+  for (int i = 0; i < e->n_dims; i++) {
+    e->dims[i] = said->dims[i];
+    if (!shu_mul_size (size, e->dims[i], &size))
       return "its shape is not valid";
+  }
   if (size % 8 != 0)
     return "its elements are no whole number of bytes";
-  if (json_array_get_length (offsets) != 2 || !get_size (offsets, 0, &begin) ||
-      !get_size (offsets, 1, &end) || begin > end)
+  if (!said->is_offsets_valid || said->begin > said->end)
     return "its data_offsets are not valid";
-  if ((guint64) end > data_size)
+  if ((guint64) said->end > data_size)
     return "its data lie beyond the end of the file; copy the file again";
-  if ((gsize) (end - begin) != size / 8)
+  if ((gsize) (said->end - said->begin) != size / 8)
     return "its shape and its data_offsets do not agree";
   if (e->n_dims == 0) { /* a scalar */
     e->n_dims = 1;
     e->dims[0] = 1;
   }
-  e->begin = begin;
-  e->end = end;
+  e->begin = (gsize) said->begin;
+  e->end = (gsize) said->end;
   return NULL;
 }
 
@@ -182,51 +154,42 @@ by_offset (gconstpointer a, gconstpointer b)
   return strcmp (x->name, y->name);
 }
 
-static gboolean
-parse_metadata (ShuSafetensors *st, JsonNode *node)
+static const char *
+add_entry (const char *name, const ShuStHeaderEntry *said, gpointer data)
 {
-  JsonObjectIter iter;
-  const char *key;
-  JsonNode *value;
+  ShuSafetensors *st = data;
+  Entry e = {.name = name};
+  const char *fault = parse_entry (said, st->data_size, &e);
 
-  if (!JSON_NODE_HOLDS_OBJECT (node))
-    return FALSE;
-  json_object_iter_init (&iter, json_node_get_object (node));
-  while (json_object_iter_next (&iter, &key, &value)) {
-    if (!JSON_NODE_HOLDS_VALUE (value) ||
-        json_node_get_value_type (value) != G_TYPE_STRING)
-      return FALSE;
-    g_hash_table_replace (
-        st->metadata, g_strdup (key), g_strdup (json_node_get_string (value)));
-  }
-  return TRUE;
+  if (st->entries->len >= SHU_SAFETENSORS_MAX_TENSORS)
+    return "there are too many tensors";
+  g_array_append_val (st->entries, e);
+  return fault;
+}
+
+static void
+add_metadata_of (const char *key, const char *value, gpointer data)
+{
+  ShuSafetensors *st = data;
+
+  g_hash_table_replace (st->metadata, g_strdup (key), g_strdup (value));
 }
 
 static gboolean
-parse_header (ShuSafetensors *st, JsonObject *root, GError **error)
+parse_header (ShuSafetensors *st, const char *text, gsize size, GError **error)
 {
-  JsonObjectIter iter;
-  const char *name;
-  JsonNode *node;
+  const ShuStHeader header = {add_entry, add_metadata_of, st, st->strings};
+  const char *name, *fault = shu_st_header_read (&header, text, size, &name);
 
-  json_object_iter_init (&iter, root);
-  while (json_object_iter_next (&iter, &name, &node)) {
-    Entry e = {.name = name};
-    const char *fault;
-
-    if (strcmp (name, "__metadata__") == 0)
-      fault = parse_metadata (st, node) ? NULL : "it is not a list of strings";
-    else {
-      fault = parse_entry (node, st->data_size, &e);
-      g_array_append_val (st->entries, e);
-    }
-    if (fault) {
-      g_set_error (error, SHU_ERROR,
-          strstr (fault, "beyond") ? SHU_ERROR_TRUNCATED : SHU_ERROR_INVALID,
-          "%s: tensor \"%.200s\": %s", st->label, name, fault);
-      return FALSE;
-    }
-  }
+  if (fault && name)
+    g_set_error (error, SHU_ERROR,
+        strstr (fault, "beyond") ? SHU_ERROR_TRUNCATED : SHU_ERROR_INVALID,
+        "%s: tensor \"%.200s\": %s", st->label, name, fault);
+  else if (fault)
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID, "%s: header: %s",
+        st->label, fault);
+  if (fault)
+    return FALSE;
   g_array_sort (st->entries, by_offset);
   for (guint i = 0; i < st->entries->len; i++) {
     const Entry *e = &g_array_index (st->entries, Entry, i);
@@ -243,58 +206,6 @@ parse_header (ShuSafetensors *st, JsonObject *root, GError **error)
   return TRUE;
 }
 
-static void
-count_member (
-    JsonParser *parser, JsonObject *object, const char *name, gpointer data)
-{
-  ++*(guint *) data;
-}
-
-/* Members of @node and of what it holds; at most 8 deep. */
-static guint
-count_members (JsonNode *node)
-{
-  JsonObjectIter iter;
-  JsonNode *value;
-  guint n = 0;
-
-  if (!JSON_NODE_HOLDS_OBJECT (node))
-    return 0;
-  json_object_iter_init (&iter, json_node_get_object (node));
-  while (json_object_iter_next (&iter, NULL, &value))
-    n += 1 + count_members (value);
-  return n;
-}
-
-/* The parser lets the last of two members with one name win; then more were
- * read than there are. */
-static JsonNode *
-parse_json (ShuSafetensors *st, const char *text, gsize size, GError **error)
-{
-  guint n_read = 0;
-  JsonNode *root;
-
-  if (!shu_json_check (text, size, 8, 0, error))
-    return NULL;
-  st->parser = json_parser_new_immutable ();
-  g_signal_connect (
-      st->parser, "object-member", G_CALLBACK (count_member), &n_read);
-  if (!json_parser_load_from_data (st->parser, text, size, error))
-    return NULL;
-  g_signal_handlers_disconnect_by_data (st->parser, &n_read);
-  root = json_parser_get_root (st->parser);
-  if (root && JSON_NODE_HOLDS_OBJECT (root) &&
-      json_object_get_size (json_node_get_object (root)) <=
-          SHU_SAFETENSORS_MAX_TENSORS &&
-      count_members (root) == n_read)
-    return root;
-  g_set_error_literal (error, SHU_ERROR, SHU_ERROR_INVALID,
-      root && JSON_NODE_HOLDS_OBJECT (root)
-          ? "a name is there twice, or there are too many tensors"
-          : "not an object of tensors");
-  return NULL;
-}
-
 ShuSafetensors *
 shu_safetensors_parse (GBytes *bytes, const char *name, GError **error)
 {
@@ -305,7 +216,6 @@ shu_safetensors_parse (GBytes *bytes, const char *name, GError **error)
   g_autoptr (ShuSafetensors) st = g_new0 (ShuSafetensors, 1);
   g_autoptr (GError) cause = NULL;
   const char *header;
-  JsonNode *root;
 
   st->label = g_strdup (name);
   st->bytes = g_bytes_ref (bytes);
@@ -329,13 +239,13 @@ shu_safetensors_parse (GBytes *bytes, const char *name, GError **error)
   st->index = g_hash_table_new (g_str_hash, g_str_equal);
   st->metadata =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  root = parse_json (st, header, header_size, &cause);
-  if (!root) {
+  st->strings = g_string_chunk_new (4096);
+  if (!shu_json_check (header, header_size, MAX_DEPTH, 0, &cause)) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID, "%s: header: %s", name,
         cause->message);
     return NULL;
   }
-  if (!parse_header (st, json_node_get_object (root), error))
+  if (!parse_header (st, header, header_size, error))
     return NULL;
   return g_steal_pointer (&st);
 }
