@@ -285,7 +285,7 @@ make_model (ShuModel *m, const ShuBundle *views, GError **error)
       m, views, &(ShuStage2Params){-1, -1, -1, -1, -1, -1}, NULL, error);
   if (!asset)
     return NULL;
-  mesh = shu_stage_mesh (asset, &(ShuMeshParams){-1}, NULL, error);
+  mesh = shu_stage_mesh (asset, &(ShuMeshParams){.simplify = -1}, NULL, error);
   return mesh ? shu_stage_texture (mesh, &(ShuTextureParams){-1}, NULL, error)
               : NULL;
 }

@@ -15,7 +15,7 @@ typedef struct {
   char *model, *device, *memory;
   char *from_stage1;
   char *sheet_file;
-  gboolean sheet, keep_stages, fast, json, print_pipeline;
+  gboolean sheet, keep_stages, fast, json, verbose, print_pipeline;
   char **inputs;
   /* from --fast; NULL: as the model says */
   char *steps2, *texture_size, *simplify;
@@ -80,6 +80,8 @@ parse (int argc, char **argv, Options *o, GError **error)
           "The same under this name", "FILE"},
       {"json", 0, 0, G_OPTION_ARG_NONE, &o->json,
           "One JSON object a line on standard output", NULL},
+      {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o->verbose,
+          "Say what was removed from the surface and filled", NULL},
       {"print-pipeline", 0, 0, G_OPTION_ARG_NONE, &o->print_pipeline,
           "Show what runs, as gst-launch-1.0 takes it", NULL},
       {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
@@ -513,6 +515,7 @@ cmd_make (int argc, char **argv)
   }
   gst_init (NULL, NULL);
   output_init (&output, o.json);
+  output.verbose = o.verbose;
   if (launch_load_plugin (&error))
     status = make_all (&o, &output);
   else {

@@ -22,7 +22,7 @@ list_all (FILE *to)
 {
   g_auto (GStrv) names = launch_list ();
 
-  fputs ("Usage: synchuman run NAME|FILE [KEY=VALUE]… [--json]\n\n", to);
+  fputs ("Usage: synchuman run NAME|FILE [KEY=VALUE]… [-v] [--json]\n\n", to);
   for (char **name = names; *name; name++) {
     g_autofree char *path = launch_find (*name, ".pipeline");
     g_autofree char *text = NULL;
@@ -53,7 +53,8 @@ read_text (const char *name, GError **error)
 }
 
 static GHashTable *
-parse_values (int argc, char **argv, gboolean *ret_json, GError **error)
+parse_values (int argc, char **argv, gboolean *ret_json, gboolean *ret_verbose,
+    GError **error)
 {
   g_autoptr (GHashTable) values =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
@@ -63,6 +64,10 @@ parse_values (int argc, char **argv, gboolean *ret_json, GError **error)
 
     if (strcmp (argv[i], "--json") == 0) {
       *ret_json = TRUE;
+      continue;
+    }
+    if (strcmp (argv[i], "-v") == 0 || strcmp (argv[i], "--verbose") == 0) {
+      *ret_verbose = TRUE;
       continue;
     }
     if (!eq || eq == argv[i]) {
@@ -77,7 +82,7 @@ parse_values (int argc, char **argv, gboolean *ret_json, GError **error)
 }
 
 static int
-run (const char *name, const char *description, gboolean json)
+run (const char *name, const char *description, gboolean json, gboolean verbose)
 {
   Job job = {.input = name, .estimate = -1};
   g_autoptr (GError) error = NULL;
@@ -86,6 +91,7 @@ run (const char *name, const char *description, gboolean json)
 
   gst_init (NULL, NULL);
   output_init (&output, json);
+  output.verbose = verbose;
   if (!launch_load_plugin (&error))
     output_error (&output, NULL, error->message, NULL);
   else
@@ -104,13 +110,13 @@ cmd_run (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   g_autofree char *text = NULL;
   g_autofree char *description = NULL;
-  gboolean json = FALSE;
+  gboolean json = FALSE, verbose = FALSE;
 
   if (argc < 2)
     return list_all (stderr);
   if (strcmp (argv[1], "--help") == 0)
     return list_all (stdout);
-  values = parse_values (argc, argv, &json, &error);
+  values = parse_values (argc, argv, &json, &verbose, &error);
   if (values)
     text = read_text (argv[1], &error);
   if (text)
@@ -119,5 +125,5 @@ cmd_run (int argc, char **argv)
     fprintf (stderr, "synchuman: %s: %s\n", argv[1], error->message);
     return STATUS_USAGE;
   }
-  return run (argv[1], description, json);
+  return run (argv[1], description, json, verbose);
 }

@@ -68,6 +68,30 @@ progress (Run *run, const GstStructure *s)
   output_progress (run->output, stage, step, total, left);
 }
 
+static gboolean
+add_count (GQuark name, const GValue *value, gpointer data)
+{
+  OutputCount count = {g_quark_to_string (name), 0};
+
+  if (!G_VALUE_HOLDS_INT (value))
+    return TRUE;
+  count.value = g_value_get_int (value);
+  g_array_append_val (data, count);
+  return TRUE;
+}
+
+static void
+report (Run *run, const GstStructure *s)
+{
+  g_autoptr (GArray) counts = g_array_new (FALSE, FALSE, sizeof (OutputCount));
+  const char *text = gst_structure_get_string (s, "text");
+
+  gst_structure_foreach (s, add_count, counts);
+  if (text)
+    output_report (run->output, run->job->input, text,
+        (const OutputCount *) counts->data, (int) counts->len);
+}
+
 static void
 report_error (Run *run, GstMessage *message)
 {
@@ -108,6 +132,8 @@ on_message (GstBus *bus, GstMessage *message, gpointer data)
   case GST_MESSAGE_ELEMENT:
     if (gst_message_has_name (message, "synchuman-progress"))
       progress (run, gst_message_get_structure (message));
+    if (gst_message_has_name (message, "synchuman-mesh-report"))
+      report (run, gst_message_get_structure (message));
     break;
   default:
     break;

@@ -170,6 +170,26 @@ output_progress (
 }
 
 void
+output_report (Output *o, const char *input, const char *text,
+    const OutputCount *counts, int n_counts)
+{
+  if (o->json) {
+    JsonBuilder *b = json_begin ("report");
+
+    json_string (b, "input", input);
+    json_string (b, "message", text);
+    for (int i = 0; i < n_counts; i++)
+      json_int (b, counts[i].name, counts[i].value);
+    json_end (b);
+    return;
+  }
+  if (!o->verbose)
+    return;
+  output_end_bar (o);
+  fprintf (stderr, "%s: %s\n", input, text);
+}
+
+void
 output_warning (Output *o, const char *input, const char *text)
 {
   if (o->json) {

@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 
 typedef struct {
   gboolean json;
+  gboolean verbose;
   gboolean terminal; /* standard error is one */
   gboolean bar;      /* a bar stands there, unfinished */
   char *last_stage;  /* last one printed on a line of its own */
@@ -23,6 +24,15 @@ void output_estimate (
     Output *o, const char *input, double seconds, gboolean guess);
 void output_progress (
     Output *o, const char *stage, int step, int total, double seconds_left);
+
+/* What a stage did: @text where @o is verbose, the counts in JSON. */
+typedef struct {
+  const char *name;
+  int value;
+} OutputCount;
+
+void output_report (Output *o, const char *input, const char *text,
+    const OutputCount *counts, int n_counts);
 void output_warning (Output *o, const char *input, const char *text);
 void output_error (
     Output *o, const char *input, const char *text, const char *detail);

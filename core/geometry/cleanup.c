@@ -150,6 +150,7 @@ count_holes (const GArray *holes, const guint8 *keep, ShuCleanupReport *report)
       continue;
     report->holes++;
     report->largest_hole = MAX (report->largest_hole, h->n_edges);
+    report->patch_faces += h->n_faces;
   }
 }
 
@@ -209,6 +210,8 @@ clean (Surface *s, const ShuCleanupParams *params, ShuCleanupReport *report,
   count_holes (holes, NULL, report);
   surface_repair_slivers (s);
   surface_orient_outwards (s);
+  report->turned = s->n_turned;
+  report->split = s->n_split;
   if (s->n_faces == 0 || !encloses_something (s)) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
         "clean-up: the mesh encloses no volume, nothing is left of it");

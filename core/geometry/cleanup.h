@@ -40,20 +40,26 @@ typedef struct {
 /**
  * ShuCleanupReport:
  * @degenerate: faces dropped because they were degenerate or there twice
+ * @turned: faces turned to face as their neighbours do, and outwards
+ * @split: vertices added where edges or vertices were not manifold
  * @hidden: faces removed because nothing outside sees them
  * @pieces: small pieces removed
  * @piece_faces: their faces
  * @holes: holes filled
  * @largest_hole: edges around the largest of them
+ * @patch_faces: faces they were filled with
  * @holes_left: holes that stayed open
  */
 typedef struct {
   int degenerate;
+  int turned;
+  int split;
   int hidden;
   int pieces;
   int piece_faces;
   int holes;
   int largest_hole;
+  int patch_faces;
   int holes_left;
 } ShuCleanupReport;
 

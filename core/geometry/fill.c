@@ -371,7 +371,7 @@ refine (Surface *s, const Loop *l, int first_face, int first_vert)
 static void
 fill_hole (Surface *s, const Loop *l, GArray *filled)
 {
-  FilledHole hole = {s->n_faces, l->n};
+  FilledHole hole = {.first_face = s->n_faces, .n_edges = l->n};
   int first_vert = s->n_verts;
 
   for (int i = 0; i < l->n; i++)
@@ -381,6 +381,7 @@ fill_hole (Surface *s, const Loop *l, GArray *filled)
   refine (s, l, hole.first_face, first_vert);
   for (int i = 0; i < l->n; i++)
     l->place[half_from (s, l->half[i])] = -1;
+  hole.n_faces = s->n_faces - hole.first_face;
   g_array_append_val (filled, hole);
 }
 

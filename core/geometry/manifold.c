@@ -160,13 +160,14 @@ surface_drop_degenerate (Surface *s)
   return before - s->n_faces;
 }
 
-/* Turns faces so that neighbours over two-face edges agree where possible. */
+/* Turns faces so that neighbours over two-face edges agree where possible: the
+ * fewer of each piece. */
 static void
 agree_on_winding (Surface *s, const EdgeGroups *g)
 {
   g_autofree int *other = g_new (int, 3 * (gsize) s->n_faces + 1);
   g_autofree gint8 *turn = g_new (gint8, s->n_faces + 1);
-  g_autofree int *stack = g_new (int, s->n_faces + 1);
+  g_autofree int *queue = g_new (int, s->n_faces + 1);
 
   memset (other, 0xff, 3 * (gsize) s->n_faces * sizeof (int));
   memset (turn, 0xff, s->n_faces);
@@ -176,29 +177,33 @@ agree_on_winding (Surface *s, const EdgeGroups *g)
       other[g->half[g->at[i] + 1]] = g->half[g->at[i]];
     }
   for (int seed = 0; seed < s->n_faces; seed++) {
-    int n = 0;
+    int n = 0, n_turned = 0;
 
     if (turn[seed] >= 0)
       continue;
     turn[seed] = 0;
-    stack[n++] = seed;
-    while (n > 0) {
-      int f = stack[--n];
+    queue[n++] = seed;
+    for (int i = 0; i < n; i++) {
+      int f = queue[i];
 
+      n_turned += turn[f];
       for (int h = 3 * f; h < 3 * f + 3; h++) {
         int o = other[h];
 
         if (o < 0 || turn[o / 3] >= 0)
           continue;
         turn[o / 3] = turn[f] ^ (half_from (s, h) == half_from (s, o));
-        stack[n++] = o / 3;
+        queue[n++] = o / 3;
       }
     }
+    for (int i = 0; i < n && 2 * n_turned > n; i++)
+      turn[queue[i]] ^= 1;
   }
   for (int f = 0; f < s->n_faces; f++)
     if (turn[f] == 1) {
       gint32 *v = s->faces + 3 * (gsize) f, t = v[0];
 
+      s->n_turned++;
       v[0] = v[1];
       v[1] = t;
     }
@@ -312,6 +317,7 @@ split_fan (Surface *s, const int *fan, int n)
     memcpy (attr, surface_attr (s, v), sizeof attr);
   copy = surface_add_vertex (
       s, vec3_add (s->pos[v], vec3_scale (mean, 0.02)), attr);
+  s->n_split++;
   for (int i = 0; i < n; i++)
     s->faces[fan[i]] = copy;
 }
@@ -397,6 +403,7 @@ split_parallel_edges (Surface *s, const EdgeGroups *g)
       if (t >= 0)
         touched[t / 3] = TRUE;
       split_edge (s, h);
+      s->n_split++;
     }
   }
   return any;

@@ -170,6 +170,7 @@ surface_orient_outwards (Surface *s)
 
     if (volume[label[f]] >= 0)
       continue;
+    s->n_turned++;
     t = v[0];
     v[0] = v[1];
     v[1] = t;

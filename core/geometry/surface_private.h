@@ -14,7 +14,9 @@ typedef struct {
   Vec3 *pos;
   float *attr; /* [n_verts, 6], or NULL */
   gint32 *faces;
-  int *twin; /* -1 on a border */
+  int *twin;    /* -1 on a border */
+  int n_turned; /* faces, so far */
+  int n_split;  /* vertices added to be manifold, so far */
 } Surface;
 
 void surface_init (Surface *s, const ShuMesh *mesh);
@@ -107,9 +109,10 @@ void surface_repair_slivers (Surface *s);
 
 /* fill.c */
 
-/* A closed hole: its first face and the length of its border. */
+/* A closed hole: its faces and the length of its border. */
 typedef struct {
   int first_face;
+  int n_faces;
   int n_edges;
 } FilledHole;
 

@@ -13,6 +13,7 @@
 #include "base/progress.h"
 #include "base/image.h"
 #include "formats/glb.h"
+#include "stages/mesh_report.h"
 #include "stages/model.h"
 #include "tensor/bundle.h"
 
@@ -165,10 +166,11 @@ gboolean shu_stage_stage2_batch (ShuModel *model, int n,
 
 typedef struct {
   double simplify; /* 0..0.99: share of the faces removed, official 0.7 */
+  int faces;       /* how many to leave instead; 0: by the share */
 } ShuMeshParams;
 
 /* FlexiCubes, outer surface, simplification: "asset" -> (transfer full)
- * bundle "mesh" */
+ * bundle "mesh", with a report: shu_bundle_mesh_report() */
 ShuBundle *shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
     const ShuProgress *progress, GError **error);
 

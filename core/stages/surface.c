@@ -118,7 +118,8 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
   ShuCleanupParams cleanup = SHU_CLEANUP_PARAMS_INIT;
   ShuCleanupReport report;
   ShuSimplifyParams simplify = {
-      .ratio = params->simplify < 0 ? 0.7 : params->simplify};
+      .ratio = params->simplify < 0 ? 0.7 : params->simplify,
+      .target_faces = MAX (0, params->faces)};
   g_autoptr (ShuMesh) raw = NULL, outer = NULL, simple = NULL;
   g_autoptr (ShuBundle) host = NULL;
   ShuBundle *b;
@@ -141,11 +142,19 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
   b = shu_bundle_new ("mesh");
   shu_bundle_carry (b, host, shu_carried_fields);
   shu_bundle_put_mesh (b, simple);
-  shu_bundle_set_int (b, "faces-extracted", raw->n_faces);
-  shu_bundle_set_int (b, "faces-hidden", report.hidden);
-  shu_bundle_set_int (b, "pieces-removed", report.pieces);
-  shu_bundle_set_int (b, "holes-filled", report.holes);
-  shu_bundle_set_int (b, "holes-left", report.holes_left);
+  shu_bundle_set_mesh_report (b, &(ShuMeshReport){.extracted = raw->n_faces,
+                                     .dropped = report.degenerate,
+                                     .turned = report.turned,
+                                     .split = report.split,
+                                     .hidden = report.hidden,
+                                     .pieces = report.pieces,
+                                     .piece_faces = report.piece_faces,
+                                     .holes = report.holes,
+                                     .largest_hole = report.largest_hole,
+                                     .patch_faces = report.patch_faces,
+                                     .holes_left = report.holes_left,
+                                     .outer = outer->n_faces,
+                                     .faces = simple->n_faces});
   return b;
 }
 

@@ -120,6 +120,7 @@ test_hole_is_filled (void)
   out = clean (in, &r);
   g_assert_cmpint (r.holes, ==, 1);
   g_assert_cmpint (r.largest_hole, ==, shapes_facts (in).n_border);
+  g_assert_cmpint (r.patch_faces, ==, out->n_faces - in->n_faces);
   /* The patch is as fine as what surrounds it. */
   for (int i = 0; i < 3 * out->n_faces; i++) {
     const float *a = out->pos + 3 * out->faces[i];
@@ -265,6 +266,8 @@ test_touching_bodies (void)
     g_autoptr (ShuMesh) out = clean (in, &r);
 
     g_assert_cmpfloat_with_epsilon (shapes_facts (out).volume, 2.0 / 64, 0.003);
+    /* an edge, a corner, a face that goes, or half a face without corners */
+    g_assert_cmpint (r.split, >=, i < 2 ? 1 : 0);
   }
 }
 
@@ -294,6 +297,8 @@ test_disorder_is_mended (void)
   messy.n_faces = n + 30;
   out = clean (&messy, &r);
   g_assert_cmpint (r.degenerate, ==, 30);
+  g_assert_cmpint (r.turned, ==, (n + 2) / 3);
+  g_assert_cmpint (r.split, ==, 0);
   g_assert_cmpint (out->n_faces, ==, n);
   g_assert_cmpfloat_with_epsilon (
       shapes_facts (out).volume, shapes_facts (in).volume, 1e-5);

@@ -47,7 +47,7 @@ by_calls (ShuModel *model, const ShuImage *photo)
   asset = shu_stage_stage2 (
       model, views, &(ShuStage2Params){-1, -1, -1, -1, -1, -1}, NULL, &error);
   g_assert_no_error (error);
-  mesh = shu_stage_mesh (asset, &(ShuMeshParams){-1}, NULL, &error);
+  mesh = shu_stage_mesh (asset, &(ShuMeshParams){.simplify = -1}, NULL, &error);
   g_assert_no_error (error);
   person = shu_stage_texture (mesh, &(ShuTextureParams){-1}, NULL, &error);
   g_assert_no_error (error);

@@ -232,6 +232,47 @@ subjects_overlap (Fixture *f, gconstpointer data)
   g_mutex_clear (&o.lock);
 }
 
+static GstBusSyncReply
+keep_report (GstBus *bus, GstMessage *m, gpointer data)
+{
+  GstStructure **ret = data;
+
+  if (gst_message_has_name (m, "synchuman-mesh-report")) {
+    g_assert_null (*ret);
+    *ret = gst_structure_copy (gst_message_get_structure (m));
+  }
+  return GST_BUS_PASS;
+}
+
+/* One message says what became of the extracted faces. */
+static void
+mesh_report (Fixture *f, gconstpointer data)
+{
+  g_autofree char *d = g_strdup_printf (TO_VIEWS
+      " ! shustage2 num-steps=2 ! shumesh faces=900 ! fakesink",
+      f->folder);
+  g_autoptr (GstElement) pipeline = gst_parse_launch (d, NULL);
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+  GstStructure *report = NULL;
+  int extracted = 0, outer = 0, faces = 0, left = -1;
+
+  gst_bus_set_sync_handler (bus, keep_report, &report, NULL);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  fixture_wait_for_end (pipeline);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_bus_set_sync_handler (bus, NULL, NULL, NULL);
+  g_assert_nonnull (report);
+  g_assert_true (gst_structure_get (report, "faces-extracted", G_TYPE_INT,
+      &extracted, "faces-outer", G_TYPE_INT, &outer, "faces", G_TYPE_INT,
+      &faces, "holes-left", G_TYPE_INT, &left, NULL));
+  g_assert_nonnull (gst_structure_get_string (report, "text"));
+  g_assert_cmpint (extracted, >, 1000);
+  g_assert_cmpint (outer, >, 1000);
+  g_assert_cmpint (faces, <=, 900);
+  g_assert_cmpint (left, ==, 0);
+  gst_structure_free (report);
+}
+
 /* The preview gives a frame a step, changes nothing and delays nothing: not
  * even where its sink holds the first frame until the job is done. */
 static void
@@ -414,6 +455,7 @@ main (int argc, char **argv)
   ADD ("job/several_frames", several_frames);
   ADD ("job/together_is_the_same", together_is_the_same);
   ADD ("job/subjects_overlap", subjects_overlap);
+  ADD ("job/mesh_report", mesh_report);
   ADD ("job/preview", preview);
   ADD ("job/preview_interval", preview_interval);
   ADD ("model/is_shared", model_is_shared);

@@ -94,7 +94,8 @@ bundle (int stage)
       : stage == 1 ? shu_stage_stage1 (m, from, &fixture_stage1, NULL, &error)
       : stage == 2 ? shu_stage_stage2 (m, from, &fixture_stage2, NULL, &error)
       : stage == 3
-          ? shu_stage_mesh (from, &(ShuMeshParams){0.9}, NULL, &error)
+          ? shu_stage_mesh (
+                from, &(ShuMeshParams){.simplify = 0.9}, NULL, &error)
           : shu_stage_texture (from, &(ShuTextureParams){256}, NULL, &error);
   g_assert_no_error (error);
   return made[stage];

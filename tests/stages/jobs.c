@@ -71,7 +71,8 @@ whole_job (gpointer data)
   g_assert_no_error (error);
   asset = shu_stage_stage2 (m, views, &fixture_stage2, NULL, &error);
   g_assert_no_error (error);
-  mesh = shu_stage_mesh (asset, &(ShuMeshParams){0.9}, NULL, &error);
+  mesh =
+      shu_stage_mesh (asset, &(ShuMeshParams){.simplify = 0.9}, NULL, &error);
   g_assert_no_error (error);
   model = shu_stage_texture (mesh, &(ShuTextureParams){256}, NULL, &error);
   g_assert_no_error (error);
@@ -377,6 +378,7 @@ test_body (void)
       shu_model_get ("synthetic-tiny:7?voxels=500", "cpu", &error);
   g_autoptr (ShuBundle) subject = fixture_subject ();
   g_autoptr (ShuBundle) views = NULL, asset = NULL, mesh = NULL;
+  ShuMeshReport report;
 
   g_assert_no_error (error);
   views = shu_stage_stage1 (m, subject, &fixture_stage1, NULL, &error);
@@ -386,11 +388,21 @@ test_body (void)
   g_assert_no_error (error);
   g_assert_cmpint (
       shu_bundle_get (asset, "mesh_coords")->dims[0], ==, 64 * 500);
-  mesh = shu_stage_mesh (asset, &(ShuMeshParams){0}, NULL, &error);
+  mesh = shu_stage_mesh (asset, &(ShuMeshParams){.simplify = 0}, NULL, &error);
   g_assert_no_error (error);
-  g_assert_cmpint (shu_bundle_int (mesh, "faces-extracted", 0), >, 1000);
-  g_assert_cmpint (shu_bundle_int (mesh, "holes-filled", -1), ==, 0);
-  g_assert_cmpint (shu_bundle_int (mesh, "holes-left", -1), ==, 0);
+  g_assert_true (shu_bundle_mesh_report (mesh, &report));
+  g_assert_cmpint (report.extracted, >, 1000);
+  g_assert_cmpint (report.holes, ==, 0);
+  g_assert_cmpint (report.holes_left, ==, 0);
+  g_assert_cmpint (report.outer, >, 1000);
+  g_assert_cmpint (report.faces, ==, report.outer);
+  g_assert_false (shu_bundle_mesh_report (asset, &report));
+  g_clear_pointer (&mesh, shu_bundle_unref);
+  mesh = shu_stage_mesh (asset, &(ShuMeshParams){.faces = 900}, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (shu_bundle_mesh_report (mesh, &report));
+  g_assert_cmpint (report.faces, <=, 900);
+  g_assert_cmpint (report.faces, >, 880);
 }
 
 static void

@@ -255,8 +255,9 @@ keeps_stages (Fixture *f, gconstpointer data)
   b = harness_contents (f->out, "m/good/stage2_output/output.glb");
   g_assert_true (g_bytes_equal (a, b));
   g_assert_cmpint (
-      run (f, program, "--fast --from-stage1 m/good/stage1_output -o c.glb"),
+      run (f, program, "--fast -v --from-stage1 m/good/stage1_output -o c.glb"),
       ==, 0);
+  g_assert_nonnull (strstr (f->errors, " faces extracted"));
   g_assert_true (harness_exists (f->out, "c.glb"));
 }
 
@@ -266,6 +267,7 @@ speaks_json (Fixture *f, gconstpointer data)
 {
   g_auto (GStrv) lines = NULL;
   const char *last = NULL;
+  int n_reports = 0;
   g_autoptr (JsonParser) parser = json_parser_new ();
 
   g_assert_cmpint (
@@ -276,6 +278,14 @@ speaks_json (Fixture *f, gconstpointer data)
     g_assert_true (json_parser_load_from_data (parser, *l, -1, NULL));
     last = json_object_get_string_member (
         json_node_get_object (json_parser_get_root (parser)), "type");
+    if (strcmp (last, "report") == 0) {
+      JsonObject *o = json_node_get_object (json_parser_get_root (parser));
+
+      n_reports++;
+      g_assert_cmpint (
+          json_object_get_int_member (o, "faces-extracted"), >, 100);
+      g_assert_cmpint (json_object_get_int_member (o, "holes-left"), ==, 0);
+    }
     if (strcmp (last, "result") == 0)
       g_assert_cmpstr (
           json_object_get_string_member (
@@ -283,6 +293,7 @@ speaks_json (Fixture *f, gconstpointer data)
           ==, "good.glb");
   }
   g_assert_cmpstr (last, ==, "error");
+  g_assert_cmpint (n_reports, ==, 1);
   g_assert_true (harness_exists (f->out, "good.glb"));
   g_assert_cmpint (count_files (f->out), ==, 1);
 }
