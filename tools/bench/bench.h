@@ -23,10 +23,12 @@ gboolean bench_parts (const BenchOptions *o, GError **error);
  * BenchCeiling:
  * @matrix: multiplications and additions in a second of one large product
  *   through our own linear layer
+ * @sustained: the same after seconds of it, when a card is warm and holds its
+ *   limit of power
  * @copy: bytes read and written in a second by a large copy
  */
 typedef struct {
-  double matrix;
+  double matrix, sustained;
   double copy;
 } BenchCeiling;
 
