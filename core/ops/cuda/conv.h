@@ -2,7 +2,8 @@
 /* Convolutions through cuDNN: f16 in memory, f32 sums.
  *
  * Channels are not padded: cuDNN has tensor-core engines for the few channels
- * that occur (3, 4 and 8 in, 1, 3 and 4 out), and slower ones for any others.
+ * that occur (3, 4 and 8 in, 1, 3 and 4 out), and slower ones for any others;
+ * most flat ones of these are none of its, see conv_thin.h.
  * Inside the convolution: an f16 bias and ReLU, for which there are compiled
  * engines.  Everything else would be compiled at run time, for seconds, and is
  * slower: other activations, and an f32 bias, follow as one pass. */

@@ -277,12 +277,25 @@ width_of (size_t C, unsigned size)
   return 0;
 }
 
+/* Blocks of a cluster at most: what was compiled for older cards, from which
+ * the driver may have made this card's code, has none. */
+static unsigned
+largest_cluster (int sm)
+{
+  cudaFuncAttributes a;
+
+  if (sm >= 90 && cudaFuncGetAttributes (&a, group_norm_whole) == cudaSuccess)
+    return a.ptxVersion >= 90 ? MAX_CLUSTER : 1;
+  cudaGetLastError ();
+  return 1;
+}
+
 /* FALSE: not for this kernel. */
 static bool
 cut_of (Cut *ret, size_t B, size_t T, size_t C, int n_groups, int sm)
 {
   Cut cut = {};
-  unsigned most = sm >= 90 ? MAX_CLUSTER : 1;
+  unsigned most;
 
   cut.T = (unsigned) T;
   cut.C = (unsigned) C;
@@ -293,6 +306,7 @@ cut_of (Cut *ret, size_t B, size_t T, size_t C, int n_groups, int sm)
     return false;
   cut.TX = cut.width / SHU_VECTOR;
   cut.TY = THREADS / cut.TX;
+  most = largest_cluster (sm);
   cut.cluster = 1;
   while (cut.cluster < most && stash_bytes (cut, cut.cluster) > GOOD_BYTES)
     cut.cluster *= 2;
