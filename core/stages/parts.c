@@ -5,7 +5,9 @@
 #include <string.h>
 
 static const ShuPartKind *const lists[] = {
-    shu_parts_stage1, shu_parts_stage2, shu_parts_whole};
+    shu_parts_stage1, shu_parts_stage2, shu_parts_tail, shu_parts_whole};
+
+enum { MAX_FACES = 4000000 };
 
 static const ShuPartKind *
 find (const char *name)
@@ -69,6 +71,35 @@ on_progress (const char *stage, int step, int total, gpointer data)
     p->listener->func (stage, step, total, p->listener->data);
 }
 
+/* NAME or NAME@FACES */
+static gboolean
+choose (ShuPart *p, const char *name, GError **error)
+{
+  g_auto (GStrv) words = g_strsplit (name, "@", 2);
+  g_autofree char *list = NULL;
+  guint64 faces = 0;
+
+  p->kind = words[0] ? find (words[0]) : NULL;
+  if (p->kind && !words[1])
+    return TRUE;
+  if (p->kind && p->kind->any_size &&
+      g_ascii_string_to_unsigned (
+          words[1], 10, 1000, MAX_FACES, &faces, error)) {
+    p->faces = (int) faces;
+    return TRUE;
+  }
+  if (error && *error) {
+    g_prefix_error (error, "part \"%s\": ", name);
+    return FALSE;
+  }
+  list = g_strjoinv (", ", (char **) shu_part_names ());
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      p->kind ? "part \"%s\" has one size only; the parts are %s"
+              : "there is no part \"%s\"; the parts are %s",
+      name, list);
+  return FALSE;
+}
+
 ShuPart *
 shu_part_new (ShuModel *model, const char *name, GError **error)
 {
@@ -77,14 +108,8 @@ shu_part_new (ShuModel *model, const char *name, GError **error)
   p->model = shu_model_ref (model);
   p->owned = g_ptr_array_new_with_free_func ((GDestroyNotify) shu_tensor_unref);
   p->progress = (ShuProgress){.func = on_progress, .data = p};
-  p->kind = find (name);
-  if (!p->kind) {
-    g_autofree char *list = g_strjoinv (", ", (char **) shu_part_names ());
-
-    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-        "there is no part \"%s\"; the parts are %s", name, list);
+  if (!choose (p, name, error))
     return NULL;
-  }
   if (p->kind->net != SHU_N_NETS &&
       !(p->net = shu_model_net (model, p->kind->net, error)))
     return NULL;

@@ -29,7 +29,8 @@ const char *const *shu_part_names (void);
 
 /**
  * shu_part_new:
- * @name: one of shu_part_names()
+ * @name: one of shu_part_names(); of what follows the networks also
+ *   NAME\@FACES, for a body of whose surface about so many faces are extracted
  *
  * Loads what is needed and prepares its inputs, as far as a job prepares them
  * once.

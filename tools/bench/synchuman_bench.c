@@ -16,11 +16,15 @@ measure (int argc, char **argv, GError **error)
       {"device", 0, 0, G_OPTION_ARG_STRING, &o.device,
           "Measure the networks on this device: cpu, cuda:N, auto", "DEVICE"},
       {"part", 0, 0, G_OPTION_ARG_STRING, &parts,
-          "Measure these networks (commas between them; all: each one)",
+          "Measure these parts (commas between them; all: each one; what "
+          "follows "
+          "the networks for other bodies as well: simplify@1000000)",
           "NAMES"},
       {"ops", 0, 0, G_OPTION_ARG_NONE, &o.ops,
           "Show what each network's operations take, and each stage's steps",
           NULL},
+      {"growth", 0, 0, G_OPTION_ARG_NONE, &o.growth,
+          "Measure what follows the networks for 0.1 to 2 million faces", NULL},
       {"pytorch", 0, 0, G_OPTION_ARG_FILENAME, &o.pytorch,
           "Time the official PyTorch modules, too; a copy of the official "
           "repository",
@@ -46,8 +50,9 @@ measure (int argc, char **argv, GError **error)
     return FALSE;
   if (parts)
     o.parts = g_strsplit (parts, ",", -1);
-  ok = parts || o.device || o.ops || o.pytorch ? bench_parts (&o, error)
-                                               : bench_rows (&o, error);
+  ok = parts || o.device || o.ops || o.pytorch || o.growth
+           ? bench_parts (&o, error)
+           : bench_rows (&o, error);
   g_strfreev (o.parts);
   g_free (o.pytorch);
   g_free (o.only);
