@@ -64,6 +64,10 @@ load_layer (Layer *l, ShuWeights *w, gint64 C, gint64 I)
       .fc1 = shu_weights_linear (w, "mlp.fc1", I, C, TRUE),
       .fc2 = shu_weights_linear (w, "mlp.fc2", C, I, TRUE),
   };
+  shu_weights_use_joined (
+      a, 3, (ShuTensor *[]){l->q_proj.w, l->k_proj.w, l->v_proj.w});
+  shu_weights_use_joined (
+      a, 3, (ShuTensor *[]){l->q_proj.b, l->k_proj.b, l->v_proj.b});
 }
 
 ShuClip *

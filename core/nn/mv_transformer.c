@@ -16,9 +16,9 @@ static const float NORM_EPS = 1e-5f;
 static void
 use_joined (ShuWeights *w, const ShuAttn *a)
 {
-  shu_weights_use (w, a->to_q.w, SHU_USE_JOINED);
-  shu_weights_use (w, a->to_k.w, SHU_USE_JOINED);
-  shu_weights_use (w, a->to_v.w, SHU_USE_JOINED);
+  ShuTensor *all[] = {a->to_q.w, a->to_k.w, a->to_v.w};
+
+  shu_weights_use_joined (w, G_N_ELEMENTS (all), all);
 }
 
 ShuMvBlock

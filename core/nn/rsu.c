@@ -6,6 +6,7 @@
  * Traps: concatenation is [deeper, skip]; RSU-4F dilates its decoder too. */
 #include "nn/rsu.h"
 #include "base/error.h"
+#include "tensor/source.h"
 #include <math.h>
 
 static const double BN_EPS = 1e-5;
@@ -14,22 +15,17 @@ static const double BN_EPS = 1e-5;
 static ShuConv
 fold (const ShuConv *k, const ShuNorm *bn, ShuTensor *mean, ShuTensor *var)
 {
-  ShuTensor *w = shu_tensor_new (SHU_DTYPE_F32, 4, k->w->dims);
+  gint64 Co = k->w->dims[0];
+  g_autofree double *s = g_new (double, (gsize) Co);
   ShuTensor *b = shu_tensor_new (SHU_DTYPE_F32, 1, k->b->dims);
-  const float *w0 = k->w->data, *b0 = k->b->data;
+  const float *b0 = k->b->data, *mu = mean->data, *v = var->data;
   const float *gamma = bn->w->data, *beta = bn->b->data;
-  const float *mu = mean->data, *v = var->data;
-  gsize n = w->n / w->dims[0];
 
-#pragma omp parallel for if (w->n > 100000)
-  for (gint64 o = 0; o < w->dims[0]; o++) {
-    double s = gamma[o] / sqrt (v[o] + BN_EPS);
-
-    for (gsize i = 0; i < n; i++)
-      ((float *) w->data)[o * n + i] = (float) (w0[o * n + i] * s);
-    ((float *) b->data)[o] = (float) ((b0[o] - mu[o]) * s + beta[o]);
+  for (gint64 o = 0; o < Co; o++) {
+    s[o] = gamma[o] / sqrt (v[o] + BN_EPS);
+    ((float *) b->data)[o] = (float) ((b0[o] - mu[o]) * s[o] + beta[o]);
   }
-  return (ShuConv){w, b};
+  return (ShuConv){shu_tensor_new_scaled (k->w, s), b};
 }
 
 static ShuRebnconv
@@ -46,16 +42,18 @@ load_unit (ShuWeights *w, const char *rsu, const char *name, gint64 Ci,
     ShuTensor *mean = shu_weights_get (p, "bn_s1.running_mean", SHU_DIMS (Co));
     ShuTensor *var = shu_weights_get (p, "bn_s1.running_var", SHU_DIMS (Co));
 
-    ShuTensor *all[] = {k.w, k.b, bn.w, bn.b, mean, var};
+    ShuTensor *vectors[] = {k.b, bn.w, bn.b, mean, var};
     gboolean fits = k.w->n_dims == 4;
 
-    for (gsize i = 0; i < G_N_ELEMENTS (all); i++) {
-      fits = fits && (i == 0 || all[i]->n == (gsize) Co) &&
-             shu_weights_values (p, all[i]);
-      shu_weights_use (p, all[i], SHU_USE_NONE);
+    shu_weights_use (p, k.w, SHU_USE_NONE);
+    for (gsize i = 0; i < G_N_ELEMENTS (vectors); i++) {
+      fits = fits && vectors[i]->n == (gsize) Co &&
+             shu_weights_values (p, vectors[i]);
+      shu_weights_use (p, vectors[i], SHU_USE_NONE);
     }
     if (fits) {
       unit.conv = fold (&k, &bn, mean, var);
+      shu_weights_settle (p, unit.conv.w);
       shu_weights_use (p, unit.conv.w, SHU_USE_CONV);
       shu_weights_use (p, unit.conv.b, SHU_USE_LINEAR);
     }

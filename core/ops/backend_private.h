@@ -53,7 +53,7 @@ struct _ShuBackend {
    * What is made of it stays with x: most are weights. */
   ShuTensor *(*adopt) (ShuCtx *c, ShuTensor *x);
   /* as shu_upload_weights(); NULL where the host is the device */
-  void (*weights) (ShuCtx *c, int n, const ShuWeightUse *uses,
+  void (*weights) (ShuCtx *c, int n, const ShuWeightSet *sets,
       ShuUploadFunc func, gpointer data);
   void (*fill) (ShuCtx *c, ShuTensor *y, float value);
 

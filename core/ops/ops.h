@@ -36,13 +36,22 @@ typedef enum {
   SHU_USE_SPARSE_CONV, /* [Co,3,3,3,Ci] */
   SHU_USE_SPARSE_CONV_SUBDIVIDED,
   SHU_USE_CONV_DOUBLED, /* [Co,Ci,3,3] behind ShuConvParams' upsample */
-  SHU_USE_JOINED, /* with others as one product; made when first asked for */
+  SHU_USE_JOINED,       /* with others as one product */
 } ShuUse;
 
+/* @lead, @place: of a joined one, the first of those, and where it comes */
 typedef struct {
   ShuTensor *w;
   ShuUse use;
+  ShuTensor *lead;
+  int place;
 } ShuWeightUse;
+
+/* Weights that live and die together, as a network's do. */
+typedef struct {
+  int n;
+  const ShuWeightUse *uses;
+} ShuWeightSet;
 
 /* @bytes: of the device, since the beginning */
 typedef void (*ShuUploadFunc) (gsize bytes, gpointer data);
@@ -51,10 +60,10 @@ typedef void (*ShuUploadFunc) (gsize bytes, gpointer data);
  * shu_upload_weights:
  * @func: (nullable): told now and then
  *
- * Makes the forms of @n weights on the device of @c, in bulk; later operations
- * find them.  Nothing to do on the CPU.
+ * Makes the forms of the weights of @n sets on the device of @c, in bulk; later
+ * operations find them.  Nothing to do on the CPU.
  */
-void shu_upload_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
+void shu_upload_weights (ShuCtx *c, int n, const ShuWeightSet *sets,
     ShuUploadFunc func, gpointer data);
 /* Bytes of such a form. */
 gsize shu_weight_bytes (const ShuWeightUse *use);

@@ -19,7 +19,7 @@ shu_weight_bytes (const ShuWeightUse *use)
 }
 
 void
-shu_upload_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
+shu_upload_weights (ShuCtx *c, int n, const ShuWeightSet *sets,
     ShuUploadFunc func, gpointer data)
 {
   const ShuBackend *be;
@@ -28,5 +28,5 @@ shu_upload_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
     return;
   be = SHU_BACKEND_FOR (c, weights);
   if (be)
-    be->weights (c, n, uses, func, data);
+    be->weights (c, n, sets, func, data);
 }

@@ -232,11 +232,11 @@ adopt (ShuCtx *c, ShuTensor *x)
 }
 
 static void
-weights (ShuCtx *c, int n, const ShuWeightUse *uses, ShuUploadFunc func,
+weights (ShuCtx *c, int n, const ShuWeightSet *sets, ShuUploadFunc func,
     gpointer data)
 {
   if (!c->dry)
-    c->record->real->weights (c, n, uses, func, data);
+    c->record->real->weights (c, n, sets, func, data);
 }
 
 static void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Models are kept in a registry by folder and device; each holds its networks
- * behind one lock, so that two elements that need the same one load it once. */
+/* Models are kept in a registry by folder and device, so that elements that
+ * need the same one share its networks. */
 #include "stages/model_private.h"
 #include "base/error.h"
 #include "stages/body_private.h"
@@ -216,6 +216,7 @@ model_free (ShuModel *m)
   }
   g_clear_pointer (&m->prompts, shu_tensor_unref);
   g_mutex_clear (&m->lock);
+  g_cond_clear (&m->loaded_some);
   g_free (m->key);
   g_free (m->folder);
   g_free (m->device);
@@ -231,6 +232,7 @@ model_open (const char *folder, const char *device, GError **error)
 
   m->refs = 1;
   g_mutex_init (&m->lock);
+  g_cond_init (&m->loaded_some);
   m->device = g_strdup (device);
   if (!folder || !*folder)
     folder = env && *env ? env : NULL;

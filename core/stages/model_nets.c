@@ -36,14 +36,18 @@ const ShuNetKind shu_nets[SHU_N_NETS] = {
         (ShuNetLoad) shu_gs_decoder_new, (GDestroyNotify) shu_gs_decoder_free},
 };
 
+/* Who waits looks for a cancel so often. */
+static const gint64 PATIENCE = 100 * G_TIME_SPAN_MILLISECOND;
+
 static gboolean
 is_on_device (const ShuModel *m)
 {
   return strcmp (m->device, "cpu") != 0;
 }
 
-/* ---- made, brought to the device, let go; all with the lock held ---- */
+/* ---- made, brought to the device, let go ---- */
 
+/* Who has claimed the network calls, without the lock. */
 static gboolean
 open_net (ShuModel *m, ShuNet net, GError **error)
 {
@@ -88,50 +92,162 @@ shu_loaded_clear (ShuModel *m, ShuNet net)
 /* What is said of bytes that have gone up. */
 typedef struct {
   const ShuProgress *progress;
-  gsize before, total;
+  int steps;
 } Report;
 
 static void
 report (gsize bytes, gpointer data)
 {
   const Report *r = data;
+  int step = (int) (bytes >> 20);
 
   /* a cancel stops the upload by itself */
-  shu_progress (r->progress, "load", (int) ((r->before + bytes) >> 20),
-      (int) (r->total >> 20) + 1, NULL);
+  shu_progress (r->progress, "load", MIN (step, r->steps), r->steps, NULL);
 }
 
+/* As open_net() */
 static gboolean
 upload (ShuModel *m, ShuCtx *c, int n, const ShuNet *nets,
     const ShuProgress *progress, GError **error)
 {
   gint64 start = g_get_monotonic_time ();
-  Report r = {progress};
-  int steps;
+  ShuWeights *weights[SHU_N_NETS];
+  Report r = {progress, 1};
+  gsize bytes = 0;
+  int n_weights = 0;
 
   for (int i = 0; i < n; i++)
-    if (!m->loaded[nets[i]].is_there)
-      r.total += m->loaded[nets[i]].bytes;
-  if (r.total == 0)
+    if (!m->loaded[nets[i]].is_there) {
+      weights[n_weights++] = m->loaded[nets[i]].weights;
+      bytes += m->loaded[nets[i]].bytes;
+    }
+  if (bytes == 0)
     return TRUE;
-  steps = (int) (r.total >> 20) + 1;
-  if (!shu_progress (progress, "load", 0, steps, error))
+  r.steps = (int) (bytes >> 20) + 1;
+  if (!shu_progress (progress, "load", 0, r.steps, error))
+    return FALSE;
+  shu_weights_upload (n_weights, weights, c, report, &r);
+  if (!shu_ctx_finish (c, error))
+    return FALSE;
+  shu_ctx_trim (c); /* what was under way is in nobody's sum */
+  g_info ("%s: %zu MB of weights in %.3f s", m->device, bytes >> 20,
+      (double) (g_get_monotonic_time () - start) * 1e-6);
+  return shu_progress (progress, "load", r.steps, r.steps, error);
+}
+
+/* ---- one loads, others wait ---- */
+
+/* Until nobody loads any of @nets; with the lock held, but not meanwhile. */
+static gboolean
+wait_for_others (ShuModel *m, int n, const ShuNet *nets,
+    GCancellable *cancellable, GError **error)
+{
+  for (int i = 0; i < n;) {
+    const GThread *loader = m->loaded[nets[i]].loader;
+
+    if (!loader) {
+      i++;
+      continue;
+    }
+    if (loader == g_thread_self ()) {
+      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+          "%s: %s is asked for while it is loaded, by who reports that",
+          m->folder, shu_nets[nets[i]].path);
+      return FALSE;
+    }
+    if (g_cancellable_set_error_if_cancelled (cancellable, error))
+      return FALSE;
+    g_cond_wait_until (
+        &m->loaded_some, &m->lock, g_get_monotonic_time () + PATIENCE);
+    i = 0; /* the others may be loaded meanwhile */
+  }
+  return TRUE;
+}
+
+typedef struct {
+  ShuModel *m;
+  ShuNet net;
+  GThread *thread; /* NULL: there is none */
+  GError *error;
+} Opening;
+
+static gpointer
+open_one (gpointer data)
+{
+  Opening *o = data;
+
+  open_net (o->m, o->net, &o->error);
+  return NULL;
+}
+
+/* All at the same time: most of it is reading the headers of files. */
+static gboolean
+open_nets (ShuModel *m, int n, const ShuNet *nets, GError **error)
+{
+  Opening all[SHU_N_NETS];
+  GError *cause = NULL;
+
+  for (int i = 0; i < n; i++) {
+    all[i] = (Opening){m, nets[i], NULL, NULL};
+    if (i + 1 < n)
+      all[i].thread = g_thread_try_new ("open", open_one, &all[i], NULL);
+    if (!all[i].thread)
+      open_one (&all[i]);
+  }
+  for (int i = 0; i < n; i++) {
+    if (all[i].thread)
+      g_thread_join (all[i].thread);
+    if (all[i].error && cause)
+      g_error_free (all[i].error);
+    else if (all[i].error)
+      cause = all[i].error;
+  }
+  if (cause)
+    g_propagate_error (error, cause);
+  return !cause;
+}
+
+static gboolean
+make_nets (ShuModel *m, ShuCtx *c, int n, const ShuNet *nets,
+    const ShuProgress *progress, GError **error)
+{
+  return open_nets (m, n, nets, error) &&
+         (!c || upload (m, c, n, nets, progress, error));
+}
+
+/* Sees to it that @nets are made and, with @c, on its device; with the lock
+ * held, but not while anything is loaded: this may take long, and reports. */
+static gboolean
+load (ShuModel *m, ShuCtx *c, int n, const ShuNet *nets,
+    const ShuProgress *progress, GError **error)
+{
+  ShuNet missing[SHU_N_NETS];
+  int n_missing = 0;
+  gboolean ok;
+
+  if (!wait_for_others (
+          m, n, nets, progress ? progress->cancellable : NULL, error))
     return FALSE;
   for (int i = 0; i < n; i++) {
     ShuLoaded *l = &m->loaded[nets[i]];
 
-    if (l->is_there)
+    if (l->net && (l->is_there || !c))
       continue;
-    shu_weights_upload (l->weights, c, report, &r);
-    r.before += l->bytes;
+    l->loader = g_thread_self ();
+    missing[n_missing++] = nets[i];
   }
-  if (!shu_ctx_finish (c, error))
-    return FALSE;
-  for (int i = 0; i < n; i++)
-    m->loaded[nets[i]].is_there = TRUE;
-  g_info ("%s: %zu MB of weights in %.3f s", m->device, r.total >> 20,
-      (double) (g_get_monotonic_time () - start) * 1e-6);
-  return shu_progress (progress, "load", steps, steps, error);
+  if (n_missing == 0)
+    return TRUE;
+  g_mutex_unlock (&m->lock);
+  ok = make_nets (m, c, n_missing, missing, progress, error);
+  g_mutex_lock (&m->lock);
+  for (int i = 0; i < n_missing; i++) {
+    m->loaded[missing[i]].loader = NULL;
+    if (ok && c)
+      m->loaded[missing[i]].is_there = TRUE;
+  }
+  g_cond_broadcast (&m->loaded_some);
+  return ok;
 }
 
 /* ---- for who wants one for good ---- */
@@ -139,15 +255,13 @@ upload (ShuModel *m, ShuCtx *c, int n, const ShuNet *nets,
 gconstpointer
 shu_model_net (ShuModel *m, ShuNet net, GError **error)
 {
-  g_autoptr (ShuCtx) c = NULL;
+  g_autoptr (ShuCtx) c = shu_model_context (m, NULL, error);
   gboolean ok;
 
+  if (!c)
+    return NULL;
   g_mutex_lock (&m->lock);
-  ok = open_net (m, net, error);
-  if (ok && !m->loaded[net].is_there) {
-    c = shu_model_context (m, NULL, error);
-    ok = c && upload (m, c, 1, &net, NULL, error);
-  }
+  ok = load (m, c, 1, &net, NULL, error);
   if (ok)
     m->loaded[net].kept = TRUE;
   g_mutex_unlock (&m->lock);
@@ -156,12 +270,10 @@ shu_model_net (ShuModel *m, ShuNet net, GError **error)
 
 /* ---- for a stage ---- */
 
-/* As upload(), or what would be if this were more than a rehearsal */
-static gboolean
-bring (ShuNetUser *u, int n, const ShuNet *nets, GError **error)
+/* What bringing @nets would take, if this were more than a rehearsal */
+static void
+reserve (ShuNetUser *u, int n, const ShuNet *nets)
 {
-  if (!shu_ctx_is_dry (u->c))
-    return upload (u->model, u->c, n, nets, u->progress, error);
   for (int i = 0; i < n; i++) {
     ShuLoaded *l = &u->model->loaded[nets[i]];
 
@@ -170,19 +282,18 @@ bring (ShuNetUser *u, int n, const ShuNet *nets, GError **error)
     shu_ctx_reserve (u->c, (gssize) l->bytes);
     u->brought[nets[i]] = TRUE;
   }
-  return TRUE;
 }
 
 static gboolean
 take (ShuNetUser *u, int n, const ShuNet *nets, gboolean now, GError **error)
 {
   ShuModel *m = u->model;
-  gboolean ok = TRUE;
+  gboolean dry = shu_ctx_is_dry (u->c), ok;
 
   g_mutex_lock (&m->lock);
-  for (int i = 0; i < n && ok; i++)
-    ok = open_net (m, nets[i], error);
-  ok = ok && (!now || bring (u, n, nets, error));
+  ok = load (m, now && !dry ? u->c : NULL, n, nets, u->progress, error);
+  if (ok && now && dry)
+    reserve (u, n, nets);
   for (int i = 0; i < n && ok; i++) {
     m->loaded[nets[i]].users += u->users[nets[i]] == 0;
     u->users[nets[i]]++;
@@ -224,7 +335,8 @@ shu_nets_give (ShuNetUser *u, ShuNet net)
     if (u->low && u->brought[net])
       shu_ctx_reserve (u->c, -(gssize) l->bytes);
     u->brought[net] = FALSE;
-    if (u->low && !shu_ctx_is_dry (u->c) && l->users == 0 && !l->kept)
+    if (u->low && !shu_ctx_is_dry (u->c) && l->users == 0 && !l->kept &&
+        !l->loader)
       shu_loaded_clear (m, net);
   }
   g_mutex_unlock (&m->lock);

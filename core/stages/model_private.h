@@ -204,6 +204,7 @@ typedef struct {
   gboolean is_there; /* on the device */
   gboolean kept;     /* somebody uses it as long as the model lives */
   int users;
+  GThread *loader; /* changes all above, without the lock */
 } ShuLoaded;
 
 struct _ShuModel {
@@ -217,6 +218,7 @@ struct _ShuModel {
   ShuModelDefaults defaults;
   char *stage2_paths[SHU_N_NETS];
   GMutex lock;
+  GCond loaded_some;
   ShuLoaded loaded[SHU_N_NETS];
   ShuTensor *prompts;
   float body_size; /* 0: not known yet */

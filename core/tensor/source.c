@@ -15,6 +15,7 @@ shu_source_free (ShuSource *s)
   if (!s)
     return;
   shu_tensor_unref (s->raw);
+  g_free (s->factors);
   g_free (s);
 }
 
@@ -55,6 +56,22 @@ shu_tensor_new_formula (
     s.n *= (gsize) dims[i];
   s.row = (gint64) s.n / dims[0];
   return new_deferred (n_dims, dims, &s);
+}
+
+ShuTensor *
+shu_tensor_new_scaled (ShuTensor *w, const double *factors)
+{
+  const ShuSource *from = shu_tensor_source (w);
+  ShuSource s = {
+      .raw = w, .n = w->n, .row = (gint64) w->n / MAX (w->dims[0], 1)};
+
+  g_assert (from ? from->n_pieces == 0 && !from->factors : w->data != NULL);
+  if (from)
+    s = *from;
+  if (s.raw)
+    shu_tensor_ref (s.raw);
+  s.factors = g_memdup2 (factors, (gsize) w->dims[0] * sizeof *factors);
+  return new_deferred (w->n_dims, w->dims, &s);
 }
 
 /* ---- columns ---- */
@@ -101,7 +118,7 @@ shu_tensor_new_columns (ShuTensor *w, int n, const ShuColumns *pieces)
               pieces[i].from + pieces[i].size <= K);
     width += pieces[i].size;
   }
-  if (!w->data && from && from->n_pieces == 0) {
+  if (!w->data && from && from->n_pieces == 0 && !from->factors) {
     ShuSource s = *from;
 
     if (s.raw)
@@ -145,6 +162,8 @@ piece_values (const ShuSource *s, gsize first, gsize n, float *ret)
   if (!s->raw)
     for (gsize i = 0; i < n; i++)
       ret[i] = formula_value (s, first + i);
+  else if (s->raw->dtype == SHU_DTYPE_F32)
+    memcpy (ret, (const float *) s->raw->data + first, n * sizeof (float));
   else if (s->raw->dtype == SHU_DTYPE_F16)
     shu_f16_to_f32_n ((const guint16 *) s->raw->data + first, ret, n);
   else
@@ -155,7 +174,7 @@ piece_values (const ShuSource *s, gsize first, gsize n, float *ret)
 void
 shu_source_values (const ShuSource *s, float *ret)
 {
-  gsize run = s->n_pieces > 0 ? (gsize) s->row : RUN;
+  gsize run = s->n_pieces > 0 || s->factors ? (gsize) s->row : RUN;
   gsize runs = (s->n + run - 1) / run, width = 0;
 
   for (int i = 0; i < s->n_pieces; i++)
@@ -167,6 +186,8 @@ shu_source_values (const ShuSource *s, float *ret)
 
     if (s->n_pieces == 0)
       piece_values (s, first, MIN (run, s->n - first), y);
+    for (gsize i = 0; s->factors && i < run; i++)
+      y[i] = (float) (y[i] * s->factors[r]);
     for (int i = 0; i < s->n_pieces; i++)
       y += piece_values (
           s, first + (gsize) s->pieces[i].from, (gsize) s->pieces[i].size, y);

@@ -24,6 +24,8 @@ typedef struct {
  * @row: elements of a row of it
  * @pieces: which columns of each row are meant, in their order; @n_pieces 0:
  *   all
+ * @factors: (nullable): [n/row]: what the values of a row are multiplied with;
+ *   then there are no pieces
  */
 typedef struct {
   ShuTensor *raw;
@@ -33,6 +35,7 @@ typedef struct {
   gint64 row;
   int n_pieces;
   ShuColumns pieces[SHU_SOURCE_MAX_PIECES];
+  double *factors;
 } ShuSource;
 
 /* (transfer full): f32 of the shape of @raw (F16 or BF16), which is taken
@@ -51,6 +54,15 @@ ShuTensor *shu_tensor_new_formula (
  */
 ShuTensor *shu_tensor_new_columns (
     ShuTensor *w, int n, const ShuColumns *pieces);
+
+/**
+ * shu_tensor_new_scaled:
+ * @w: f32, not scaled nor of columns
+ * @factors: one for each of its dims[0] rows
+ *
+ * Returns: (transfer full): without data
+ */
+ShuTensor *shu_tensor_new_scaled (ShuTensor *w, const double *factors);
 
 /* NULL where @t has had data from the beginning */
 const ShuSource *shu_tensor_source (const ShuTensor *t);

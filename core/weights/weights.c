@@ -19,7 +19,7 @@ typedef struct {
   GHashTable *where;  /* name -> file index, for shards */
   GHashTable *loaded; /* name -> ShuTensor, f32 */
   GHashTable *views;  /* prefix -> ShuWeights */
-  GHashTable *uses;   /* ShuTensor -> ShuUse */
+  GHashTable *uses;   /* ShuTensor -> ShuWeightUse */
   gboolean deferred;  /* no values before somebody wants them here */
   ShuFormula formula;
   ShuMake make;
@@ -60,7 +60,7 @@ root_new (const char *label)
   root->views = g_hash_table_new_full (
       g_str_hash, g_str_equal, NULL, (GDestroyNotify) view_free);
   root->uses = g_hash_table_new_full (
-      NULL, NULL, (GDestroyNotify) shu_tensor_unref, NULL);
+      NULL, NULL, (GDestroyNotify) shu_tensor_unref, g_free);
   root->nil = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (1));
   *(float *) root->nil->data = 0;
   w->root = root;
@@ -474,6 +474,13 @@ shu_weights_values (ShuWeights *w, ShuTensor *t)
   return NULL;
 }
 
+void
+shu_weights_settle (ShuWeights *w, ShuTensor *t)
+{
+  if (!w->root->deferred)
+    shu_weights_values (w, t);
+}
+
 gboolean
 shu_weights_has (ShuWeights *w, const char *name)
 {
@@ -624,17 +631,29 @@ shu_weights_describe (ShuWeights *w)
 
 /* ---- on devices ---- */
 
+static void
+set_use (Root *root, ShuWeightUse use)
+{
+  if (use.w == root->nil)
+    return;
+  g_mutex_lock (&root->lock);
+  g_hash_table_replace (
+      root->uses, shu_tensor_ref (use.w), g_memdup2 (&use, sizeof use));
+  g_mutex_unlock (&root->lock);
+}
+
 ShuTensor *
 shu_weights_use (ShuWeights *w, ShuTensor *t, ShuUse use)
 {
-  Root *root = w->root;
-
-  if (t == root->nil)
-    return t;
-  g_mutex_lock (&root->lock);
-  g_hash_table_replace (root->uses, shu_tensor_ref (t), GINT_TO_POINTER (use));
-  g_mutex_unlock (&root->lock);
+  set_use (w->root, (ShuWeightUse){.w = t, .use = use});
   return t;
+}
+
+void
+shu_weights_use_joined (ShuWeights *w, int n, ShuTensor *const *t)
+{
+  for (int i = 0; i < n; i++)
+    set_use (w->root, (ShuWeightUse){t[i], SHU_USE_JOINED, t[0], i});
 }
 
 /* (transfer full): of ShuWeightUse; the tensors live as long as @root */
@@ -643,14 +662,13 @@ list_uses (Root *root)
 {
   GArray *list = g_array_new (FALSE, FALSE, sizeof (ShuWeightUse));
   GHashTableIter iter;
-  gpointer key, value;
+  gpointer use;
 
   g_mutex_lock (&root->lock);
   g_hash_table_iter_init (&iter, root->uses);
-  while (g_hash_table_iter_next (&iter, &key, &value))
-    if (GPOINTER_TO_INT (value) != SHU_USE_NONE)
-      g_array_append_val (
-          list, ((ShuWeightUse){key, (ShuUse) GPOINTER_TO_INT (value)}));
+  while (g_hash_table_iter_next (&iter, NULL, &use))
+    if (((ShuWeightUse *) use)->use != SHU_USE_NONE)
+      g_array_append_vals (list, use, 1);
   g_mutex_unlock (&root->lock);
   return list;
 }
@@ -666,11 +684,25 @@ shu_weights_device_bytes (ShuWeights *w)
   return bytes;
 }
 
-void
-shu_weights_upload (ShuWeights *w, ShuCtx *c, ShuUploadFunc func, gpointer data)
+static void
+array_unref (gpointer data)
 {
-  g_autoptr (GArray) list = list_uses (w->root);
+  g_array_unref (data);
+}
 
-  shu_upload_weights (
-      c, (int) list->len, (const ShuWeightUse *) list->data, func, data);
+void
+shu_weights_upload (
+    int n, ShuWeights *const *w, ShuCtx *c, ShuUploadFunc func, gpointer data)
+{
+  g_autoptr (GPtrArray) lists = g_ptr_array_new_with_free_func (array_unref);
+  g_autofree ShuWeightSet *sets = g_new (ShuWeightSet, (gsize) n);
+
+  for (int i = 0; i < n; i++) {
+    GArray *list = list_uses (w[i]->root);
+
+    g_ptr_array_add (lists, list);
+    sets[i] =
+        (ShuWeightSet){(int) list->len, (const ShuWeightUse *) list->data};
+  }
+  shu_upload_weights (c, n, sets, func, data);
 }

@@ -110,6 +110,15 @@ ShuTensor *shu_weights_get (
     ShuWeights *w, const char *name, int n_dims, const gint64 *dims);
 
 /**
+ * shu_weights_settle:
+ * @t: made of tensors of this set
+ *
+ * Sees to it that @t has values, unless those of the set wait until somebody
+ * wants them; a failure of the set where there is no memory.
+ */
+void shu_weights_settle (ShuWeights *w, ShuTensor *t);
+
+/**
  * shu_weights_values:
  * @t: of this set
  *
@@ -160,15 +169,21 @@ ShuNorm shu_weights_norm (ShuWeights *w, const char *name, gint64 C);
  */
 ShuTensor *shu_weights_use (ShuWeights *w, ShuTensor *t, ShuUse use);
 
+/* All @n of @t, which have as many columns, as one product */
+void shu_weights_use_joined (ShuWeights *w, int n, ShuTensor *const *t);
+
 /* What all of them take on a device. */
 gsize shu_weights_device_bytes (ShuWeights *w);
 
 /**
  * shu_weights_upload:
- * Brings them to the device of @c; there they stay as long as the tensors.
+ * @w: @n of them
+ *
+ * Brings them to the device of @c, one after the other without a pause; there
+ * they stay as long as the tensors.
  */
 void shu_weights_upload (
-    ShuWeights *w, ShuCtx *c, ShuUploadFunc func, gpointer data);
+    int n, ShuWeights *const *w, ShuCtx *c, ShuUploadFunc func, gpointer data);
 
 /**
  * shu_weights_finish:

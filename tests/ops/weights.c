@@ -152,6 +152,7 @@ test_upload (void)
   g_autoptr (ShuCtx) c = context_new ();
   ShuWeightUse list[2 * ALL];
   gsize bytes = 0, n = 0;
+  ShuWeightSet sets[2];
 
   for (gsize i = 0; i < ALL; i++) {
     gsize u = i % G_N_ELEMENTS (uses);
@@ -162,10 +163,12 @@ test_upload (void)
     list[n++] = (ShuWeightUse){source_tensor (c, s, SHU_DIMS (Co)),
         uses[u].use == SHU_USE_NORM ? SHU_USE_NORM : SHU_USE_LINEAR};
   }
-  shu_upload_weights (c, (int) n, list, count_bytes, &bytes);
+  sets[0] = (ShuWeightSet){(int) n / 3, list};
+  sets[1] = (ShuWeightSet){(int) n - sets[0].n, list + sets[0].n};
+  shu_upload_weights (c, 2, sets, count_bytes, &bytes);
   if (on_gpu ())
     g_assert_cmpuint (bytes, >, 0);
-  shu_upload_weights (c, (int) n, list, NULL, NULL); /* they are there */
+  shu_upload_weights (c, 2, sets, NULL, NULL); /* they are there */
   for (gsize i = 0; i < ALL; i++) {
     SHU_SCOPE (c);
     gsize u = i % G_N_ELEMENTS (uses);
@@ -176,6 +179,121 @@ test_upload (void)
         use_weight (c, uses[u].use, valued (c, w), valued (c, b)));
     if (on_gpu () && i / G_N_ELEMENTS (uses) != RAW_F32)
       g_assert_null (w->data); /* nobody wanted it here */
+  }
+}
+
+static ShuTensor *
+scaled_tensor (ShuCtx *c, ShuTensor *w)
+{
+  static const double steps[] = {0.75, 1, -1.5, 0.125, 3}; /* exact in f32 */
+  g_autofree double *scale = g_new (double, (gsize) w->dims[0]);
+
+  for (gint64 o = 0; o < w->dims[0]; o++)
+    scale[o] = steps[o % (gint64) G_N_ELEMENTS (steps)];
+  return shu_scoped_take (c, shu_tensor_new_scaled (w, scale));
+}
+
+static void
+test_scaled (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+
+  for (int s = 0; s < N_SOURCES; s++)
+    for (int u = SHU_USE_LINEAR; u <= SHU_USE_CONV; u++) {
+      SHU_SCOPE (c);
+      ShuTensor *from =
+          source_tensor (c, s, uses[u - 1].n_dims, uses[u - 1].dims);
+      ShuTensor *w = scaled_tensor (c, from),
+                *b = valued (c, source_tensor (c, s, SHU_DIMS (Co)));
+      ShuTensor *wv = valued (c, w), *all = valued (c, from);
+
+      for (gsize i = 0; i < wv->n; i++)
+        g_assert_cmpfloat (at (wv, i) * 8, ==,
+            at (all, i) *
+                (float) (8 * shu_tensor_source (w)->factors[i / (wv->n / Co)]));
+      if (!on_gpu ())
+        g_assert_true (shu_tensor_host (w, NULL));
+      check_same (c, uses[u - 1].name, s, use_weight (c, (ShuUse) u, w, b),
+          use_weight (c, (ShuUse) u, wv, b));
+    }
+}
+
+/* q, k and v as one product, brought together or made when asked for; of 24
+ * columns their ends are not where a next one could begin */
+static void
+test_joined (void)
+{
+  static const gint64 columns[] = {32, 24};
+  g_autoptr (ShuCtx) c = context_new ();
+
+  for (int s = 0; s < N_SOURCES; s++)
+    for (gsize i = 0; i < G_N_ELEMENTS (columns); i++) {
+      SHU_SCOPE (c);
+      gint64 C = columns[i];
+      ShuSelfAttention p[2] = {{.n = 3, .n_heads = 1}, {.n = 3, .n_heads = 1}};
+      ShuWeightUse list[3];
+      ShuLinear l[2][3];
+      ShuTensor *x;
+
+      for (int k = 0; k < 3; k++) {
+        ShuTensor *w = source_tensor (c, s, SHU_DIMS (C, C));
+
+        l[0][k] = (ShuLinear){w, NULL};
+        l[1][k] = (ShuLinear){valued (c, w), NULL};
+        list[k] = (ShuWeightUse){w, SHU_USE_JOINED, l[0][0].w, k};
+        p[0].l[k] = &l[0][k];
+        p[1].l[k] = &l[1][k];
+      }
+      shu_upload_weights (
+          c, 1, &(ShuWeightSet){G_N_ELEMENTS (list), list}, NULL, NULL);
+      random_seed (5);
+      x = random_tensor (c, SHU_DIMS (1, 9, C));
+      check_same (c, "joined", s, shu_self_attention (c, x, &p[0]),
+          shu_self_attention (c, x, &p[1]));
+    }
+}
+
+/* So much that several threads bring it, in several loads */
+static void
+test_much (void)
+{
+  enum { C = 512, EACH = 2, ALL = N_SOURCES * 3 * EACH };
+
+  static const gint64 conv[] = {C, C, 3, 3}, linear[] = {C, 4 * C};
+  g_autoptr (ShuCtx) c = context_new ();
+  ShuWeightUse list[ALL];
+  ShuWeightSet sets[2] = {{ALL / 2, list}, {ALL / 2, list + ALL / 2}};
+  gsize bytes = 0;
+
+  for (int i = 0; i < ALL; i++) {
+    Source s = (Source) (i / 3 % N_SOURCES);
+    gboolean wide = i % 3 == 0;
+    ShuTensor *w = source_tensor (c, s, wide ? 2 : 4, wide ? linear : conv);
+
+    list[i] = (ShuWeightUse){i % 3 == 2 ? scaled_tensor (c, w) : w,
+        wide ? SHU_USE_LINEAR : SHU_USE_CONV};
+  }
+  shu_upload_weights (c, 2, sets, count_bytes, &bytes);
+  for (int i = 0; i < ALL; i++) {
+    SHU_SCOPE (c);
+    ShuTensor *w = list[i].w, *wv = valued (c, w), *x, *y[2];
+
+    if (!on_gpu ())
+      g_assert_true (shu_tensor_host (w, NULL));
+    random_seed (11);
+    if (list[i].use == SHU_USE_LINEAR) {
+      x = random_tensor (c, SHU_DIMS (N, 4 * C));
+      for (int k = 0; k < 2; k++)
+        y[k] = shu_linear (c, x, &(ShuLinear){k ? wv : w, NULL});
+    } else {
+      ShuTensor *b = host_tensor (c, SHU_DTYPE_F32, SHU_DIMS (C));
+
+      memset (b->data, 0, shu_tensor_bytes (b));
+      x = random_tensor (c, SHU_DIMS (1, 2, 2, C));
+      for (int k = 0; k < 2; k++)
+        y[k] = shu_conv2d_same (c, x, &(ShuConv){k ? wv : w, b});
+    }
+    check_same (c, "much", i, y[0], y[1]);
   }
 }
 
@@ -232,6 +350,9 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   test_add ("/ops/weights/made_when_asked_for", test_late);
   test_add ("/ops/weights/uploaded_together", test_upload);
+  test_add ("/ops/weights/scaled", test_scaled);
+  test_add ("/ops/weights/joined", test_joined);
+  test_add ("/ops/weights/much", test_much);
   test_add ("/ops/weights/columns", test_columns);
   test_add ("/ops/weights/operands", test_operands);
   return g_test_run ();

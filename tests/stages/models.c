@@ -33,6 +33,38 @@ test_shares (void)
   g_assert_cmpstr (shu_model_folder (a), ==, "synthetic-tiny:7");
 }
 
+static gpointer
+load_all (gpointer data)
+{
+  ShuModel *m = data;
+  g_autoptr (GPtrArray) nets = g_ptr_array_new ();
+
+  for (int i = 0; i < SHU_N_NETS; i++)
+    g_ptr_array_add (nets, (gpointer) shu_model_net (m, (ShuNet) i, NULL));
+  return g_steal_pointer (&nets);
+}
+
+/* Whoever comes while a network is loaded waits for it. */
+static void
+test_many_load_one (void)
+{
+  g_autoptr (ShuModel) m = shu_model_get ("synthetic-tiny:9", "cpu", NULL);
+  GPtrArray *nets[4];
+  GThread *threads[4];
+
+  for (int k = 0; k < 4; k++)
+    threads[k] = g_thread_new ("load", load_all, m);
+  for (int k = 0; k < 4; k++)
+    nets[k] = g_thread_join (threads[k]);
+  for (int i = 0; i < SHU_N_NETS; i++)
+    for (int k = 0; k < 4; k++) {
+      g_assert_nonnull (nets[k]->pdata[i]);
+      g_assert_true (nets[k]->pdata[i] == nets[0]->pdata[i]);
+    }
+  for (int k = 0; k < 4; k++)
+    g_ptr_array_unref (nets[k]);
+}
+
 static void
 test_devices (void)
 {
@@ -281,6 +313,7 @@ main (int argc, char **argv)
   g_unsetenv ("SHU_DEVICE");
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/stages/models/two_share_one", test_shares);
+  g_test_add_func ("/stages/models/many_load_one", test_many_load_one);
   g_test_add_func ("/stages/models/refuses_devices", test_devices);
   g_test_add_func (
       "/stages/models/official_size_wants_explicit_cpu", test_official_size);

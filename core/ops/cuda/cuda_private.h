@@ -69,8 +69,7 @@ gsize shu_cuda_scratch_bytes (ShuScratch what, const ShuTensor *y,
 void shu_cuda_staging_free (ShuCudaStaging *staging);
 /* Bytes @at..@at+@n-1 of something; called by several threads. */
 typedef void (*ShuCudaSource) (gpointer data, gsize at, gsize n, char *ret);
-/* @bytes of @source go to @dst; while one part of them is under way, the next
- * is asked for. */
+/* @bytes of @source go to @dst through memory that is used in turn. */
 gboolean shu_cuda_stream_up (
     ShuCtx *c, gpointer dst, gsize bytes, ShuCudaSource source, gpointer data);
 /* @src may change once this returns; the copy itself happens in the stream. */
@@ -81,6 +80,31 @@ void shu_cuda_upload (
     ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data);
 void shu_cuda_bring (ShuCtx *c, ShuTensor *y, ShuTensor *x);
 void shu_cuda_download (ShuCtx *c, gpointer data, ShuTensor *x);
+
+/* ---- lanes.c ---- */
+
+/* A load may go where the one so many before it went. */
+enum { SHU_CUDA_LOAD_TURNS = 2 };
+
+/* Some 10 MB or more of @source, which several threads ask at a time */
+typedef struct {
+  char *dst;
+  gsize bytes;
+  ShuCudaSource source;
+  gpointer data;
+} ShuCudaLoad;
+
+/* Load @i will be there for what is launched now; FALSE: stop. */
+typedef gboolean (*ShuCudaLoaded) (ShuCtx *c, int i, gpointer data);
+
+/**
+ * shu_cuda_lanes:
+ * @func: called in order, in this thread
+ *
+ * Returns: FALSE where @c has failed or @func has; not waited for
+ */
+gboolean shu_cuda_lanes (ShuCtx *c, int n, const ShuCudaLoad *loads,
+    ShuCudaLoaded func, gpointer data);
 
 /* ---- mark.c ---- */
 
@@ -121,7 +145,7 @@ typedef enum {
 gconstpointer shu_cuda_weight (ShuCtx *c, ShuTensor *w, ShuCudaLayout layout);
 
 /* The backend's entry */
-void shu_cuda_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
+void shu_cuda_weights (ShuCtx *c, int n, const ShuWeightSet *sets,
     ShuUploadFunc func, gpointer data);
 
 /**
@@ -139,12 +163,17 @@ ShuTensor *shu_cuda_adopt (ShuCtx *c, ShuTensor *x);
 
 /* ---- upload.c ---- */
 
-/* A form to be made at @y. */
+/* A form to be made at @y; @lead, @place: as of ShuWeightUse. */
 typedef struct {
   ShuTensor *w;
   ShuCudaLayout layout;
   char *y;
+  ShuTensor *lead;
+  int place;
 } ShuCudaForm;
+
+/* Whether nothing is left between the end of @w and what begins behind it. */
+gboolean shu_cuda_form_is_whole (const ShuTensor *w);
 
 /* Elements that a form takes, so that the next begins where it may. */
 gsize shu_cuda_form_elements (const ShuCudaForm *form);
@@ -155,7 +184,7 @@ void shu_cuda_forms_sort (int n, ShuCudaForm *forms);
 
 /**
  * shu_cuda_forms_make:
- * @forms: sorted, one behind the other in memory
+ * @forms: sorted, one behind the other in memory; several times
  * @func: (nullable)
  *
  * Returns: FALSE where @c has failed; not waited for

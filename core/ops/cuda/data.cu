@@ -87,6 +87,40 @@ shu_launch_bf16_to_f32 (float *y, const void *x, size_t n, cudaStream_t stream)
   return launch_convert (y, (const Bf16 *) x, n, stream);
 }
 
+/* y [rows,row] f16 = x times scale [rows]; a thread an element */
+template <class X>
+static __global__ void
+scale_rows (__half *y, const X *x, const float *scale, size_t row, size_t n)
+{
+  for (size_t i = shu_task (); i < n; i += shu_task_step ()) {
+    float v[1];
+
+    shu_load (v, x + i);
+    y[i] = __float2half_rn (v[0] * scale[shu_div (i, row)]);
+  }
+}
+
+extern "C" cudaError_t
+shu_launch_scale_rows (void *y, const void *x, int x_type, const float *scale,
+    size_t rows, size_t row, cudaStream_t stream)
+{
+  size_t n = rows * row;
+  unsigned blocks = shu_blocks (n);
+
+  if (n == 0)
+    return cudaSuccess;
+  if (x_type == SHU_CUDA_F32)
+    scale_rows<<<blocks, SHU_THREADS, 0, stream>>> (
+        (__half *) y, (const float *) x, scale, row, n);
+  else if (x_type == SHU_CUDA_BF16)
+    scale_rows<<<blocks, SHU_THREADS, 0, stream>>> (
+        (__half *) y, (const Bf16 *) x, scale, row, n);
+  else
+    scale_rows<<<blocks, SHU_THREADS, 0, stream>>> (
+        (__half *) y, (const __half *) x, scale, row, n);
+  return cudaGetLastError ();
+}
+
 /* y[i] = value; a thread an element */
 static __global__ void
 fill (__half *y, float value, size_t n)

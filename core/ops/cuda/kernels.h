@@ -30,6 +30,12 @@ enum {
 };
 
 enum {
+  SHU_CUDA_F16,
+  SHU_CUDA_BF16,
+  SHU_CUDA_F32,
+};
+
+enum {
   SHU_CUDA_ADD,
   SHU_CUDA_SUB,
   SHU_CUDA_MUL,
@@ -70,6 +76,9 @@ cudaError_t shu_launch_bf16_to_f16 (
     void *y, const void *x, size_t n, cudaStream_t stream);
 cudaError_t shu_launch_bf16_to_f32 (
     float *y, const void *x, size_t n, cudaStream_t stream);
+/* y f16 [rows,row] = x times scale [rows]; f16 x may be y */
+cudaError_t shu_launch_scale_rows (void *y, const void *x, int x_type,
+    const float *scale, size_t rows, size_t row, cudaStream_t stream);
 cudaError_t shu_launch_fill_f16 (
     void *y, float value, size_t n, cudaStream_t stream);
 /* ShuCopy with its offsets added: n_rows runs of bytes; a step may be 0 */

@@ -2,13 +2,9 @@
 /* Between host and device.  What goes up passes through page-locked memory, a
  * ring of a few parts: the copy to the device then runs in the stream, and the
  * caller goes on once its data is in the ring.  A part is used again when the
- * stream has passed the event behind its last copy.
- *
- * Much of it goes by several lanes, each a thread with a ring of its own: what
- * one thread reads is slower than the bus, and nobody waits for the others. */
+ * stream has passed the event behind its last copy. */
 #include "ops/cuda/cuda_private.h"
 #include "base/error.h"
-#include <omp.h>
 #include <string.h>
 
 enum {
@@ -16,24 +12,13 @@ enum {
   PART = 8 << 20,
   ALIGN = 256,
   CHUNK = 256 << 10, /* that one thread copies */
-  MAX_LANES = 16,
-  N_SLOTS = 2, /* of a lane */
-  SLOT = 1 << 20,
-  MUCH = 8 << 20, /* for lanes to pay */
 };
-
-typedef struct {
-  cudaEvent_t passed[N_SLOTS];
-} Lane;
 
 struct _ShuCudaStaging {
   char *data[N_PARTS]; /* [PART], each made when it is first needed */
   cudaEvent_t passed[N_PARTS];
   int part;
   gsize fill; /* of the part */
-  int n_lanes;
-  Lane lanes[MAX_LANES];
-  char *slots; /* [n_lanes][N_SLOTS][SLOT] */
 };
 
 void
@@ -46,11 +31,6 @@ shu_cuda_staging_free (ShuCudaStaging *staging)
       cudaEventDestroy (staging->passed[i]);
     cudaFreeHost (staging->data[i]);
   }
-  for (int i = 0; i < staging->n_lanes; i++)
-    for (int k = 0; k < N_SLOTS; k++)
-      if (staging->lanes[i].passed[k])
-        cudaEventDestroy (staging->lanes[i].passed[k]);
-  cudaFreeHost (staging->slots);
   g_free (staging);
 }
 
@@ -96,75 +76,6 @@ fill_part (
   }
 }
 
-/* ---- lanes ---- */
-
-static cudaError_t
-open_lanes (ShuCudaStaging *g)
-{
-  cudaError_t e = cudaSuccess;
-
-  if (g->slots)
-    return e;
-  g->n_lanes = MIN (omp_get_max_threads (), MAX_LANES);
-  for (int i = 0; i < g->n_lanes && e == cudaSuccess; i++)
-    for (int k = 0; k < N_SLOTS && e == cudaSuccess; k++)
-      if (!g->lanes[i].passed[k])
-        e = cudaEventCreateWithFlags (
-            &g->lanes[i].passed[k], cudaEventDisableTiming);
-  if (e == cudaSuccess)
-    e = cudaMallocHost (
-        (void **) &g->slots, (gsize) g->n_lanes * N_SLOTS * SLOT);
-  return e;
-}
-
-/* The @i-th slot's worth of @bytes, by slot @k of @lane */
-static cudaError_t
-pass (ShuCuda *s, int lane, int k, char *dst, gsize i, gsize bytes,
-    ShuCudaSource source, gpointer data)
-{
-  ShuCudaStaging *g = s->staging;
-  char *room = g->slots + ((gsize) lane * N_SLOTS + (gsize) k) * SLOT;
-  cudaEvent_t passed = g->lanes[lane].passed[k];
-  gsize at = i * SLOT, n = MIN (SLOT, bytes - at);
-  cudaError_t e = cudaEventSynchronize (passed);
-
-  if (e != cudaSuccess)
-    return e;
-  source (data, at, n, room);
-  e = cudaMemcpyAsync (dst + at, room, n, cudaMemcpyHostToDevice, s->stream);
-  return e == cudaSuccess ? cudaEventRecord (passed, s->stream) : e;
-}
-
-static cudaError_t
-by_lanes (
-    ShuCuda *s, char *dst, gsize bytes, ShuCudaSource source, gpointer data)
-{
-  cudaError_t worst = open_lanes (s->staging);
-  gint64 n = (gint64) ((bytes + SLOT - 1) / SLOT);
-
-  if (worst != cudaSuccess)
-    return worst;
-#pragma omp parallel num_threads(s->staging->n_lanes)
-  {
-    cudaError_t e = cudaSetDevice (s->device);
-    int k = 0;
-
-#pragma omp for schedule(dynamic)
-    for (gint64 i = 0; i < n; i++) {
-      if (e == cudaSuccess)
-        e = pass (
-            s, omp_get_thread_num (), k, dst, (gsize) i, bytes, source, data);
-      k = (k + 1) % N_SLOTS;
-    }
-    if (e != cudaSuccess)
-#pragma omp critical(shu_cuda_lanes)
-      worst = e;
-  }
-  return worst;
-}
-
-/* ---- either ---- */
-
 gboolean
 shu_cuda_stream_up (
     ShuCtx *c, gpointer dst, gsize bytes, ShuCudaSource source, gpointer data)
@@ -179,8 +90,6 @@ shu_cuda_stream_up (
   if (!s->staging)
     s->staging = g_new0 (ShuCudaStaging, 1);
   g = s->staging;
-  if (bytes >= MUCH)
-    return shu_cuda_check (c, by_lanes (s, dst, bytes, source, data), "upload");
   for (gsize at = 0; at < bytes; at += n) {
     char *room = NULL;
 

@@ -3,17 +3,18 @@
  * as they are, formulas are worked out on the device.
  *
  * Weights of one kind and layout are made in batches.  In a batch they lie one
- * behind the other, each at a multiple of STEP elements, in staging memory, in
+ * behind the other, each at a multiple of STEP elements, on their way up, in
  * scratch memory and, where the checkpoint's order is also the form's, in the
- * form: so one copy brings, and one kernel converts, hundreds of them. */
+ * form: so one load brings, and one kernel converts, hundreds of them.  While
+ * one batch is converted, the next one comes. */
 #include "ops/cuda/cuda_private.h"
 #include "tensor/source.h"
 #include <string.h>
 
 enum {
   STEP = 256,
-  BATCH = 128 << 20,         /* elements, unless one weight has more */
-  BATCH_LAID_OUT = 32 << 20, /* that pass through scratch memory */
+  BATCH = 64 << 20, /* bytes of sources, unless one weight has more */
+  MUCH = 8 << 20,   /* bytes for lanes to pay */
 };
 
 typedef enum {
@@ -28,6 +29,12 @@ static gsize
 padded (gsize n)
 {
   return (n + STEP - 1) / STEP * STEP;
+}
+
+gboolean
+shu_cuda_form_is_whole (const ShuTensor *w)
+{
+  return w->n % STEP == 0;
 }
 
 gsize
@@ -51,15 +58,27 @@ kind_of (const ShuCudaForm *f)
     return f->layout == SHU_CUDA_WEIGHT_SAME ? KIND_SAME : KIND_F32;
   if (!s->raw)
     return KIND_FORMULA;
+  if (s->raw->dtype == SHU_DTYPE_F32)
+    return KIND_F32;
   return s->raw->dtype == SHU_DTYPE_F16 ? KIND_F16 : KIND_BF16;
 }
 
-static gconstpointer
-address_of (const ShuCudaForm *f)
+static gboolean
+is_scaled (const ShuCudaForm *f)
 {
   const ShuSource *s = shu_tensor_source (f->w);
 
-  return s && s->raw ? s->raw->data : f->w->data;
+  return s && s->factors;
+}
+
+/* Joined ones are where the first of them is. */
+static gconstpointer
+address_of (const ShuCudaForm *f)
+{
+  const ShuTensor *w = f->lead ? f->lead : f->w;
+  const ShuSource *s = shu_tensor_source (w);
+
+  return s && s->raw ? s->raw->data : w->data;
 }
 
 static int
@@ -72,7 +91,13 @@ compare (gconstpointer a, gconstpointer b)
     return kind_of (x) < kind_of (y) ? -1 : 1;
   if (x->layout != y->layout)
     return x->layout < y->layout ? -1 : 1;
-  return (from > to) - (from < to);
+  if (is_scaled (x) != is_scaled (y))
+    return is_scaled (x) ? 1 : -1;
+  if (from != to)
+    return from < to ? -1 : 1;
+  if (x->lead != y->lead)
+    return x->lead < y->lead ? -1 : 1;
+  return x->place - y->place;
 }
 
 void
@@ -88,6 +113,7 @@ typedef struct {
   const ShuCudaForm *forms;
   Kind kind;
   ShuCudaLayout layout;
+  gboolean scaled;
   gsize *at; /* [n+1], elements */
   gsize raw; /* bytes of an element in the source */
 } Batch;
@@ -113,7 +139,7 @@ read_batch (gpointer data, gsize at, gsize n, char *ret)
     gsize room = MIN (end - at, n);
     gsize part = w->n * b->raw > from ? MIN (w->n * b->raw - from, room) : 0;
 
-    if (part > 0 && b->kind <= KIND_F32)
+    if (part > 0 && !shu_tensor_source (w))
       memcpy (ret, (const char *) w->data + from, part);
     else if (part > 0)
       shu_source_read (shu_tensor_source (w), from, part, ret);
@@ -122,6 +148,44 @@ read_batch (gpointer data, gsize at, gsize n, char *ret)
     ret += room;
     n -= room;
   }
+}
+
+/* @y f16 = @x as the sources have it, each row with its factor; @y may be f16
+ * @x */
+static gboolean
+scale (ShuCtx *c, const Batch *b, gpointer y, gconstpointer x)
+{
+  static const int types[] = {[KIND_F32] = SHU_CUDA_F32,
+      [KIND_F16] = SHU_CUDA_F16,
+      [KIND_BF16] = SHU_CUDA_BF16,
+      [KIND_FORMULA] = SHU_CUDA_F16};
+  g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof (float));
+  gsize row = 0;
+  float *factors;
+
+  for (int i = 0; i < b->n; i++)
+    for (gint64 k = 0; k < b->forms[i].w->dims[0]; k++) {
+      float f = (float) shu_tensor_source (b->forms[i].w)->factors[k];
+
+      g_array_append_val (all, f);
+    }
+  factors = shu_cuda_scratch (c, all->len * sizeof (float));
+  if (!factors ||
+      !shu_cuda_to_device (c, factors, all->data, all->len * sizeof (float)))
+    return FALSE;
+  for (int i = 0; i < b->n; i++) {
+    gsize rows = (gsize) b->forms[i].w->dims[0];
+
+    if (!shu_cuda_check (c,
+            shu_launch_scale_rows ((guint16 *) y + b->at[i],
+                (const char *) x + b->at[i] * b->raw, types[b->kind],
+                factors + row, rows, b->forms[i].w->n / rows,
+                shu_cuda (c)->stream),
+            "weights"))
+      return FALSE;
+    row += rows;
+  }
+  return TRUE;
 }
 
 /* @y f16 or f32 = @x as the sources have it, @n elements */
@@ -136,20 +200,6 @@ convert (const Batch *b, gpointer y, gconstpointer x, gsize n, cudaStream_t s)
     return shu_launch_f16_to_f32 (y, x, n, s);
   return wide ? shu_launch_bf16_to_f32 (y, x, n, s)
               : shu_launch_bf16_to_f16 (y, x, n, s);
-}
-
-static gboolean
-bring (ShuCtx *c, Batch *b, gpointer y)
-{
-  SHU_SCOPE (c);
-  gboolean wide = b->layout == SHU_CUDA_WEIGHT_SAME;
-  gboolean direct = b->kind == KIND_SAME || (b->kind == KIND_F16 && !wide);
-  gsize n = b->at[b->n];
-  gpointer x = direct ? y : shu_cuda_scratch (c, n * b->raw);
-
-  return x && shu_cuda_stream_up (c, x, n * b->raw, read_batch, b) &&
-         (direct || shu_cuda_check (c,
-                        convert (b, y, x, n, shu_cuda (c)->stream), "weights"));
 }
 
 static gboolean
@@ -241,58 +291,198 @@ lay_out (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
                               "weights"));
 }
 
+/* ---- all of them ---- */
+
+/* What batches have beside themselves. */
+typedef struct {
+  GArray *batches; /* Batch */
+  int n_loads;
+  int *loaded;                      /* [n_loads] batches */
+  char *turns[SHU_CUDA_LOAD_TURNS]; /* room for sources */
+  gpointer middle;                  /* f16 in the checkpoint's order */
+  gsize done;                       /* bytes of forms */
+  ShuUploadFunc func;
+  gpointer data;
+} Upload;
+
 static gboolean
-make_batch (ShuCtx *c, Batch *b)
+is_plain (const Batch *b)
+{
+  return b->layout <= SHU_CUDA_WEIGHT_F16 ||
+         b->layout == SHU_CUDA_WEIGHT_JOINED;
+}
+
+/* Whether the source's bytes are the values that are wanted. */
+static gboolean
+is_direct (const Batch *b)
+{
+  return b->kind == KIND_SAME || (b->kind == KIND_F16 && !b->scaled &&
+                                     b->layout != SHU_CUDA_WEIGHT_SAME);
+}
+
+static gsize
+element_of (const Batch *b)
+{
+  return b->kind == KIND_SAME                ? b->raw
+         : b->layout == SHU_CUDA_WEIGHT_SAME ? sizeof (float)
+                                             : 2;
+}
+
+/* The forms of @b, whose sources are at @x */
+static gboolean
+make_batch (ShuCtx *c, const Upload *u, const Batch *b, gconstpointer x)
+{
+  gpointer y = is_plain (b) ? b->forms[0].y : u->middle;
+  gboolean wide = b->layout == SHU_CUDA_WEIGHT_SAME;
+
+  for (int i = 0; i < b->n && b->kind == KIND_FORMULA; i++)
+    if (!work_out (c, shu_tensor_source (b->forms[i].w), wide,
+            (char *) y + b->at[i] * element_of (b)))
+      return FALSE;
+  if (b->scaled && !scale (c, b, y, b->kind == KIND_FORMULA ? y : x))
+    return FALSE;
+  if (!b->scaled && !is_direct (b) && b->kind != KIND_FORMULA &&
+      !shu_cuda_check (
+          c, convert (b, y, x, b->at[b->n], shu_cuda (c)->stream), "weights"))
+    return FALSE;
+  if (!is_direct (b))
+    x = y;
+  for (int i = 0; i < b->n && !is_plain (b); i++)
+    if (!lay_out (
+            c, &b->forms[i], (const char *) x + b->at[i] * element_of (b)))
+      return FALSE;
+  return TRUE;
+}
+
+/* Where the @i-th load goes */
+static char *
+place_of (const Upload *u, const Batch *b, int i)
+{
+  return is_plain (b) && is_direct (b) ? b->forms[0].y
+                                       : u->turns[i % SHU_CUDA_LOAD_TURNS];
+}
+
+static gboolean
+finish (ShuCtx *c, Upload *u, const Batch *b, gconstpointer x)
 {
   SHU_SCOPE (c);
-  gboolean plain = b->layout <= SHU_CUDA_WEIGHT_F16;
-  gboolean wide = b->layout == SHU_CUDA_WEIGHT_SAME;
-  char *y = plain ? b->forms[0].y : shu_cuda_scratch (c, b->at[b->n] * 2);
-  gboolean ok = y != NULL;
 
-  if (ok && b->kind != KIND_FORMULA)
-    ok = bring (c, b, y);
-  for (int i = 0; i < b->n && ok; i++) {
-    char *x = y + b->at[i] * (wide ? sizeof (float) : 2);
+  if (!shu_ctx_ready (c) || !make_batch (c, u, b, x))
+    return FALSE;
+  for (int i = 0; i < b->n; i++)
+    u->done += shu_cuda_form_elements (&b->forms[i]) * element_of (b);
+  if (u->func)
+    u->func (u->done, u->data);
+  return TRUE;
+}
 
-    if (b->kind == KIND_FORMULA)
-      ok = work_out (c, shu_tensor_source (b->forms[i].w), wide, x);
-    if (ok && !plain)
-      ok = lay_out (c, &b->forms[i], x);
+static gboolean
+is_loaded (ShuCtx *c, int i, gpointer data)
+{
+  Upload *u = data;
+  const Batch *b = &g_array_index (u->batches, Batch, u->loaded[i]);
+
+  return finish (c, u, b, place_of (u, b, i));
+}
+
+static gboolean
+bring (ShuCtx *c, Upload *u)
+{
+  g_autofree ShuCudaLoad *loads = g_new (ShuCudaLoad, (gsize) u->n_loads);
+  gsize all = 0;
+
+  for (int i = 0; i < u->n_loads; i++) {
+    Batch *b = &g_array_index (u->batches, Batch, u->loaded[i]);
+
+    loads[i] =
+        (ShuCudaLoad){place_of (u, b, i), b->at[b->n] * b->raw, read_batch, b};
+    all += loads[i].bytes;
   }
-  return ok;
+  if (all >= MUCH)
+    return shu_cuda_lanes (c, u->n_loads, loads, is_loaded, u);
+  for (int i = 0; i < u->n_loads; i++)
+    if (!shu_cuda_stream_up (
+            c, loads[i].dst, loads[i].bytes, read_batch, loads[i].data) ||
+        !is_loaded (c, i, u))
+      return FALSE;
+  return TRUE;
+}
+
+/* Memory for what is under way; which batches are loads */
+static gboolean
+prepare (ShuCtx *c, Upload *u)
+{
+  gsize raw = 0, middle = 0;
+
+  for (guint i = 0; i < u->batches->len; i++) {
+    const Batch *b = &g_array_index (u->batches, Batch, i);
+    gboolean made = b->kind == KIND_FORMULA;
+
+    if (!made)
+      u->loaded[u->n_loads++] = (int) i;
+    if (!made && !(is_plain (b) && is_direct (b)))
+      raw = MAX (raw, b->at[b->n] * b->raw);
+    if (!is_plain (b) && !is_direct (b))
+      middle = MAX (middle, b->at[b->n] * 2);
+  }
+  for (int i = 0; i < SHU_CUDA_LOAD_TURNS && raw > 0; i++)
+    if (!(u->turns[i] = shu_cuda_scratch (c, raw)))
+      return FALSE;
+  return middle == 0 || (u->middle = shu_cuda_scratch (c, middle)) != NULL;
+}
+
+/* Of one kind and layout, one behind the other in memory; @at: room for its
+ * offsets */
+static Batch
+next_batch (int n, const ShuCudaForm *forms, gsize *at)
+{
+  Batch b = {.forms = forms,
+      .kind = kind_of (forms),
+      .layout = forms->layout,
+      .scaled = is_scaled (forms),
+      .at = at};
+  const char *y = forms->y;
+
+  b.raw = b.kind == KIND_SAME  ? shu_dtype_size (forms->w->dtype)
+          : b.kind == KIND_F32 ? sizeof (float)
+                               : 2;
+  at[0] = 0;
+  while (b.n < n && forms[b.n].layout == b.layout &&
+         kind_of (&forms[b.n]) == b.kind &&
+         is_scaled (&forms[b.n]) == b.scaled &&
+         (!is_plain (&b) || forms[b.n].y == y)) {
+    gsize next = at[b.n] + padded (MAX (forms[b.n].w->n, 1));
+
+    if (b.n > 0 && next * b.raw > BATCH)
+      break;
+    y += shu_cuda_form_elements (&forms[b.n]) * element_of (&b);
+    at[++b.n] = next;
+  }
+  return b;
 }
 
 gboolean
 shu_cuda_forms_make (ShuCtx *c, int n, const ShuCudaForm *forms,
     ShuUploadFunc func, gpointer data)
 {
-  g_autofree gsize *at = g_new0 (gsize, n + 1);
+  SHU_SCOPE (c);
+  g_autoptr (GArray) batches = g_array_new (FALSE, FALSE, sizeof (Batch));
+  g_autofree gsize *at = g_new (gsize, 2 * (gsize) n);
+  g_autofree int *loaded = g_new (int, (gsize) n);
+  Upload u = {.batches = batches, .loaded = loaded, .func = func, .data = data};
+  Batch b;
 
-  for (int first = 0, end; first < n; first = end) {
-    Batch b = {.forms = forms + first,
-        .kind = kind_of (&forms[first]),
-        .layout = forms[first].layout,
-        .at = at};
-    gsize most;
-
-    most = b.layout > SHU_CUDA_WEIGHT_F16 ? BATCH_LAID_OUT : BATCH;
-    b.raw = b.kind == KIND_SAME  ? shu_dtype_size (forms[first].w->dtype)
-            : b.kind == KIND_F32 ? sizeof (float)
-                                 : 2;
-    for (end = first; end < n && forms[end].layout == b.layout &&
-                      kind_of (&forms[end]) == b.kind;
-         end++) {
-      gsize next = at[b.n] + padded (MAX (forms[end].w->n, 1));
-
-      if (b.n > 0 && next > most)
-        break;
-      at[++b.n] = next;
-    }
-    if (!shu_ctx_ready (c) || !make_batch (c, &b))
-      return FALSE;
-    if (func)
-      func ((gsize) (forms[end - 1].y - forms[0].y), data);
+  for (int first = 0; first < n; first += b.n) {
+    b = next_batch (n - first, forms + first, at + first + batches->len);
+    g_array_append_val (batches, b);
   }
-  return TRUE;
+  if (!shu_ctx_ready (c) || !prepare (c, &u))
+    return FALSE;
+  for (guint i = 0; i < batches->len; i++) {
+    const Batch *made = &g_array_index (batches, Batch, i);
+
+    if (made->kind == KIND_FORMULA && !finish (c, &u, made, NULL))
+      return FALSE;
+  }
+  return bring (c, &u);
 }

@@ -85,8 +85,10 @@ block_new (ShuCtx *c, gsize bytes)
   }
   c->wait (c); /* a device that has failed gives no memory either */
   shu_ctx_fail (c, SHU_ERROR_MEMORY,
-      "%s: no memory for weights of %zu MB beside the %zu MB in use", c->device,
-      bytes >> 20, shu_ctx_live_bytes (c) >> 20);
+      "%s: no memory for weights of %zu MB beside the %zu MB in use; close "
+      "other "
+      "programs that use the GPU, or set memory=low",
+      c->device, bytes >> 20, shu_ctx_live_bytes (c) >> 20);
   return NULL;
 }
 
@@ -224,66 +226,172 @@ static const ShuCudaLayout layouts[] = {
     [SHU_USE_JOINED] = SHU_CUDA_WEIGHT_JOINED,
 };
 
-/* Those that are not there yet, each once: (transfer full), of ShuCudaForm */
-static GArray *
-list_missing (ShuCtx *c, int n, const ShuWeightUse *uses)
-{
-  GArray *list = g_array_new (FALSE, FALSE, sizeof (ShuCudaForm));
-  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+/* Forms that are to lie in one block. */
+typedef struct {
+  int first, n;
+  GHashTable *rows; /* count_rows() */
+  GBytes *block;
+} Set;
 
-  for (int i = 0; i < n; i++) {
-    ShuCudaForm new = {uses[i].w, layouts[uses[i].use], NULL};
-    Form form = form_of (c, new.w, new.layout);
-    Forms *p = forms_of (new.w->storage);
+/* Of joined weights, by the first of them: rows of all; 0: they cannot lie one
+ * behind the other, so they are made when they are asked for */
+static GHashTable *
+count_rows (const ShuWeightSet *uses)
+{
+  GHashTable *rows = g_hash_table_new (NULL, NULL);
+  g_autoptr (GPtrArray) ragged = g_ptr_array_new ();
+
+  for (int i = 0; i < uses->n; i++) {
+    const ShuWeightUse *u = &uses->uses[i];
+    gsize n;
+
+    if (u->use != SHU_USE_JOINED)
+      continue;
+    n = GPOINTER_TO_SIZE (g_hash_table_lookup (rows, u->lead));
+    g_hash_table_insert (
+        rows, u->lead, GSIZE_TO_POINTER (n + (gsize) u->w->dims[0]));
+    if (!shu_cuda_form_is_whole (u->w))
+      g_ptr_array_add (ragged, u->lead);
+  }
+  for (guint i = 0; i < ragged->len; i++)
+    g_hash_table_remove (rows, ragged->pdata[i]);
+  return rows;
+}
+
+/* Where @form is kept, and as what */
+static Form
+key_of (ShuCtx *c, const ShuCudaForm *form, GHashTable *rows, Forms **ret_forms)
+{
+  ShuTensor *w = form->lead ? form->lead : form->w;
+  Form key = form_of (c, w, form->layout);
+
+  if (form->lead)
+    key.Co = (gint64) GPOINTER_TO_SIZE (g_hash_table_lookup (rows, w));
+  *ret_forms = forms_of (w->storage);
+  return key;
+}
+
+/* Adds those of @uses that are not there yet, each once. */
+static void
+list_missing (
+    ShuCtx *c, const ShuWeightSet *uses, GHashTable *rows, GArray *forms)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+  guint before = forms->len;
+
+  for (int i = 0; i < uses->n; i++) {
+    const ShuWeightUse *u = &uses->uses[i];
+    ShuCudaForm new = {u->w, layouts[u->use], NULL, u->lead, u->place};
+    Forms *p;
+    Form key = key_of (c, &new, rows, &p);
     gboolean there;
 
-    if (uses[i].use == SHU_USE_JOINED)
+    if (u->lead && key.Co == 0)
       continue;
     g_mutex_lock (&p->lock);
-    there = find (p, &form) != NULL;
+    there = find (p, &key) != NULL;
     g_mutex_unlock (&p->lock);
     if (!there && g_hash_table_add (seen, new.w->storage))
-      g_array_append_val (list, new);
+      g_array_append_val (forms, new);
   }
-  shu_cuda_forms_sort ((int) list->len, (ShuCudaForm *) list->data);
-  return list;
+  shu_cuda_forms_sort (
+      (int) (forms->len - before), (ShuCudaForm *) forms->data + before);
+}
+
+/* Gives the @n forms their places, one behind the other: (transfer full). */
+static GBytes *
+place (ShuCtx *c, int n, ShuCudaForm *forms)
+{
+  gsize bytes = 0;
+  GBytes *block;
+  char *y;
+
+  for (int i = 0; i < n; i++)
+    bytes += form_bytes (&forms[i]);
+  block = block_new (c, MAX (bytes, 1));
+  if (!block)
+    return NULL;
+  y = (char *) g_bytes_get_data (block, NULL);
+  for (int i = 0; i < n; i++) {
+    forms[i].y = y;
+    y += form_bytes (&forms[i]);
+  }
+  return block;
+}
+
+/* Others may have made the same form meanwhile. */
+static void
+publish (ShuCtx *c, const ShuCudaForm *made, const Set *set)
+{
+  Forms *p;
+  Form key = key_of (c, made, set->rows, &p);
+
+  if (made->place > 0)
+    return;
+  g_mutex_lock (&p->lock);
+  if (!find (p, &key))
+    keep (p, key, set->block, made->y);
+  g_mutex_unlock (&p->lock);
+}
+
+static gboolean
+make_sets (
+    ShuCtx *c, GArray *forms, GArray *sets, ShuUploadFunc func, gpointer data)
+{
+  for (guint i = 0; i < sets->len; i++) {
+    Set *set = &g_array_index (sets, Set, i);
+
+    set->block =
+        place (c, set->n, &g_array_index (forms, ShuCudaForm, set->first));
+    if (!set->block)
+      return FALSE;
+  }
+  if (!shu_cuda_forms_make (
+          c, (int) forms->len, (ShuCudaForm *) forms->data, func, data))
+    return FALSE;
+  c->wait (c);
+  return !shu_ctx_failed (c);
+}
+
+static void
+set_clear (gpointer data)
+{
+  Set *set = data;
+
+  g_clear_pointer (&set->rows, g_hash_table_unref);
+  g_clear_pointer (&set->block, g_bytes_unref);
 }
 
 void
-shu_cuda_weights (ShuCtx *c, int n, const ShuWeightUse *uses,
+shu_cuda_weights (ShuCtx *c, int n, const ShuWeightSet *uses,
     ShuUploadFunc func, gpointer data)
 {
-  ShuCuda *s = shu_cuda (c);
-  g_autoptr (GArray) list = s ? list_missing (c, n, uses) : NULL;
-  ShuCudaForm *forms;
-  GBytes *block;
-  gsize bytes = 0;
+  g_autoptr (GArray) forms = g_array_new (FALSE, FALSE, sizeof (ShuCudaForm));
+  g_autoptr (GArray) sets = g_array_new (FALSE, FALSE, sizeof (Set));
 
-  if (!s || list->len == 0)
+  g_array_set_clear_func (sets, set_clear);
+  if (!shu_cuda (c))
     return;
-  forms = (ShuCudaForm *) list->data;
-  for (guint i = 0; i < list->len; i++) {
-    forms[i].y = GSIZE_TO_POINTER (bytes);
-    bytes += form_bytes (&forms[i]);
-  }
-  block = block_new (c, bytes);
-  if (!block)
-    return;
-  for (guint i = 0; i < list->len; i++)
-    forms[i].y =
-        (char *) g_bytes_get_data (block, NULL) + GPOINTER_TO_SIZE (forms[i].y);
-  if (shu_cuda_forms_make (c, (int) list->len, forms, func, data))
-    c->wait (c);
-  for (guint i = 0; i < list->len && !shu_ctx_failed (c); i++) {
-    Form form = form_of (c, forms[i].w, forms[i].layout);
-    Forms *p = forms_of (forms[i].w->storage);
+  for (int i = 0; i < n; i++) {
+    Set set = {.first = (int) forms->len, .rows = count_rows (&uses[i])};
 
-    g_mutex_lock (&p->lock);
-    if (!find (p, &form))
-      keep (p, form, block, forms[i].y);
-    g_mutex_unlock (&p->lock);
+    list_missing (c, &uses[i], set.rows, forms);
+    set.n = (int) forms->len - set.first;
+    if (set.n > 0)
+      g_array_append_val (sets, set);
+    else
+      set_clear (&set);
   }
-  g_bytes_unref (block);
+  if (!make_sets (c, forms, sets, func, data)) {
+    c->wait (c); /* what is under way goes where the blocks are */
+    return;
+  }
+  for (guint i = 0; i < sets->len; i++) {
+    const Set *set = &g_array_index (sets, Set, i);
+
+    for (int k = 0; k < set->n; k++)
+      publish (c, &g_array_index (forms, ShuCudaForm, set->first + k), set);
+  }
 }
 
 /* ---- host tensors as operands ---- */
