@@ -328,6 +328,22 @@ shu_own (ShuCtx *c, ShuTensor *t)
   return c->error || !t ? NULL : shu_tensor_ref (t);
 }
 
+static void
+fail_memory (ShuCtx *c, gsize bytes)
+{
+  if (c->place >= 0 && shu_device_lost (c->place))
+    shu_ctx_fail (c, SHU_ERROR_INTERNAL,
+        "%s: the GPU is lost to this process, start it again", c->device);
+  else
+    shu_ctx_fail (c, SHU_ERROR_MEMORY,
+        "%s: no memory for %" G_GSIZE_FORMAT " MB beside the %" G_GSIZE_FORMAT
+        " MB in use; %s",
+        c->device, bytes >> 20, shu_ctx_live_bytes (c) >> 20,
+        c->place < 0 ? "choose a smaller size"
+                     : "close other programs that use the GPU, or set "
+                       "memory=low");
+}
+
 ShuTensor *
 shu_scoped (ShuCtx *c, ShuDType dtype, int n_dims, const gint64 *dims)
 {
@@ -344,10 +360,7 @@ shu_scoped (ShuCtx *c, ShuDType dtype, int n_dims, const gint64 *dims)
   if (!storage) {
     if (c->wait)
       c->wait (c); /* a device that has failed gives no memory either */
-    shu_ctx_fail (c, SHU_ERROR_MEMORY,
-        "no memory for %" G_GSIZE_FORMAT " MB beside the %" G_GSIZE_FORMAT
-        " MB in use; choose a smaller size",
-        bytes >> 20, shu_ctx_live_bytes (c) >> 20);
+    fail_memory (c, bytes);
     return c->nil;
   }
   return shu_scoped_take (

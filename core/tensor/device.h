@@ -16,7 +16,10 @@ G_BEGIN_DECLS
  */
 gboolean shu_device_usable (int device, GError **error);
 
-/* NULL where there is no memory. */
+/* Whether it answers this process with nothing but errors from now on. */
+gboolean shu_device_lost (int device);
+
+/* NULL where there is no memory, or the device is lost. */
 gpointer shu_device_alloc (int device, gsize size);
 void shu_device_free (int device, gpointer p);
 /* Addresses for all the memory of a device, @granule aligned, without any

@@ -71,6 +71,18 @@ shu_device_usable (int device, GError **error)
   return shu_cuda_libs_load (error);
 }
 
+gboolean
+shu_device_lost (int device)
+{
+  cudaError_t e = cudaSetDevice (device);
+
+  if (e == cudaSuccess)
+    e = cudaStreamQuery (cudaStreamPerThread);
+  cudaGetLastError ();
+  return e != cudaSuccess && e != cudaErrorNotReady &&
+         e != cudaErrorMemoryAllocation;
+}
+
 gpointer
 shu_device_alloc (int device, gsize size)
 {

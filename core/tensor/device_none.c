@@ -11,6 +11,12 @@ shu_device_usable (int device, GError **error)
   return FALSE;
 }
 
+gboolean
+shu_device_lost (int device)
+{
+  return FALSE;
+}
+
 gpointer
 shu_device_alloc (int device, gsize size)
 {

@@ -78,6 +78,12 @@ cudaFree (void *p)
 }
 
 cudaError_t
+cudaStreamQuery (cudaStream_t stream)
+{
+  return cudaErrorUnknown;
+}
+
+cudaError_t
 cudaMemGetInfo (size_t *ret_free, size_t *ret_total)
 {
   return cudaErrorUnknown;

@@ -6,6 +6,7 @@
  * is waited for, so that the right one is named. */
 #include "ops/cuda/cuda_private.h"
 #include "base/error.h"
+#include "tensor/device.h"
 
 /* Enough for split sums of products on all cards; convolutions and attention
  * choose what fits. */
@@ -13,18 +14,6 @@ static const gsize WORKSPACE = 64 << 20;
 
 static const char *const ADVICE =
     "; the GPU is lost to this process, start it again";
-
-/* Whether the device answers nothing but errors from now on. */
-static gboolean
-is_lost (const ShuCuda *s)
-{
-  cudaError_t e;
-
-  cudaGetLastError ();
-  e = s ? cudaStreamQuery (s->stream) : cudaSuccess;
-  cudaGetLastError ();
-  return e != cudaSuccess && e != cudaErrorNotReady;
-}
 
 gboolean
 shu_cuda_check (ShuCtx *c, cudaError_t e, const char *what)
@@ -34,7 +23,7 @@ shu_cuda_check (ShuCtx *c, cudaError_t e, const char *what)
   shu_ctx_fail (c,
       e == cudaErrorMemoryAllocation ? SHU_ERROR_MEMORY : SHU_ERROR_INTERNAL,
       "%s: %s: %s (%s)%s", c->device, what, cudaGetErrorString (e),
-      cudaGetErrorName (e), is_lost (c->backend_state) ? ADVICE : "");
+      cudaGetErrorName (e), shu_device_lost (c->place) ? ADVICE : "");
   return FALSE;
 }
 
