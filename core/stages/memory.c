@@ -8,9 +8,10 @@
 #include "ops/record.h"
 #include <string.h>
 
-/* The workspace of the context, and code that the libraries load when they
- * first need it. */
-static const gsize LIBRARIES = (gsize) 128 << 20;
+/* What a context has beside results and weights: the workspace of its products
+ * and convolutions, and code that the libraries load when they first need it,
+ * 24 MB on an H200. */
+static const gsize WORKSPACE = (gsize) 64 << 20, CODE = (gsize) 32 << 20;
 
 gsize
 shu_memory_needed (ShuModel *m, int n, gboolean low, ShuRehearsal rehearsal,
@@ -22,7 +23,7 @@ shu_memory_needed (ShuModel *m, int n, gboolean low, ShuRehearsal rehearsal,
 
   if (!rehearsal (&dry, data, error))
     return 0;
-  return shu_ctx_held_peak_bytes (c);
+  return shu_ctx_held_peak_bytes (c) + WORKSPACE + CODE;
 }
 
 static double
@@ -52,7 +53,7 @@ find_room (const Question *q, int most, int least, gboolean low,
 
     if (needed == 0)
       return 0;
-    *ret_needed = needed + LIBRARIES;
+    *ret_needed = needed;
     if (*ret_needed <= q->n_free)
       return n;
   }
