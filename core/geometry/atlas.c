@@ -12,7 +12,8 @@ enum {
   DEFAULT_SIZE = 1024,
   MIN_GUTTER = 2,
   GUTTER_SHARE = 128, /* of the side: 8 texels of 1024 */
-  MAX_GRID = 1024,
+  PACK_GRID = 512,    /* at most: cells a side of the board charts are put on */
+  SWELL_GRID = 1024,  /* the same, of the one that gutters are measured on */
   MAX_REPAIRS = 4,
 };
 
@@ -274,17 +275,27 @@ number_charts (GPtrArray *charts, int n_verts)
   return chart;
 }
 
-/* Lets the charts swell, on a grid of @grid cells; no texel of @r, which shows
- * the atlas before and after, may be there twice for it. */
-static void
-swell (ShuMesh *m, GPtrArray *charts, int grid, int gutter, ShuRaster *r)
+/* A gutter in whole cells, at least as wide as the one asked for. */
+static int
+cells_of (int gutter, int size, int grid)
 {
+  return MAX (1, (gutter * grid + size - 1) / size);
+}
+
+/* Lets the charts swell, if no texel of @r, which shows the atlas before and
+ * after, is there twice for it. */
+static void
+swell (ShuMesh *m, GPtrArray *charts, int gutter, ShuRaster *r)
+{
+  int size = r->width, grid = MIN (size, SWELL_GRID);
+  /* What a cell's centre does not show may reach half a cell farther. */
+  int cells = cells_of (gutter, size, grid) + (size > grid);
   g_autofree float *packed =
       g_memdup2 (m->uv, 2 * (gsize) m->n_verts * sizeof (float));
   g_autofree gint32 *chart = number_charts (charts, m->n_verts);
   int n_doubles;
 
-  shu_charts_swell (m, chart, grid, gutter);
+  shu_charts_swell (m, chart, grid, cells);
   shu_raster_uv (r, m, 0, &n_doubles);
   if (n_doubles) {
     memcpy (m->uv, packed, 2 * (gsize) m->n_verts * sizeof (float));
@@ -326,10 +337,9 @@ static ShuMesh *
 pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
     float detail, ShuAtlasReport *report)
 {
-  int grid = MIN (size, MAX_GRID);
-  /* A gutter of whole cells, at least as wide as the one asked for. */
-  int cells = MAX (1, (gutter * grid + size - 1) / size);
-  ShuPackGrid pack = {grid, cells, grid == size ? texel_reach : 0.5f};
+  int grid = MIN (size, PACK_GRID);
+  ShuPackGrid pack = {
+      grid, cells_of (gutter, size, grid), grid == size ? texel_reach : 0.5f};
   g_autoptr (ShuRaster) r = shu_raster_new (size, size, 0);
   g_autoptr (ShuMesh) out = NULL;
 
@@ -345,9 +355,8 @@ pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
         !repair_charts (s, charts, scale / grid * size * (4 << repair), detail))
       break;
   }
-  /* What a cell's centre does not show may reach half a cell farther. */
   if (!report->n_doubles)
-    swell (out, charts, grid, cells + (size > grid), r);
+    swell (out, charts, gutter, r);
   report->n_charts = charts->len;
   shu_atlas_measure (out, r, report);
   return g_steal_pointer (&out);
@@ -374,14 +383,15 @@ shu_atlas (const ShuMesh *mesh, const ShuAtlasParams *params,
 
   g_return_val_if_fail (size >= 64 && size <= 8192, NULL);
   g_return_val_if_fail (gutter > 0 && gutter <= 64, NULL);
-  if (!shu_progress (progress, "atlas", 0, 3, error))
+  if (!shu_mesh_check (mesh, error) ||
+      !shu_progress (progress, "atlas", 0, 3, error))
     return NULL;
   measure_faces (&s);
   for (gsize f = 0; f < n; f++)
     total += area[f];
-  if (!(total > 0)) {
+  if (!(total > 0) || !isfinite (total)) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-        "atlas: %d faces without any area", mesh->n_faces);
+        "atlas: %d faces with an area of %g", mesh->n_faces, total);
     return NULL;
   }
   link_faces (&s);

@@ -40,7 +40,7 @@ typedef struct {
 
 /**
  * shu_atlas:
- * @mesh: checked (shu_mesh_check()); at least one face
+ * @mesh: at least one face with an area
  * @params: (nullable): NULL means the defaults
  * @ret_report: (out) (optional)
  *
@@ -52,8 +52,8 @@ typedef struct {
  *
  * Returns: (transfer full): @mesh with vertices doubled along the seams, uv
  *   set and attributes carried along; or NULL with %SHU_ERROR_INVALID
- *   (nothing to unwrap), %SHU_ERROR_LIMIT (the charts do not fit) or
- *   %G_IO_ERROR_CANCELLED
+ *   (a broken mesh, or nothing to unwrap), %SHU_ERROR_LIMIT (the charts do not
+ * fit) or %G_IO_ERROR_CANCELLED
  */
 ShuMesh *shu_atlas (const ShuMesh *mesh, const ShuAtlasParams *params,
     ShuAtlasReport *ret_report, const ShuProgress *progress, GError **error);

@@ -201,9 +201,10 @@ find_pieces (const Borders *b, gint32 *list)
 }
 
 /* The label that most edges of a piece border on and that all of it may join;
- * -1: none */
+ * -1: none.  @settled: faces that keep their label */
 static int
-label_beside (const Borders *b, const gint32 *faces, int n)
+label_beside (
+    const Borders *b, const gint32 *faces, int n, const guint8 *settled)
 {
   const ShuSurface *s = b->s;
   g_autoptr (GHashTable) edges = g_hash_table_new (NULL, NULL);
@@ -214,7 +215,7 @@ label_beside (const Borders *b, const gint32 *faces, int n)
       int next = s->next[faces[i]][k], label, count;
       gboolean ok = TRUE;
 
-      if (next < 0 || b->label[next] == b->label[faces[i]] ||
+      if (next < 0 || !settled[next] || b->label[next] == b->label[faces[i]] ||
           s->zone[next] != s->zone[faces[i]])
         continue;
       label = b->label[next];
@@ -242,6 +243,7 @@ join_pieces (Borders *b)
   int n_labels = b->n_labels;
   g_autofree gint32 *list = g_new (gint32, b->s->mesh->n_faces);
   g_autofree int *largest = g_new (int, n_labels);
+  g_autofree guint8 *settled = g_malloc0 (b->s->mesh->n_faces);
   g_autoptr (GArray) pieces = find_pieces (b, list);
   const Piece *p = (const Piece *) pieces->data;
 
@@ -251,18 +253,22 @@ join_pieces (Borders *b)
     if (*l < 0 || p[i].area > p[*l].area)
       *l = i;
   }
+  for (int l = 0; l < b->n_labels; l++)
+    for (int j = 0; largest[l] >= 0 && j < p[largest[l]].n; j++)
+      settled[list[p[largest[l]].start + j]] = 1;
   for (guint i = 0; i < pieces->len; i++) {
     const gint32 *faces = list + p[i].start;
     int to;
 
-    if (b->label[faces[0]] < b->n_labels &&
-        largest[b->label[faces[0]]] == (int) i)
+    if (settled[faces[0]])
       continue;
-    to = label_beside (b, faces, p[i].n);
+    to = label_beside (b, faces, p[i].n, settled);
     if (to < 0 || to >= b->n_labels)
       to = n_labels++;
-    for (int j = 0; j < p[i].n; j++)
+    for (int j = 0; j < p[i].n; j++) {
       b->label[faces[j]] = to;
+      settled[faces[j]] = 1;
+    }
   }
   return n_labels;
 }

@@ -7,10 +7,14 @@
 #include <string.h>
 
 enum {
-  N_ROUNDS = 8,    /* of fitting rotations */
-  N_CG = 24,       /* iterations of the linear solver a round */
+  N_ROUNDS = 8, /* of fitting rotations */
+  MIN_CG = 24,  /* iterations of the linear solver a round */
+  MAX_CG = 64,
   MAX_TEST = 4096, /* pixels a side of the test for folds */
 };
+
+/* A chart with more of its surface stretched to twice its length is cut. */
+static const double most_stretched = 0.01;
 
 void
 shu_chart_free (gpointer data)
@@ -221,19 +225,22 @@ solve (const ShuChart *c, const Rest *r, const float *diag, const float *b,
 {
   int n = c->n_verts;
   float *res = work, *z = work + 2 * n, *p = work + 4 * n, *q = work + 6 * n;
-  double rho = 0, rho0 = 0;
+  double rho = 0, least = 0;
 
   apply_laplacian (c, r, x, q);
-  for (int i = 0; i < 2 * n; i++)
+  for (int i = 0; i < 2 * n; i++) {
     res[i] = b[i] - q[i];
-  for (int it = 0; it < N_CG; it++) {
+    least += 1e-11 * b[i] * b[i] / diag[i / 2];
+  }
+  int n_cg = CLAMP ((int) sqrt (n) / 3, MIN_CG, MAX_CG);
+
+  for (int it = 0; it < n_cg; it++) {
     double old = rho;
     for (int i = 0; i < 2 * n; i++)
       z[i] = res[i] / diag[i / 2];
     rho = dot2 (res, z, n);
-    if (it == 0)
-      rho0 = rho;
-    if (!(rho > 1e-10 * rho0) || rho < 1e-30)
+    /* Beyond it only rounding is left, in which the map may drift anywhere. */
+    if (!(rho > least))
       return;
     for (int i = 0; i < 2 * n; i++)
       p[i] = it ? z[i] + (float) (rho / old) * p[i] : z[i];
@@ -350,6 +357,59 @@ shu_chart_overlaps (const ShuChart *c, float resolution, int *ret_seed)
   return n_doubles;
 }
 
+/* The map of a face from its rest shape: its matrix, columns (a,b) and (d,e).
+ */
+static void
+face_map (const ShuChart *c, const Rest *r, int i, double *ret)
+{
+  const float *x = r->rest[i], *p[3];
+
+  for (int k = 0; k < 3; k++)
+    p[k] = c->uv + 2 * c->tris[3 * i + k];
+  ret[0] = (p[1][0] - p[0][0]) / x[0];
+  ret[1] = (p[1][1] - p[0][1]) / x[0];
+  ret[2] = (p[2][0] - p[0][0] - ret[0] * x[1]) / x[2];
+  ret[3] = (p[2][1] - p[0][1] - ret[1] * x[1]) / x[2];
+}
+
+/* Squared deviation of lengths from those of the surface, its mean. */
+static double
+measure_stretch (const ShuChart *c, const Rest *r)
+{
+  double sum = 0, area = 0, m[4];
+
+  for (int i = 0; i < c->n_faces; i++) {
+    if (!(r->rest[i][3] > 0))
+      continue;
+    face_map (c, r, i, m);
+    double trace = m[0] * m[0] + m[1] * m[1] + m[2] * m[2] + m[3] * m[3];
+    double det = m[0] * m[3] - m[1] * m[2];
+    double both = sqrt (MAX (0, trace + 2 * det)); /* lengths, their sum */
+    sum += r->rest[i][3] * (trace - 2 * both + 2);
+    area += r->rest[i][3];
+  }
+  return area > 0 ? sum / area : 0;
+}
+
+/* The share of the surface that is twice as long one way as the other. */
+static double
+stretched_share (const ShuChart *c, const Rest *r)
+{
+  double sum = 0, area = 0, m[4];
+
+  for (int i = 0; i < c->n_faces; i++) {
+    if (!(r->rest[i][3] > 0))
+      continue;
+    face_map (c, r, i, m);
+    double trace = m[0] * m[0] + m[1] * m[1] + m[2] * m[2] + m[3] * m[3];
+    double det = m[0] * m[3] - m[1] * m[2];
+    if (!(trace <= (2 + 0.5) * det)) /* trace / det = s + 1 / s */
+      sum += r->rest[i][3];
+    area += r->rest[i][3];
+  }
+  return area > 0 ? sum / area : 0;
+}
+
 gboolean
 shu_chart_flatten (
     const ShuSurface *s, ShuChart *c, float resolution, int *ret_seed)
@@ -368,35 +428,12 @@ shu_chart_flatten (
     return FALSE;
   g_autofree float *flat = g_memdup2 (c->uv, 2 * c->n_verts * sizeof (float));
   relax (c, &r, N_ROUNDS, 0.15);
-  if (!shu_chart_overlaps (c, resolution, ret_seed))
-    return TRUE;
-  memcpy (c->uv, flat, 2 * c->n_verts * sizeof (float));
-  return !shu_chart_overlaps (c, resolution, ret_seed);
-}
-
-/* Squared deviation of lengths from those of the surface, its mean. */
-static double
-measure_stretch (const ShuChart *c, const Rest *r)
-{
-  double sum = 0, area = 0;
-
-  for (int i = 0; i < c->n_faces; i++) {
-    const float *x = r->rest[i];
-    const float *p[3];
-
-    for (int k = 0; k < 3; k++)
-      p[k] = c->uv + 2 * c->tris[3 * i + k];
-    if (!(x[3] > 0))
-      continue;
-    double a = (p[1][0] - p[0][0]) / x[0], b = (p[1][1] - p[0][1]) / x[0];
-    double d = (p[2][0] - p[0][0] - a * x[1]) / x[2];
-    double e = (p[2][1] - p[0][1] - b * x[1]) / x[2];
-    double trace = a * a + b * b + d * d + e * e, det = a * e - b * d;
-    double root = sqrt (MAX (0, trace + 2 * det)); /* sum of both lengths */
-    sum += x[3] * (trace - 2 * root + 2);
-    area += x[3];
+  if (shu_chart_overlaps (c, resolution, ret_seed)) {
+    memcpy (c->uv, flat, 2 * c->n_verts * sizeof (float));
+    if (shu_chart_overlaps (c, resolution, ret_seed))
+      return FALSE;
   }
-  return area > 0 ? sum / area : 0;
+  return stretched_share (c, &r) <= most_stretched;
 }
 
 gboolean

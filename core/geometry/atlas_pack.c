@@ -13,12 +13,13 @@ enum {
   N_BATCH = 8,       /* orders that are tried at a time, whatever the threads */
   N_TRIALS = 20,     /* batches */
   N_ORDERS = 4,      /* of which the full board tries each */
-  MANY_CHARTS = 400, /* beyond them fewer orders are tried */
-  PATIENCE = 2,      /* scales that may fail before one is the largest */
+  FEW_CHARTS = 64,   /* beyond them fewer changes are tried */
+  MANY_CHARTS = 400, /* beyond them fewer orders, too */
+  PATIENCE = 1,      /* scales that may fail before one is the largest */
   MAX_SCALES = 64,   /* that are tried */
 };
 
-static const float scale_step = 1.005f;
+static const float scale_step = 1.008f;
 static const float first_share = 0.72f; /* of the square, to begin with */
 
 double
@@ -232,19 +233,19 @@ search_orders (GPtrArray *charts, const ShuPackGrid *g, float scale,
   g_autofree int *orders = g_new (int, (gsize) N_BATCH *n);
   double best[N_ORDERS];
 
-  for (int k = 0; k < N_ORDERS; k++)
+  for (int k = 0; k < N_ORDERS; k++) {
     best[k] = G_MAXDOUBLE;
+    make_order (charts, k & 1, ret_orders + (gsize) k * n);
+  }
   for (int trial = 0; trial < n_trials; trial++) {
     double rate[N_BATCH];
 
     for (int k = 0; k < N_BATCH; k++) {
       int *order = orders + (gsize) k * n;
-      if (trial == 0 && k < 2) {
-        make_order (charts, k, order);
-        continue;
-      }
-      memcpy (order, trial ? ret_orders : orders, n * sizeof (int));
-      change_order (order, n, trial * N_BATCH + k);
+      memcpy (
+          order, ret_orders + (trial == 0 && k == 1 ? n : 0), n * sizeof (int));
+      if (trial > 0 || k > 1)
+        change_order (order, n, trial * N_BATCH + k);
     }
 #pragma omp parallel for schedule(dynamic, 1)
     for (int k = 0; k < N_BATCH; k++) {
@@ -283,13 +284,6 @@ pack_at (GPtrArray *charts, const int *orders, int n_orders,
   int height[N_ORDERS] = {0};
   ShuTurns *shapes;
 
-  for (int i = 0; i < n; i++) {
-    const ShuChart *c = charts->pdata[i];
-    double lo[2], hi[2];
-    shu_chart_box (c->uv, c->n_verts, 1, 0, lo, hi);
-    if (MAX (hi[0], hi[1]) * scale * c->density > 2 * g->side)
-      return FALSE;
-  }
   shapes = draw_shapes (charts, scale, g->reach);
 #pragma omp parallel for schedule(dynamic, 1)
   for (int k = 0; k < n_orders; k++)
@@ -336,10 +330,27 @@ find_scale (GPtrArray *charts, const int *orders, int n_orders,
   return best;
 }
 
+/* The scale at which the longest chart is as long as the square. */
+static float
+largest_scale (GPtrArray *charts, int side)
+{
+  double longest = 0;
+
+  for (guint i = 0; i < charts->len; i++) {
+    const ShuChart *c = charts->pdata[i];
+    double lo[2], hi[2];
+
+    shu_chart_box (c->uv, c->n_verts, 1, 0, lo, hi);
+    longest = MAX (longest, c->density * MAX (hi[0], hi[1]));
+  }
+  return (float) (side / MAX (longest, 1e-30));
+}
+
 float
 shu_charts_pack (GPtrArray *charts, const ShuPackGrid *g)
 {
-  int n = charts->len, n_trials = n <= MANY_CHARTS ? N_TRIALS : 1;
+  int n = charts->len,
+      n_trials = MAX (1, N_TRIALS * FEW_CHARTS / MAX (n, FEW_CHARTS));
   g_autofree int *orders = g_new0 (int, (gsize) N_ORDERS *MAX (1, n));
   int n_orders = n <= MANY_CHARTS ? N_ORDERS : 2;
   float share = (float) MIN (COARSE, g->side) / g->side, scale, found;
@@ -352,7 +363,8 @@ shu_charts_pack (GPtrArray *charts, const ShuPackGrid *g)
     area += chart_area (charts->pdata[i]);
   if (!(area > 0))
     return 0;
-  scale = (float) sqrt (first_share / area) * coarse.side;
+  scale = MIN ((float) sqrt (first_share / area) * coarse.side,
+      largest_scale (charts, coarse.side));
   found = search_orders (charts, &coarse, scale, n_trials, orders);
   scale = found > 0 ? found : scale / 4;
   scale = find_scale (charts, orders, n_orders, g, scale / share);

@@ -6,11 +6,17 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_APART = 8 }; /* rounds of moving charts apart */
+enum {
+  N_APART = 8, /* rounds of moving charts apart */
+  N_TRIES = 5,
+  N_SLIVER_ROUNDS = 6,
+  MAX_SLIVERS = 1000, /* vertices of faces that may be turned back */
+};
 
-/* Density of what nothing needs, tried in turn; of charts and gutters it
- * is 1. */
-static const float densities[] = {0.35f, 0.5f, 0.65f, 0.8f};
+/* Density of what nothing needs, at first; of charts and gutters it is 1. */
+static const float first_density = 0.35f;
+/* Of the square: less gain is not worth another try. */
+static const float least_gain = 0.004f;
 /* Stretch that it may come to: of half of the surface, of nearly all. */
 static const float stretch_median = 1.25f, stretch_p99 = 2.3f;
 /* The same density while charts move apart, and how strongly they do: a power
@@ -160,25 +166,76 @@ fill_density (const Swell *s, float *rho, float rest)
 }
 
 static gboolean
-is_upright (const ShuMesh *m)
+is_upright (const ShuMesh *m, int face)
 {
-  for (int f = 0; f < m->n_faces; f++) {
-    const float *p[3];
+  const float *p[3];
 
-    for (int k = 0; k < 3; k++)
-      p[k] = m->uv + 2 * (gsize) m->faces[3 * (gsize) f + k];
-    if (!(((double) p[1][0] - p[0][0]) * ((double) p[2][1] - p[0][1]) -
-                ((double) p[1][1] - p[0][1]) * ((double) p[2][0] - p[0][0]) >
-            0))
+  for (int k = 0; k < 3; k++)
+    p[k] = m->uv + 2 * (gsize) m->faces[3 * (gsize) face + k];
+  return ((double) p[1][0] - p[0][0]) * ((double) p[2][1] - p[0][1]) -
+             ((double) p[1][1] - p[0][1]) * ((double) p[2][0] - p[0][0]) >
+         0;
+}
+
+/* What is around a vertex. */
+typedef struct {
+  gint32 vert;
+  double sum[2]; /* of its neighbours, once a face */
+  int n;
+  gint64 turn; /* of the neighbours: 0 unless it is at a border */
+} Around;
+
+/* Slivers turn over where others are only bent: their vertices go to the middle
+ * of their neighbours, unless they are at the border of a chart.  Returns:
+ * whether no face is turned over after it */
+static gboolean
+turn_slivers (ShuMesh *m)
+{
+  for (int round = 0; round < N_SLIVER_ROUNDS; round++) {
+    g_autoptr (GHashTable) index = g_hash_table_new (NULL, NULL);
+    g_autoptr (GArray) list = g_array_new (FALSE, TRUE, sizeof (Around));
+
+    for (int f = 0; f < m->n_faces; f++)
+      for (int k = 0; k < 3 && !is_upright (m, f); k++) {
+        Around a = {.vert = m->faces[3 * (gsize) f + k]};
+        if (g_hash_table_contains (index, GINT_TO_POINTER (a.vert)))
+          continue;
+        g_hash_table_insert (
+            index, GINT_TO_POINTER (a.vert), GINT_TO_POINTER (list->len));
+        g_array_append_val (list, a);
+      }
+    if (list->len == 0)
+      return TRUE;
+    if (list->len > MAX_SLIVERS)
       return FALSE;
+    for (int f = 0; f < m->n_faces; f++)
+      for (int k = 0; k < 3; k++) {
+        const gint32 *v = m->faces + 3 * (gsize) f;
+        gpointer at;
+
+        if (!g_hash_table_lookup_extended (
+                index, GINT_TO_POINTER (v[k]), NULL, &at))
+          continue;
+        Around *a = &g_array_index (list, Around, GPOINTER_TO_INT (at));
+        int p = v[(k + 1) % 3], q = v[(k + 2) % 3];
+        for (int d = 0; d < 2; d++)
+          a->sum[d] += m->uv[2 * (gsize) p + d] + m->uv[2 * (gsize) q + d];
+        a->n += 2;
+        a->turn += (gint64) p - q;
+      }
+    for (guint i = 0; i < list->len; i++) {
+      const Around *a = &g_array_index (list, Around, i);
+      for (int d = 0; a->turn == 0 && d < 2; d++)
+        m->uv[2 * (gsize) a->vert + d] = (float) (a->sum[d] / a->n);
+    }
   }
-  return TRUE;
+  return FALSE;
 }
 
 /* Returns: whether the result has no folds, all its gutters and little
- * stretch */
+ * stretch; @report says how good it is */
 static gboolean
-try_density (Swell *s, float rest)
+try_density (Swell *s, float rest, ShuAtlasReport *report)
 {
   gsize n = (gsize) s->raster->width * s->raster->width;
   g_autofree float *rho = g_new (float, n);
@@ -188,15 +245,16 @@ try_density (Swell *s, float rest)
   fill_density (s, rho, rest);
   flow (s, rho);
   for (int round = 0; round <= N_APART; round++) {
-    shu_raster_uv (s->raster, s->mesh, 0, &n_doubles);
-    fill_density (s, rho, slack);
-    if (n_doubles || !is_upright (s->mesh))
+    if (!turn_slivers (s->mesh))
       return FALSE;
+    shu_raster_uv (s->raster, s->mesh, 0, &n_doubles);
+    if (n_doubles)
+      return FALSE;
+    fill_density (s, rho, slack);
     if (find_close (s, rho) == 0) {
-      ShuAtlasReport report;
-      shu_atlas_measure (s->mesh, s->raster, &report);
-      return report.stretch_median <= stretch_median &&
-             report.stretch_p99 <= stretch_p99;
+      shu_atlas_measure (s->mesh, s->raster, report);
+      return report->stretch_median <= stretch_median &&
+             report->stretch_p99 <= stretch_p99;
     }
     flow (s, rho);
   }
@@ -207,13 +265,23 @@ void
 shu_charts_swell (ShuMesh *mesh, const gint32 *chart, int grid, int gutter)
 {
   gsize n = 2 * (gsize) mesh->n_verts;
-  g_autofree float *packed = g_memdup2 (mesh->uv, n * sizeof (float));
+  g_autofree float *best = g_memdup2 (mesh->uv, n * sizeof (float));
   g_autoptr (ShuRaster) raster = shu_raster_new (grid, grid, 0);
   Swell s = {mesh, chart, raster, gutter};
+  float rest = first_density, used = 0;
 
-  for (gsize i = 0; i < G_N_ELEMENTS (densities); i++) {
-    if (try_density (&s, densities[i]))
-      return;
-    memcpy (mesh->uv, packed, n * sizeof (float));
+  /* What one warp cannot do without folds, several smaller ones may. */
+  for (int i = 0; i < N_TRIES; i++) {
+    ShuAtlasReport report;
+
+    if (!try_density (&s, rest, &report)) {
+      memcpy (mesh->uv, best, n * sizeof (float));
+      rest = (1 + rest) / 2;
+      continue;
+    }
+    memcpy (best, mesh->uv, n * sizeof (float));
+    if (report.utilisation < used + least_gain)
+      break;
+    used = report.utilisation;
   }
 }

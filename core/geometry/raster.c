@@ -9,6 +9,7 @@ enum {
   SUB = 256,           /* sub-pixels a pixel */
   MAX_COORD = 1 << 20, /* pixels: edge functions then fit in 62 bits */
   BAND = 32,           /* rows a task */
+  WIDE = 8,            /* pixels; rows of wider faces are cut to size first */
 };
 
 static const float near_limit = 0.01f;
@@ -108,6 +109,19 @@ put_pixel (const Job *job, gsize i, int face, const double *l,
   }
 }
 
+/* Narrows a row, from pixel @x0 on, to where @value - (x - x0) * @step, an edge
+ * function with its bias, is not negative. */
+static void
+clip_row (gint64 value, gint64 step, int x0, int *from, int *to)
+{
+  if (step > 0)
+    *to = value < 0 ? x0 - 1 : (int) MIN (*to, x0 + value / step);
+  else if (step < 0 && value < 0)
+    *from = (int) MAX (*from, x0 + (value + step + 1) / step);
+  else if (step == 0 && value < 0)
+    *to = x0 - 1;
+}
+
 /* Draws the part of a face within rows @row0..@row1-1. */
 static void
 draw_face (const Job *job, int face, int row0, int row1, int *n_doubles)
@@ -148,12 +162,17 @@ draw_face (const Job *job, int face, int row0, int row1, int *n_doubles)
   for (int y = y0; y <= y1; y++) {
     gint64 py = (gint64) y * SUB + SUB / 2;
     gint64 e[3];
+    int from = x0, to = x1;
     for (int k = 0; k < 3; k++) {
       const Corner *p = v[(k + 1) % 3];
       gint64 px = (gint64) x0 * SUB + SUB / 2;
       e[k] = dx[k] * (py - p->y) - dy[k] * (px - p->x);
+      if (x1 - x0 > WIDE)
+        clip_row (e[k] + bias[k], dy[k] * SUB, x0, &from, &to);
     }
-    for (int x = x0; x <= x1; x++) {
+    for (int k = 0; k < 3; k++)
+      e[k] -= dy[k] * SUB * (from - x0);
+    for (int x = from; x <= to; x++) {
       if (((e[0] + bias[0]) | (e[1] + bias[1]) | (e[2] + bias[2])) >= 0) {
         double s = 1.0 / (double) area;
         double l[3] = {

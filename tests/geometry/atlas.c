@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "atlas_bodies.h"
+#include "atlas_check.h"
 #include "base/error.h"
 #include "geometry/atlas.h"
-#include "geometry/raster.h"
 #include "shapes.h"
 #include <math.h>
 #include <omp.h>
@@ -17,69 +17,6 @@ unwrap (const ShuMesh *mesh, int size, ShuAtlasReport *report)
 
   g_assert_no_error (error);
   return out;
-}
-
-/* Chart of each vertex: the lowest vertex that edges connect it to. */
-static gint32 *
-find_charts (const ShuMesh *m)
-{
-  gint32 *label = g_new (gint32, m->n_verts);
-
-  for (int i = 0; i < m->n_verts; i++)
-    label[i] = i;
-  for (gboolean changed = TRUE; changed;) {
-    changed = FALSE;
-    for (int i = 0; i < m->n_faces; i++) {
-      const gint32 *f = m->faces + 3 * i;
-      gint32 low = MIN (label[f[0]], MIN (label[f[1]], label[f[2]]));
-      for (int k = 0; k < 3; k++)
-        if (label[f[k]] != low) {
-          label[f[k]] = low;
-          changed = TRUE;
-        }
-    }
-  }
-  return label;
-}
-
-/* Faces as before, each with positive area, within the unit square, no texel
- * twice, and at least @gutter texels between charts. */
-static void
-assert_atlas (const ShuMesh *before, const ShuMesh *m, int size, int gutter)
-{
-  g_autoptr (ShuRaster) r = shu_raster_new (size, size, 0);
-  g_autofree gint32 *label = find_charts (m);
-  int doubles, close = 0;
-
-  g_assert_cmpint (m->n_faces, ==, before->n_faces);
-  for (int i = 0; i < 3 * m->n_faces; i++)
-    for (int k = 0; k < 3; k++)
-      g_assert_cmpfloat (m->pos[3 * m->faces[i] + k], ==,
-          before->pos[3 * before->faces[i] + k]);
-  for (int i = 0; i < 2 * m->n_verts; i++)
-    g_assert_true (m->uv[i] >= 0 && m->uv[i] <= 1);
-  for (int i = 0; i < m->n_faces; i++) {
-    const float *a = m->uv + 2 * m->faces[3 * i];
-    const float *b = m->uv + 2 * m->faces[3 * i + 1];
-    const float *c = m->uv + 2 * m->faces[3 * i + 2];
-    g_assert_cmpfloat (((double) b[0] - a[0]) * ((double) c[1] - a[1]) -
-                           ((double) b[1] - a[1]) * ((double) c[0] - a[0]),
-        >, 0);
-  }
-  shu_raster_uv (r, m, 0, &doubles);
-  g_assert_cmpint (doubles, ==, 0);
-  for (int i = 0; i < size * size; i++) {
-    int x = i % size, y = i / size;
-    if (r->face[i] < 0)
-      continue;
-    for (int v = y; v <= MIN (size - 1, y + gutter); v++)
-      for (int u = MAX (0, x - gutter); u <= MIN (size - 1, x + gutter); u++) {
-        gint32 f = r->face[v * size + u];
-        close +=
-            f >= 0 && label[m->faces[3 * f]] != label[m->faces[3 * r->face[i]]];
-      }
-  }
-  g_assert_cmpint (close, ==, 0);
 }
 
 static void
@@ -104,7 +41,7 @@ analytic_bodies_have_no_folds (void)
       ShuAtlasReport report;
       g_autoptr (ShuMesh) out = unwrap (m, size, &report);
       tell ("body", m, &report);
-      assert_atlas (m, out, size, size / 128);
+      check_atlas (m, out, size, size / 128);
       g_assert_cmpint (report.n_doubles, ==, 0);
       g_assert_cmpfloat (report.stretch_median, <=, 1.25);
       g_assert_cmpfloat (report.stretch_p99, <=, 2.5);
@@ -120,7 +57,7 @@ person_has_few_charts (void)
   g_autoptr (ShuMesh) out = unwrap (m, 1024, &report);
 
   tell ("person", m, &report);
-  assert_atlas (m, out, 1024, 8);
+  check_atlas (m, out, 1024, 8);
   g_assert_cmpint (report.n_charts, <=, 60);
   g_assert_cmpfloat (report.utilisation, >=, 0.7);
   g_assert_cmpfloat (report.stretch_median, <=, 1.25);
@@ -206,16 +143,82 @@ threads_do_not_matter (void)
   g_assert_cmpmem (a->faces, 12 * a->n_faces, b->faces, 12 * b->n_faces);
 }
 
+/* The three corners of one triangle. */
+static const struct {
+  const char *name;
+  float pos[9];
+  gboolean ok;
+} triangles[] = {
+    {"plain", {0, 0, 0, 1, 0, 0, 0, 1, 0}, TRUE},
+    {"small", {0, 0, 0, 1e-6f, 0, 0, 0, 1e-6f, 0}, TRUE},
+    {"a sliver", {0, 0, 0, 1, 0, 0, 0.5f, 1e-5f, 0}, TRUE},
+    {"a point", {0}, FALSE},
+    {"a line", {0, 0, 0, 1, 1, 1, 2, 2, 2}, FALSE},
+    {"not a number", {0, 0, 0, 1, 0, 0, 0, NAN, 0}, FALSE},
+    {"infinite", {0, 0, 0, INFINITY, 0, 0, 0, 1, 0}, FALSE},
+    {"too large", {0, 0, 0, 1e30f, 0, 0, 0, 1e30f, 0}, FALSE},
+};
+
 static void
-nothing_to_unwrap_is_an_error (void)
+one_triangle_is_unwrapped_or_an_error (void)
 {
-  g_autoptr (ShuMesh) m = shu_mesh_new (3, 1, FALSE, FALSE);
+  for (gsize i = 0; i < G_N_ELEMENTS (triangles); i++) {
+    g_autoptr (ShuMesh) m = shu_mesh_new (3, 1, FALSE, FALSE);
+    g_autoptr (ShuMesh) out = NULL;
+    g_autoptr (GError) error = NULL;
+
+    g_test_message ("%s", triangles[i].name);
+    memcpy (m->pos, triangles[i].pos, 9 * sizeof (float));
+    memcpy (m->faces, (gint32[]){0, 1, 2}, 12);
+    out = shu_atlas (m, NULL, NULL, NULL, &error);
+    if (triangles[i].ok) {
+      g_assert_no_error (error);
+      check_atlas (m, out, 1024, 8);
+    } else {
+      g_assert_null (out);
+      g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+    }
+  }
+}
+
+static void
+no_face_is_an_error (void)
+{
+  g_autoptr (ShuMesh) m = shu_mesh_new (3, 0, FALSE, FALSE);
   g_autoptr (GError) error = NULL;
 
   memset (m->pos, 0, 9 * sizeof (float));
-  memcpy (m->faces, (gint32[]){0, 1, 2}, 12);
   g_assert_null (shu_atlas (m, NULL, NULL, NULL, &error));
   g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+}
+
+/* A fan of triangles a thousand times as long as wide, and the same loose. */
+static void
+slivers_are_unwrapped (void)
+{
+  enum { N = 4000 };
+
+  for (int loose = 0; loose < 2; loose++) {
+    int n = loose ? 60 : N;
+    g_autoptr (ShuMesh) m = shu_mesh_new (3 * n, n, FALSE, FALSE);
+    g_autoptr (ShuMesh) out = NULL;
+    ShuAtlasReport report;
+
+    for (int i = 0; i < n; i++)
+      for (int k = 0; k < 3; k++) {
+        double a = 2 * G_PI * (i + (k == 2)) / N;
+        float *p = m->pos + 3 * (3 * i + k);
+        p[0] = k ? (float) (0.4 * cos (a)) : 0;
+        p[1] = k ? (float) (0.4 * sin (a)) : 0;
+        p[2] = k ? 0.1f * (i & 1) * loose : 0;
+        m->faces[3 * i + k] = loose    ? 3 * i + k
+                              : k == 0 ? 0
+                              : k == 1 ? 3 * i + 1
+                                       : (3 * i + 4) % (3 * N);
+      }
+    out = unwrap (m, 1024, &report);
+    check_atlas (m, out, 1024, 8);
+  }
 }
 
 int
@@ -232,7 +235,10 @@ main (int argc, char **argv)
       "/geometry/atlas/face_gets_more_texels", face_gets_more_texels);
   g_test_add_func (
       "/geometry/atlas/threads_do_not_matter", threads_do_not_matter);
-  g_test_add_func ("/geometry/atlas/nothing_to_unwrap_is_an_error",
-      nothing_to_unwrap_is_an_error);
+  g_test_add_func ("/geometry/atlas/one_triangle_is_unwrapped_or_an_error",
+      one_triangle_is_unwrapped_or_an_error);
+  g_test_add_func ("/geometry/atlas/no_face_is_an_error", no_face_is_an_error);
+  g_test_add_func (
+      "/geometry/atlas/slivers_are_unwrapped", slivers_are_unwrapped);
   return g_test_run ();
 }
