@@ -156,9 +156,10 @@ count_holes (const GArray *holes, const guint8 *keep, ShuCleanupReport *report)
 
 /* What cannot be seen from outside goes. */
 static gboolean
-drop_hidden (Surface *s, const ShuCleanupParams *params,
+drop_hidden (Surface *s, const ShuCleanupParams *wanted,
     ShuCleanupReport *report, const ShuProgress *progress, GError **error)
 {
+  ShuCleanupParams possible = *wanted, *params = &possible;
   g_autoptr (GArray) holes = g_array_new (FALSE, FALSE, sizeof (FilledHole));
   g_autofree int *seen = NULL;
   g_autofree guint8 *keep = NULL;
@@ -166,6 +167,7 @@ drop_hidden (Surface *s, const ShuCleanupParams *params,
 
   first_cap = s->n_faces;
   surface_fill_holes (s, params->max_hole_edges, holes);
+  surface_limit_views (s, params);
   seen = g_new (int, s->n_faces + 1);
   keep = g_new (guint8, s->n_faces + 1);
   if (!surface_visibility (s, first_cap, params->n_views, params->resolution,

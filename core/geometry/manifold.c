@@ -5,6 +5,43 @@
 #include "surface_private.h"
 #include <string.h>
 
+static int
+higher_end (const Surface *s, int h)
+{
+  return MAX (half_from (s, h), half_to (s, h));
+}
+
+static int
+compare_higher_ends (gconstpointer a, gconstpointer b, gpointer data)
+{
+  int h = *(const int *) a, o = *(const int *) b;
+  int h_end = higher_end (data, h), o_end = higher_end (data, o);
+
+  if (h_end != o_end)
+    return h_end < o_end ? -1 : 1;
+  return h < o ? -1 : h > o;
+}
+
+/* By the higher end; @half is ascending, and short but for odd meshes. */
+static void
+sort_by_higher_end (const Surface *s, int *half, int n)
+{
+  enum { MANY = 64 };
+
+  if (n > MANY) {
+    g_qsort_with_data (
+        half, n, sizeof (int), compare_higher_ends, (gpointer) s);
+    return;
+  }
+  for (int i = 1; i < n; i++) {
+    int h = half[i], end = higher_end (s, h), k = i;
+
+    for (; k > 0 && higher_end (s, half[k - 1]) > end; k--)
+      half[k] = half[k - 1];
+    half[k] = h;
+  }
+}
+
 void
 edge_groups_init (EdgeGroups *g, const Surface *s)
 {
@@ -14,7 +51,7 @@ edge_groups_init (EdgeGroups *g, const Surface *s)
   g->half = g_new (int, n_half + 1);
   g->at = g_new (int, n_half + 1);
   g->n = 0;
-  /* Counting sort by the lower end, insertion by the higher. */
+  /* Counting sort by the lower end, then by the higher. */
   for (int h = 0; h < n_half; h++)
     start[MIN (half_from (s, h), half_to (s, h)) + 1]++;
   for (int v = 0; v < s->n_verts; v++)
@@ -22,23 +59,11 @@ edge_groups_init (EdgeGroups *g, const Surface *s)
   for (int h = 0; h < n_half; h++)
     g->half[start[MIN (half_from (s, h), half_to (s, h))]++] = h;
   for (int v = 0, from = 0; v < s->n_verts; from = start[v++]) {
-    for (int i = from + 1; i < start[v]; i++) {
-      int h = g->half[i], hi = MAX (half_from (s, h), half_to (s, h)), k = i;
-
-      for (; k > from; k--) {
-        int o = g->half[k - 1];
-
-        if (MAX (half_from (s, o), half_to (s, o)) <= hi)
-          break;
-        g->half[k] = o;
-      }
-      g->half[k] = h;
-    }
+    sort_by_higher_end (s, g->half + from, start[v] - from);
     for (int i = from; i < start[v]; i++) {
       int h = g->half[i], o = i > from ? g->half[i - 1] : -1;
 
-      if (o < 0 || MAX (half_from (s, h), half_to (s, h)) !=
-                       MAX (half_from (s, o), half_to (s, o)))
+      if (o < 0 || higher_end (s, h) != higher_end (s, o))
         g->at[g->n++] = i;
     }
   }
@@ -253,6 +278,7 @@ link_crowded (Surface *s, const int *half, int n)
   int hi = MAX (half_from (s, half[0]), half_to (s, half[0]));
   Vec3 axis = vec3_unit (vec3_sub (s->pos[hi], s->pos[lo]));
   Vec3 e1 = fabs (axis.x) < 0.7 ? (Vec3){1, 0, 0} : (Vec3){0, 1, 0}, e2;
+  int next[2] = {0, 0}; /* by direction, the first that may be free */
 
   e1 = vec3_unit (vec3_cross (axis, e1));
   e2 = vec3_cross (axis, e1);
@@ -270,10 +296,17 @@ link_crowded (Surface *s, const int *half, int n)
       link_pair (s, b->half, f->half);
   }
   /* What the angles left over: any front with any back. */
-  for (int i = 0; i < n; i++)
-    for (int k = 0; k < n && s->twin[spokes[i].half] < 0; k++)
-      if (s->twin[spokes[k].half] < 0 && spokes[i].forward != spokes[k].forward)
-        link_pair (s, spokes[i].half, spokes[k].half);
+  for (int i = 0; i < n; i++) {
+    int other = !spokes[i].forward, *k = &next[other];
+
+    if (s->twin[spokes[i].half] >= 0)
+      continue;
+    while (*k < n &&
+           (spokes[*k].forward != other || s->twin[spokes[*k].half] >= 0))
+      (*k)++;
+    if (*k < n)
+      link_pair (s, spokes[i].half, spokes[*k].half);
+  }
 }
 
 static void

@@ -125,6 +125,10 @@ int surface_fill_holes (Surface *s, int max_hole_edges, GArray *filled);
 gboolean surface_visibility (const Surface *s, int first_cap, int n_views,
     int resolution, int *ret_seen, const ShuProgress *progress, GError **error);
 
+/* Fewer and smaller views where the faces have so much area that looking at
+ * them would take forever: those of no body. */
+void surface_limit_views (const Surface *s, ShuCleanupParams *params);
+
 /* hidden.c: clears @keep for the faces that nothing outside sees.
  * Returns: their number. */
 int surface_find_hidden (const Surface *s, const ShuCleanupParams *params,

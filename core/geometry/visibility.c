@@ -7,7 +7,15 @@
 #include <omp.h>
 #include <string.h>
 
-enum { SUBPIXEL = 16, VIEWS_AT_ONCE = 16 };
+enum {
+  SUBPIXEL = 16,
+  VIEWS_AT_ONCE = 16,
+  LEAST_RESOLUTION = 64,
+  LEAST_VIEWS = 32,
+};
+
+/* Of all faces in all views: a body has a hundredth of them. */
+static const double MAX_PIXELS = 4e9;
 
 static const double EYE_RADIUS = 2;
 static const double TAN_HALF_FOV = 0.36397023426620234; /* 20 degrees */
@@ -51,6 +59,12 @@ worker_clear (Worker *k)
   g_free (k->stamp);
   g_free (k->seen);
   g_free (k->missed);
+}
+
+static double
+pixel_size (int resolution)
+{
+  return 2 * EYE_RADIUS * TAN_HALF_FOV / resolution;
 }
 
 static double
@@ -171,7 +185,7 @@ count_seen (Worker *k, int face, int view)
 static void
 count_missed (Worker *k, const Surface *s, int view, int resolution)
 {
-  double pixel = 2 * EYE_RADIUS * TAN_HALF_FOV / resolution;
+  double pixel = pixel_size (resolution);
 
   for (int i = 0; i < k->n_missed; i++) {
     const gint32 *v = s->faces + 3 * (gsize) k->missed[i];
@@ -212,6 +226,29 @@ draw_view (Worker *k, const Surface *s, const guint8 *small, int first_cap,
   count_missed (k, s, view, resolution);
 }
 
+void
+surface_limit_views (const Surface *s, ShuCleanupParams *params)
+{
+  double area = 0, pixels;
+
+  for (int f = 0; f < s->n_faces; f++)
+    area += vec3_length (face_normal (s, f)) / 2;
+  for (;;) {
+    double pixel = pixel_size (params->resolution);
+
+    /* A face shows half its area on average. */
+    pixels = params->n_views * area / 2 / (pixel * pixel);
+    if (pixels <= MAX_PIXELS)
+      return;
+    if (params->resolution > LEAST_RESOLUTION)
+      params->resolution = MAX (LEAST_RESOLUTION, params->resolution / 2);
+    else if (params->n_views > LEAST_VIEWS)
+      params->n_views = MAX (LEAST_VIEWS, params->n_views / 2);
+    else
+      return;
+  }
+}
+
 gboolean
 surface_visibility (const Surface *s, int first_cap, int n_views,
     int resolution, int *ret_seen, const ShuProgress *progress, GError **error)
@@ -219,7 +256,7 @@ surface_visibility (const Surface *s, int first_cap, int n_views,
   int n_workers = omp_get_max_threads ();
   g_autofree Worker *workers = g_new0 (Worker, n_workers);
   g_autofree guint8 *small = g_new (guint8, s->n_faces + 1);
-  double pixel = 2 * EYE_RADIUS * TAN_HALF_FOV / resolution;
+  double pixel = pixel_size (resolution);
   gboolean ok = TRUE;
 
   for (int f = 0; f < s->n_faces; f++)

@@ -381,8 +381,10 @@ try_soup (const ShuMesh *mesh)
   g_autoptr (GError) error = NULL;
   g_autoptr (ShuMesh) out = NULL;
 
-  params.n_views = 16;
-  params.resolution = 64;
+  if (mesh->n_faces < 1000) {
+    params.n_views = 16;
+    params.resolution = 64;
+  }
   out = shu_mesh_outer_surface (mesh, &params, NULL, NULL, &error);
   if (!out) {
     g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
@@ -416,6 +418,29 @@ test_soup_gives_a_surface_or_an_error (void)
       in->faces[i] = g_rand_int_range (rand, 0, n_verts);
     try_soup (in);
   }
+}
+
+/* Meshes with all faces at few vertices or at one edge: work grows with the
+ * faces and not with their square. */
+static void
+test_crowds_end (void)
+{
+  enum { N = 40000 };
+
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+  g_autoptr (ShuMesh) book = shu_mesh_new (N + 2, N, FALSE, FALSE);
+  g_autoptr (ShuMesh) soup = shu_mesh_new (400, N, FALSE, FALSE);
+
+  for (int i = 0; i < 3 * book->n_verts; i++)
+    book->pos[i] = g_rand_double_range (rand, -0.5, 0.5);
+  for (int f = 0; f < N; f++)
+    memcpy (book->faces + 3 * f, (gint32[]){0, 1, f + 2}, 12);
+  try_soup (book);
+  for (int i = 0; i < 3 * soup->n_verts; i++)
+    soup->pos[i] = g_rand_double_range (rand, -0.5, 0.5);
+  for (int i = 0; i < 3 * N; i++)
+    soup->faces[i] = g_rand_int_range (rand, 0, soup->n_verts);
+  try_soup (soup);
 }
 
 static void
@@ -491,6 +516,7 @@ main (int argc, char **argv)
   ADD ("same_for_any_thread_count", test_same_for_any_thread_count);
   ADD ("soup_gives_a_surface_or_an_error",
       test_soup_gives_a_surface_or_an_error);
+  ADD ("crowds_end", test_crowds_end);
   ADD ("bad_meshes", test_bad_meshes);
   ADD ("can_be_cancelled", test_can_be_cancelled);
   return g_test_run ();
