@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/precision.h"
 #include "base/progress.h"
 #include "formats/bundle_file.h"
 #include "base/image.h"
