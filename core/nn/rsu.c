@@ -25,7 +25,7 @@ fold (const ShuConv *k, const ShuNorm *bn, ShuTensor *mean, ShuTensor *var)
     s[o] = gamma[o] / sqrt (v[o] + BN_EPS);
     ((float *) b->data)[o] = (float) ((b0[o] - mu[o]) * s[o] + beta[o]);
   }
-  return (ShuConv){shu_tensor_new_scaled (k->w, s), b};
+  return (ShuConv){.w = shu_tensor_new_scaled (k->w, s), .b = b};
 }
 
 static ShuRebnconv
@@ -58,7 +58,7 @@ load_unit (ShuWeights *w, const char *rsu, const char *name, gint64 Ci,
       shu_weights_use (p, unit.conv.b, SHU_USE_LINEAR);
     }
   } else {
-    unit.conv = (ShuConv){shu_tensor_ref (k.w), shu_tensor_ref (k.b)};
+    unit.conv = (ShuConv){.w = shu_tensor_ref (k.w), .b = shu_tensor_ref (k.b)};
   }
   return unit;
 }

@@ -29,6 +29,7 @@ typedef enum {
   SHU_SCRATCH_SELF_ATTENTION,
   SHU_SCRATCH_UPSAMPLE, /* of a convolution */
   SHU_SCRATCH_CONV, /* of one without; n_heads: of each side, n_keys: stride */
+  SHU_SCRATCH_FP8,  /* x of a layer in that */
 } ShuScratch;
 
 /* @n_rows runs of @bytes each; offsets and steps in bytes. */
@@ -55,6 +56,8 @@ struct _ShuBackend {
   /* as shu_upload_weights(); NULL where the host is the device */
   void (*weights) (ShuCtx *c, int n, const ShuWeightSet *sets,
       ShuUploadFunc func, gpointer data);
+  /* NULL: no */
+  gboolean (*has_fp8) (ShuCtx *c);
   void (*fill) (ShuCtx *c, ShuTensor *y, float value);
 
   void (*copy) (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *copy);

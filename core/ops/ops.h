@@ -6,20 +6,26 @@
  * leading dimensions ("..."); weights are in checkpoint order.  "row" means
  * one vector of the last dimension. */
 #pragma once
+#include "base/precision.h"
 #include "tensor/context.h"
 
 G_BEGIN_DECLS
+
+/* Whether the device of @c gains from FP8. */
+gboolean shu_has_fp8 (ShuCtx *c);
 
 /* ---- weights of layers; b may be NULL ---- */
 
 typedef struct {
   ShuTensor *w; /* [Co,Ci] */
   ShuTensor *b; /* [Co] */
+  ShuPrecision precision;
 } ShuLinear;
 
 typedef struct {
   ShuTensor *w; /* [Co,Ci,kH,kW] or [Co,Ci,kD,kH,kW]; sparse [Co,kx,ky,kz,Ci] */
   ShuTensor *b; /* [Co] */
+  ShuPrecision precision; /* of 2D ones */
 } ShuConv;
 
 typedef struct {
@@ -37,6 +43,9 @@ typedef enum {
   SHU_USE_SPARSE_CONV_SUBDIVIDED,
   SHU_USE_CONV_DOUBLED, /* [Co,Ci,3,3] behind ShuConvParams' upsample */
   SHU_USE_JOINED,       /* with others as one product */
+  SHU_USE_FP8,          /* [Co,Ci,...] or [Co,Ci] */
+  SHU_USE_CONV_DOUBLED_FP8,
+  SHU_USE_JOINED_FP8, /* made when first asked for */
 } ShuUse;
 
 /* @lead, @place: of a joined one, the first of those, and where it comes */

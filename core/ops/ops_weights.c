@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Weights on their way to a device. */
+/* Weights on their way to a device, and what they may become there. */
 #include "ops/backend_private.h"
 #include "base/error.h"
+
+gboolean
+shu_has_fp8 (ShuCtx *c)
+{
+  return !shu_ctx_failed (c) && shu_backend_of (c)->has_fp8 &&
+         shu_backend_of (c)->has_fp8 (c);
+}
 
 gsize
 shu_weight_bytes (const ShuWeightUse *use)
@@ -14,6 +21,10 @@ shu_weight_bytes (const ShuWeightUse *use)
     return n * sizeof (float);
   if (use->use == SHU_USE_CONV_DOUBLED)
     return n * 2 / 9 * 16;
+  if (use->use == SHU_USE_CONV_DOUBLED_FP8)
+    return n / 9 * 16;
+  if (use->use == SHU_USE_FP8 || use->use == SHU_USE_JOINED_FP8)
+    return n;
   /* 27 taps, or for each of 8 children those of its 8 parents */
   return use->use == SHU_USE_SPARSE_CONV_SUBDIVIDED ? n * 2 / 27 * 64 : n * 2;
 }

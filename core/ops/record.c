@@ -239,6 +239,14 @@ weights (ShuCtx *c, int n, const ShuWeightSet *sets, ShuUploadFunc func,
     c->record->real->weights (c, n, sets, func, data);
 }
 
+static gboolean
+has_fp8 (ShuCtx *c)
+{
+  const ShuBackend *real = c->record->real;
+
+  return !c->dry && real->has_fp8 && real->has_fp8 (c);
+}
+
 static void
 fill (ShuCtx *c, ShuTensor *y, float value)
 {
@@ -312,10 +320,20 @@ clamp (ShuCtx *c, ShuTensor *y, ShuTensor *x, float lo, float hi)
 
 /* ---- layers ---- */
 
+/* What a layer's x becomes */
+static void
+round_scratch (
+    ShuCtx *c, ShuPrecision precision, const ShuTensor *y, const ShuTensor *x)
+{
+  if (precision == SHU_PRECISION_FP8)
+    scratch (c, SHU_SCRATCH_FP8, y, x, 0, 0);
+}
+
 static void
 linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l, ShuAct kind,
     ShuTensor *residual)
 {
+  round_scratch (c, l->precision, y, x);
   RECORD_ (linear, 2 * (double) y->n * last (l->w),
       OPERANDS (y, x, l->w, l->b, residual), y, x, l, kind, residual);
 }
@@ -323,7 +341,9 @@ linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l, ShuAct kind,
 static void
 linear_geglu (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l)
 {
-  scratch (c, SHU_SCRATCH_GEGLU, y, x, 0, 0);
+  round_scratch (c, l->precision, y, x);
+  if (l->precision != SHU_PRECISION_FP8)
+    scratch (c, SHU_SCRATCH_GEGLU, y, x, 0, 0);
   RECORD_ (linear_geglu, 4 * (double) y->n * last (l->w),
       OPERANDS (y, x, l->w, l->b), y, x, l);
 }
@@ -351,7 +371,9 @@ static void
 conv2d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
     const ShuConvParams *p)
 {
-  if (p->upsample)
+  if (k->precision == SHU_PRECISION_FP8)
+    round_scratch (c, k->precision, y, x);
+  else if (p->upsample)
     scratch (c, SHU_SCRATCH_UPSAMPLE, y, x, 0, 0);
   else
     conv_scratch (c, y, x, k, p);
@@ -416,6 +438,7 @@ self_attention (
 {
   double product = 2 * 3 * (double) y->n * last (x);
 
+  round_scratch (c, p->l[0]->precision, y, x);
   scratch (c, SHU_SCRATCH_SELF_ATTENTION, y, x, p->n_heads, 0);
   RECORD_ (self_attention, product + 4 * (double) y->n * (double) x->dims[1],
       OPERANDS (y, x, p->l[0]->w, p->n == 3 ? p->l[1]->w : NULL,
@@ -675,6 +698,7 @@ const ShuBackend shu_backend_record = {
     .download = download,
     .adopt = adopt,
     .weights = weights,
+    .has_fp8 = has_fp8,
     .fill = fill,
     .copy = copy,
     .repeat = repeat,

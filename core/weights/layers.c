@@ -22,6 +22,13 @@ shu_weights_linear (
   };
 }
 
+void
+shu_weights_use_fp8 (ShuWeights *w, ShuLinear *l)
+{
+  l->precision = SHU_PRECISION_FP8;
+  shu_weights_use (w, l->w, SHU_USE_FP8);
+}
+
 ShuConv
 shu_weights_conv (ShuWeights *w, const char *name, gint64 Co, gint64 Ci, int k)
 {

@@ -159,6 +159,9 @@ ShuNorm shu_weights_norm (ShuWeights *w, const char *name, gint64 C);
 #define shu_weights_get_norm(w, ...)                                           \
   shu_weights_use (w, shu_weights_get (w, __VA_ARGS__), SHU_USE_NORM)
 
+/* Lets the layer compute in FP8 where the device can. */
+void shu_weights_use_fp8 (ShuWeights *w, ShuLinear *l);
+
 /**
  * shu_weights_use:
  * @t: of this set, or made by a network of what is in it

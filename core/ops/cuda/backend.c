@@ -387,6 +387,7 @@ const ShuBackend shu_backend_cuda = {
     .adopt = shu_cuda_adopt,
     .scratch = shu_cuda_scratch_bytes,
     .weights = shu_cuda_weights,
+    .has_fp8 = shu_cuda_has_fp8,
     .fill = fill,
     .copy = copy,
     .repeat = repeat,

@@ -131,8 +131,18 @@ typedef enum {
   SHU_CUDA_WEIGHT_TAPS,       /* [Co,3,3,3,Ci] -> f16 [27,Co,Ci] */
   SHU_CUDA_WEIGHT_SUBDIVIDED, /* [Co,3,3,3,Ci] -> f16 [64,Co,Ci] */
   SHU_CUDA_WEIGHT_DOUBLED,    /* [Co,Ci,3,3] -> f16 [2,2,Co,2,2,Ci] */
-  SHU_CUDA_WEIGHT_JOINED,     /* with others behind it, f16 */
+  SHU_CUDA_WEIGHT_FP8,        /* [Co,Ci,...] -> ShuCudaFp8, [Co,...,Ci] */
+  SHU_CUDA_WEIGHT_DOUBLED_FP8,
+  SHU_CUDA_WEIGHT_JOINED, /* with others behind it, f16 */
+  SHU_CUDA_WEIGHT_JOINED_FP8,
 } ShuCudaLayout;
+
+/* What a form in E4M3 begins with */
+typedef struct {
+  ShuCudaE4m3 scale;
+  char room[512 - sizeof (ShuCudaE4m3)];
+  guint8 values[];
+} ShuCudaFp8;
 
 /**
  * shu_cuda_weight:
@@ -153,11 +163,12 @@ void shu_cuda_weights (ShuCtx *c, int n, const ShuWeightSet *sets,
  * @w: @n weights with the same second dimension, or none, that are always
  *   asked for together
  *
- * All of @w, one after the other, as f16.
+ * All of @w, one after the other, as f16 or E4M3.
  *
  * Returns: (transfer none): NULL where @c has failed
  */
-gconstpointer shu_cuda_weights_joined (ShuCtx *c, int n, ShuTensor *const *w);
+gconstpointer shu_cuda_weights_joined (
+    ShuCtx *c, int n, ShuTensor *const *w, ShuPrecision precision);
 
 ShuTensor *shu_cuda_adopt (ShuCtx *c, ShuTensor *x);
 
@@ -199,7 +210,30 @@ gpointer shu_cuda_capture_end (ShuCtx *c);
 void shu_cuda_replay (ShuCtx *c, gpointer captured);
 void shu_cuda_captured_free (gpointer captured);
 
+/* ---- layers_fp8.c: TRUE where it is done, or @c has failed ---- */
+
+gboolean shu_cuda_has_fp8 (ShuCtx *c);
+gboolean shu_cuda_linear_fp8 (ShuCtx *c, const char *op, ShuTensor *y,
+    ShuTensor *x, const ShuLinear *l, ShuAct act, gboolean geglu);
+gboolean shu_cuda_conv2d_fp8 (ShuCtx *c, ShuTensor *y, ShuTensor *x,
+    const ShuConv *k, const ShuConvParams *p);
+
+/* Whether x [M,Ci] times @l, of Co columns, goes there; *ret is how. */
+gboolean shu_cuda_fits_fp8 (ShuCuda *s, const ShuLinear *l, gint64 M, gint64 Co,
+    ShuCudaProductFp8 *ret);
+/* @x, rounded, times @w, which may be NULL after a failure; FALSE where @c or
+ * @error says so */
+gboolean shu_cuda_product_fp8 (ShuCtx *c, gpointer y, ShuTensor *x,
+    const ShuCudaFp8 *w, ShuCudaVector b, const ShuCudaProductFp8 *product,
+    GError **error);
+
 /* ---- layers.c ---- */
+
+/* Of a bias, or nothing; FALSE where @c has failed. */
+gboolean shu_cuda_bias (ShuCtx *c, ShuTensor *b, ShuCudaVector *ret);
+/* Whether @p is what four convolutions of the map itself can do; channels such
+ * that each one's part is aligned. */
+gboolean shu_cuda_is_doubled (const ShuConv *k, const ShuConvParams *p);
 
 void shu_cuda_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
     ShuAct act, ShuTensor *residual);

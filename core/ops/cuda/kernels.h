@@ -99,6 +99,48 @@ cudaError_t shu_launch_gather (void *y, const void *x, const int *index,
 cudaError_t shu_launch_check_index (int *first, const int *index, size_t n,
     int lo, int hi, cudaStream_t stream);
 
+/* ---- fp8.cu ---- */
+
+/* On the device: what a tensor's numbers are to be multiplied by */
+typedef struct {
+  float back;
+  unsigned top; /* bits of its largest number's size */
+} ShuCudaE4m3;
+
+/* x, M rows of C f16, ldx elements apart -> y E4M3 [M,C], times the power of
+ * two that its largest number allows; back: 1 over that, times *times, which
+ * may be NULL.  M C >= 1; C and ldx multiples of 8, x and y 16 byte aligned */
+cudaError_t shu_launch_to_e4m3 (void *y, ShuCudaE4m3 *scale, const void *x,
+    const float *times, size_t M, size_t C, size_t ldx, cudaStream_t stream);
+
+/* ---- product_fp8.cu; devices of compute capability 9.0 ---- */
+
+/* x E4M3 [B,H,W,Ci], w E4M3 [Co,kH,kW,Ci] -> y f16 [B,H,W,Co]; a linear layer
+ * is of one row, [1,1,M,Ci]
+ * @x: images, rows, columns
+ * @before: rows above and columns left of x that count as zeros; beyond its
+ *   other ends as many as it takes
+ * @geglu: w has Co rows more, of which the results gate the first ones'; then
+ *   without act
+ * @spread: 0 or, where y has twice as many rows and columns, 1 + 2 i + j: those
+ *   of which i and j are the rests when divided by 2
+ * @act: none, or GELU's tanh approximation */
+typedef struct {
+  unsigned x[3], k[2], Ci, Co;
+  int before[2];
+  int act, geglu, spread;
+} ShuCudaProductFp8;
+
+/* Whether there are such kernels for compute capability @sm / 10 */
+int shu_launch_has_fp8 (int sm);
+/* Whether it is one that they can do, and not too small to be worth it */
+int shu_launch_product_fp8_fits (const ShuCudaProductFp8 *product, int sm);
+/* y = act (*scale (x * w) + b); b [Co] or NULL; all 16 byte aligned; only where
+ * it fits */
+cudaError_t shu_launch_product_fp8 (const ShuCudaProductFp8 *product, void *y,
+    const void *x, const void *w, const void *b, const float *scale, int n_sm,
+    cudaStream_t stream);
+
 /* ---- elementwise.cu; f16 x and y of 1..5 dimensions ---- */
 
 cudaError_t shu_launch_binary (void *y, const void *x, int n_dims,

@@ -9,9 +9,8 @@
 #include "ops/cuda/sdpa.h"
 #include "base/error.h"
 
-/* Of a bias, or nothing; FALSE where @c has failed. */
-static gboolean
-bias_of (ShuCtx *c, ShuTensor *b, ShuCudaVector *ret)
+gboolean
+shu_cuda_bias (ShuCtx *c, ShuTensor *b, ShuCudaVector *ret)
 {
   *ret = (ShuCudaVector){NULL, 0};
   if (b)
@@ -19,8 +18,10 @@ bias_of (ShuCtx *c, ShuTensor *b, ShuCudaVector *ret)
   return !b || ret->data;
 }
 
-void
-shu_cuda_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
+/* ---- linear ---- */
+
+static void
+linear_f16 (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
     ShuAct act, ShuTensor *residual)
 {
   ShuCuda *s = shu_cuda (c);
@@ -30,7 +31,7 @@ shu_cuda_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
   ShuCudaVector b;
   GError *error = NULL;
 
-  if (!w || !bias_of (c, l->b, &b))
+  if (!w || !shu_cuda_bias (c, l->b, &b))
     return;
   shu_cuda_gemm (
       s, &g, y->data, x->data, w, b, residual ? residual->data : NULL, &error);
@@ -38,8 +39,15 @@ shu_cuda_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
 }
 
 void
-shu_cuda_linear_geglu (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l)
+shu_cuda_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
+    ShuAct act, ShuTensor *residual)
+{
+  if (residual || !shu_cuda_linear_fp8 (c, "linear", y, x, l, act, FALSE))
+    linear_f16 (c, y, x, l, act, residual);
+}
+
+static void
+linear_geglu_f16 (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l)
 {
   SHU_SCOPE (c);
   ShuCuda *s = shu_cuda (c);
@@ -49,18 +57,24 @@ shu_cuda_linear_geglu (
   ShuCudaVector b;
   GError *error = NULL;
 
-  if (!w || !scratch || !bias_of (c, l->b, &b))
+  if (!w || !scratch || !shu_cuda_bias (c, l->b, &b))
     return;
   shu_cuda_gemm_geglu (s, M, C, Ci, y->data, x->data, w, b, scratch, &error);
   shu_cuda_done_error (c, "linear_geglu", error);
 }
 
+void
+shu_cuda_linear_geglu (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l)
+{
+  if (!shu_cuda_linear_fp8 (c, "linear_geglu", y, x, l, SHU_ACT_NONE, TRUE))
+    linear_geglu_f16 (c, y, x, l);
+}
+
 /* ---- convolutions ---- */
 
-/* Whether @p is what four convolutions of the map itself can do; channels such
- * that each one's part is aligned. */
-static gboolean
-is_doubled_same (const ShuConv *k, const ShuConvParams *p)
+gboolean
+shu_cuda_is_doubled (const ShuConv *k, const ShuConvParams *p)
 {
   return p->upsample && p->stride == 1 && p->dilation == 1 &&
          p->pad_before == 1 && p->pad_after == 1 && k->w->dims[2] == 3 &&
@@ -90,7 +104,7 @@ convolve_doubled (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
   GError *error = NULL;
   ShuCudaVector b;
 
-  if (!w || !parts || !bias_of (c, k->b, &b))
+  if (!w || !parts || !shu_cuda_bias (c, k->b, &b))
     return;
   for (int i = 0; i < 4 && !error; i++) {
     /* odd rows and columns look ahead, even ones back */
@@ -141,7 +155,7 @@ convolve (ShuCtx *c, const char *op, int n_space, ShuTensor *y, ShuTensor *x,
   ShuCudaVector b;
   GError *error = NULL;
 
-  if (!w || !bias_of (c, k->b, &b))
+  if (!w || !shu_cuda_bias (c, k->b, &b))
     return;
   if (p->upsample)
     x = doubled (c, s, x);
@@ -163,7 +177,9 @@ void
 shu_cuda_conv2d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
     const ShuConvParams *p)
 {
-  if (is_doubled_same (k, p))
+  if (shu_cuda_conv2d_fp8 (c, y, x, k, p))
+    return;
+  if (shu_cuda_is_doubled (k, p))
     convolve_doubled (c, y, x, k, p);
   else
     convolve (c, "conv2d", 2, y, x, k, p);
@@ -208,8 +224,8 @@ shu_cuda_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
 /* The projections' weights as one, and their bias; FALSE where @c has failed.
  */
 static gboolean
-projections (ShuCtx *c, const ShuSelfAttention *p, gconstpointer *ret_w,
-    ShuCudaVector *ret_b)
+projections (ShuCtx *c, const ShuSelfAttention *p, ShuPrecision precision,
+    gconstpointer *ret_w, ShuCudaVector *ret_b)
 {
   ShuTensor *w[3], *b[3];
 
@@ -218,10 +234,28 @@ projections (ShuCtx *c, const ShuSelfAttention *p, gconstpointer *ret_w,
     b[i] = p->l[i]->b;
   }
   *ret_b = (ShuCudaVector){NULL, 0};
-  *ret_w = shu_cuda_weights_joined (c, p->n, w);
+  *ret_w = shu_cuda_weights_joined (c, p->n, w, precision);
   if (b[0])
-    ret_b->data = shu_cuda_weights_joined (c, p->n, b);
+    ret_b->data = shu_cuda_weights_joined (c, p->n, b, SHU_PRECISION_F16);
   return *ret_w && (!b[0] || ret_b->data);
+}
+
+/* q, k and v of @x, side by side; FALSE where @c or @error says so */
+static gboolean
+project (ShuCtx *c, guint16 *qkv, ShuTensor *x, const ShuSelfAttention *p,
+    gint64 M, gint64 C, GError **error)
+{
+  ShuCuda *s = shu_cuda (c);
+  ShuCudaGemm g = {.M = M, .N = 3 * C, .K = x->dims[2]};
+  ShuCudaProductFp8 product;
+  gboolean fp8 = shu_cuda_fits_fp8 (s, p->l[0], M, 3 * C, &product);
+  gconstpointer w;
+  ShuCudaVector b;
+
+  if (!projections (c, p, fp8 ? SHU_PRECISION_FP8 : SHU_PRECISION_F16, &w, &b))
+    return FALSE;
+  return fp8 ? shu_cuda_product_fp8 (c, qkv, x, w, b, &product, error)
+             : shu_cuda_gemm (s, &g, qkv, x->data, w, b, NULL, error);
 }
 
 /* NULL, where there is none or @c has failed */
@@ -237,8 +271,7 @@ shu_cuda_self_attention (
 {
   SHU_SCOPE (c);
   ShuCuda *s = shu_cuda (c);
-  gint64 C = y->dims[2], Ci = x->dims[2], M = (gint64) x->n / Ci;
-  ShuCudaGemm g = {.M = M, .N = 3 * C, .K = Ci};
+  gint64 C = y->dims[2], M = (gint64) x->n / x->dims[2];
   const float *q_gamma = gamma_of (c, p->q_gamma);
   const float *k_gamma = gamma_of (c, p->k_gamma);
   guint16 *qkv = shu_cuda_scratch (c, (gsize) (M * 3 * C) * sizeof *qkv);
@@ -254,15 +287,13 @@ shu_cuda_self_attention (
       .ldk = 3 * C,
       .ldv = 3 * C,
       .y = y->data};
-  gconstpointer w;
   gpointer scratch;
-  ShuCudaVector b;
   GError *error = NULL;
 
-  if (!projections (c, p, &w, &b) || shu_ctx_failed (c))
+  if (shu_ctx_failed (c))
     return;
   scratch = shu_cuda_scratch (c, shu_cuda_sdpa_scratch (s, &a));
-  if (scratch && shu_cuda_gemm (s, &g, qkv, x->data, w, b, NULL, &error) &&
+  if (scratch && project (c, qkv, x, p, M, C, &error) &&
       shu_cuda_ok (shu_launch_norm_packed (qkv, q_gamma, k_gamma, (gsize) M,
                        (gsize) p->n_heads, (gsize) (C / p->n_heads), s->stream),
           "norm of heads", &error))
@@ -284,7 +315,7 @@ sparse (ShuCtx *c, const char *op, SparseLaunch launch, ShuCudaLayout layout,
   gconstpointer w = shu_cuda_weight (c, k->w, layout);
   ShuCudaVector b;
 
-  if (!w || !bias_of (c, k->b, &b))
+  if (!w || !shu_cuda_bias (c, k->b, &b))
     return;
   shu_cuda_check_index (c, op, "neighbours", nbr, G_MININT, x->dims[0]);
   shu_cuda_done (c, op,

@@ -49,6 +49,8 @@ shu_cuda_scratch_bytes (ShuScratch what, const ShuTensor *y, const ShuTensor *x,
                SHU_SCRATCH_ATTENTION, y, y, n_heads, y->dims[1]);
   case SHU_SCRATCH_CONV:
     return conv_bytes (y, x, n_heads, n_keys);
+  case SHU_SCRATCH_FP8:
+    return sizeof (ShuCudaFp8) + x->n;
   default:
     return MAX (shu_tensor_bytes (y), 4 * shu_tensor_bytes (x));
   }

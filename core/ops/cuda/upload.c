@@ -46,6 +46,10 @@ shu_cuda_form_elements (const ShuCudaForm *form)
     n = n / SHU_CUDA_TAPS * 64;
   if (form->layout == SHU_CUDA_WEIGHT_DOUBLED)
     n = n / 9 * 16;
+  if (form->layout == SHU_CUDA_WEIGHT_DOUBLED_FP8)
+    n = (sizeof (ShuCudaFp8) + n / 9 * 16 + 1) / 2;
+  if (form->layout == SHU_CUDA_WEIGHT_FP8)
+    n = (sizeof (ShuCudaFp8) + n + 1) / 2;
   return padded (MAX (n, 1));
 }
 
@@ -247,7 +251,7 @@ turn (gpointer y, gconstpointer x, gint64 a, gint64 b, gsize n, const int *axes,
 
 /* @x [Co,Ci,3,3] as it is to a map before that is doubled */
 static gboolean
-double_taps (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
+double_taps (ShuCtx *c, const ShuCudaForm *f, gconstpointer x, gpointer y)
 {
   SHU_SCOPE (c);
   cudaStream_t s = shu_cuda (c)->stream;
@@ -259,8 +263,46 @@ double_taps (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
              turn (krsc, x, Co, Ci, f->w->n, (const int[]){0, 2, 1}, s),
              "weights") &&
          shu_cuda_check (c,
-             shu_launch_doubled_weights (f->y, krsc, (gsize) Co, (gsize) Ci, s),
+             shu_launch_doubled_weights (y, krsc, (gsize) Co, (gsize) Ci, s),
              "weights");
+}
+
+/* @x, @n of f16, as the form */
+static gboolean
+round_to (ShuCtx *c, const ShuCudaForm *f, gconstpointer x, gsize n)
+{
+  ShuCudaFp8 *y = (ShuCudaFp8 *) (gpointer) f->y;
+
+  return shu_cuda_check (c,
+      shu_launch_to_e4m3 (
+          y->values, &y->scale, x, NULL, 1, n, n, shu_cuda (c)->stream),
+      "weights");
+}
+
+/* @x [Co,Ci,...] -> E4M3 [Co,...,Ci] */
+static gboolean
+round_krsc (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
+{
+  SHU_SCOPE (c);
+  gsize n = f->w->n;
+  gpointer krsc = shu_cuda_scratch (c, n * 2);
+
+  return krsc &&
+         shu_cuda_check (c,
+             turn (krsc, x, f->w->dims[0], f->w->dims[1], n,
+                 (const int[]){0, 2, 1}, shu_cuda (c)->stream),
+             "weights") &&
+         round_to (c, f, krsc, n);
+}
+
+static gboolean
+round_doubled (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
+{
+  SHU_SCOPE (c);
+  gsize n = f->w->n / 9 * 16;
+  gpointer taps = shu_cuda_scratch (c, n * 2);
+
+  return taps && double_taps (c, f, x, taps) && round_to (c, f, taps, n);
 }
 
 /* @x, f16 in the order of the checkpoint, as the form wants it */
@@ -278,7 +320,11 @@ lay_out (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
         turn (f->y, x, Co, w->dims[1], w->n, (const int[]){0, 2, 1}, s),
         "weights");
   if (f->layout == SHU_CUDA_WEIGHT_DOUBLED)
-    return double_taps (c, f, x);
+    return double_taps (c, f, x, f->y);
+  if (f->layout == SHU_CUDA_WEIGHT_DOUBLED_FP8)
+    return round_doubled (c, f, x);
+  if (f->layout == SHU_CUDA_WEIGHT_FP8)
+    return round_krsc (c, f, x);
   if (f->layout == SHU_CUDA_WEIGHT_SUBDIVIDED)
     taps = shu_cuda_scratch (c, w->n * 2);
   return taps &&

@@ -163,6 +163,19 @@ shu_cuda_weight (ShuCtx *c, ShuTensor *w, ShuCudaLayout layout)
   return form.data;
 }
 
+static gsize
+joined_bytes (int n, ShuTensor *const *w)
+{
+  gsize bytes = 0;
+
+  for (int i = 0; i < n; i++) {
+    const ShuCudaForm part = {w[i], SHU_CUDA_WEIGHT_F16, NULL};
+
+    bytes += form_bytes (&part);
+  }
+  return bytes;
+}
+
 /* Behind each other; what one leaves beyond its end the next one covers. */
 static gboolean
 make_joined (ShuCtx *c, int n, ShuTensor *const *w, char *y)
@@ -177,32 +190,50 @@ make_joined (ShuCtx *c, int n, ShuTensor *const *w, char *y)
   return TRUE;
 }
 
-gconstpointer
-shu_cuda_weights_joined (ShuCtx *c, int n, ShuTensor *const *w)
+/* The same as a ShuCudaFp8, of @elements */
+static gboolean
+make_joined_fp8 (
+    ShuCtx *c, int n, ShuTensor *const *w, gsize elements, ShuCudaFp8 *y)
 {
+  SHU_SCOPE (c);
+  char *x = shu_cuda_scratch (c, joined_bytes (n, w));
+
+  return x && make_joined (c, n, w, x) &&
+         shu_cuda_check (c,
+             shu_launch_to_e4m3 (y->values, &y->scale, x, NULL, 1, elements,
+                 elements, shu_cuda (c)->stream),
+             "weights");
+}
+
+gconstpointer
+shu_cuda_weights_joined (
+    ShuCtx *c, int n, ShuTensor *const *w, ShuPrecision precision)
+{
+  gboolean fp8 = precision == SHU_PRECISION_FP8;
   Form form = {.device = c->place,
-      .layout = SHU_CUDA_WEIGHT_JOINED,
+      .layout = fp8 ? SHU_CUDA_WEIGHT_JOINED_FP8 : SHU_CUDA_WEIGHT_JOINED,
       .Ci = w[0]->dims[1]};
   Forms *p = forms_of (w[0]->storage);
-  gsize bytes = 0;
+  gsize bytes, elements = 0;
   GBytes *block;
 
   if (n == 1)
-    return shu_cuda_weight (c, w[0], SHU_CUDA_WEIGHT_F16);
+    return shu_cuda_weight (
+        c, w[0], fp8 ? SHU_CUDA_WEIGHT_FP8 : SHU_CUDA_WEIGHT_F16);
   if (!shu_cuda (c) || shu_ctx_failed (c))
     return NULL;
   for (int i = 0; i < n; i++) {
-    ShuCudaForm part = {w[i], SHU_CUDA_WEIGHT_F16, NULL};
-
     form.Co += w[i]->dims[0];
-    bytes += form_bytes (&part);
+    elements += w[i]->n;
   }
+  bytes = fp8 ? sizeof (ShuCudaFp8) + elements : joined_bytes (n, w);
   g_mutex_lock (&p->lock);
   form.data = find (p, &form);
   if (!form.data && (block = block_new (c, bytes))) {
     char *y = (char *) g_bytes_get_data (block, NULL);
 
-    if (make_joined (c, n, w, y))
+    if (fp8 ? make_joined_fp8 (c, n, w, elements, (ShuCudaFp8 *) (gpointer) y)
+            : make_joined (c, n, w, y))
       c->wait (c);
     if (!shu_ctx_failed (c)) {
       keep (p, form, block, y);
@@ -223,7 +254,10 @@ static const ShuCudaLayout layouts[] = {
     [SHU_USE_SPARSE_CONV] = SHU_CUDA_WEIGHT_TAPS,
     [SHU_USE_SPARSE_CONV_SUBDIVIDED] = SHU_CUDA_WEIGHT_SUBDIVIDED,
     [SHU_USE_CONV_DOUBLED] = SHU_CUDA_WEIGHT_DOUBLED,
+    [SHU_USE_FP8] = SHU_CUDA_WEIGHT_FP8,
+    [SHU_USE_CONV_DOUBLED_FP8] = SHU_CUDA_WEIGHT_DOUBLED_FP8,
     [SHU_USE_JOINED] = SHU_CUDA_WEIGHT_JOINED,
+    [SHU_USE_JOINED_FP8] = SHU_CUDA_WEIGHT_JOINED_FP8,
 };
 
 /* Forms that are to lie in one block. */
@@ -286,7 +320,7 @@ list_missing (
     Form key = key_of (c, &new, rows, &p);
     gboolean there;
 
-    if (u->lead && key.Co == 0)
+    if ((u->lead && key.Co == 0) || u->use == SHU_USE_JOINED_FP8)
       continue;
     g_mutex_lock (&p->lock);
     there = find (p, &key) != NULL;

@@ -23,6 +23,14 @@ shu_wgmma_operand (uint32_t at)
          (uint64_t) (1024 >> 4) << 32 | (uint64_t) 1 << 62;
 }
 
+/* Rows of 64 bytes, with the copy's 64 byte swizzle: 8 of them are 512 */
+static __device__ inline uint64_t
+shu_wgmma_operand_narrow (uint32_t at)
+{
+  return (uint64_t) ((at & 0x3ffff) >> 4) | (uint64_t) 1 << 16 |
+         (uint64_t) (512 >> 4) << 32 | (uint64_t) 2 << 62;
+}
+
 /* Before products that read or write registers changed since. */
 static __device__ inline void
 shu_wgmma_fence (void)
@@ -157,6 +165,39 @@ shu_wgmma_rows (float (&d)[32], const uint32_t (&a)[4], uint64_t b)
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
 
+/* d [64,160] (+)= a b of E4M3, 32 of K; adds where @add */
+static __device__ inline void
+shu_wgmma_e4m3 (float (&d)[80], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %82, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n160k32.f32.e4m3.e4m3 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79}, "
+      "%80, %81, p, 1, 1;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40),
+        EIGHT (48), EIGHT (56), EIGHT (64), EIGHT (72)
+      : "l"(a), "l"(b), "r"(add));
+}
+
+/* d [64,128] (+)= a b of E4M3, 32 of K; adds where @add */
+static __device__ inline void
+shu_wgmma_e4m3 (float (&d)[64], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
+      "%64, %65, p, 1, 1;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40),
+        EIGHT (48), EIGHT (56)
+      : "l"(a), "l"(b), "r"(add));
+}
+
 #undef EIGHT
 
 /* clang-format on */
@@ -219,7 +260,41 @@ shu_copy_box (
                : "memory");
 }
 
+/* The same of four dimensions */
+static __device__ inline void
+shu_copy_box (uint32_t to, const CUtensorMap *map, int x, int y, int z, int u,
+    uint32_t barrier)
+{
+  asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+               ".mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4, %5}], "
+               "[%6];"
+               :
+               : "r"(to), "l"(map), "r"(x), "r"(y), "r"(z), "r"(u), "r"(barrier)
+               : "memory");
+}
+
 /* ---- on the host ---- */
+
+typedef CUresult (*ShuEncode) (CUtensorMap *, CUtensorMapDataType, cuuint32_t,
+    void *, const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
+    const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
+    CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+
+/* cuTensorMapEncodeTiled(), or NULL: the driver has none. */
+static inline ShuEncode
+shu_box_encode (void)
+{
+  static ShuEncode encode;
+  cudaDriverEntryPointQueryResult found;
+  void *f = NULL;
+
+  if (!encode &&
+      cudaGetDriverEntryPointByVersion ("cuTensorMapEncodeTiled", &f, 12000,
+          cudaEnableDefault, &found) == cudaSuccess &&
+      found == cudaDriverEntryPointSuccess)
+    encode = (ShuEncode) f;
+  return encode;
+}
 
 /* Of @rows rows of @n halves, @ld apart, boxes of @box rows by 64 halves; 16
  * byte aligned.  FALSE: the driver has none. */
@@ -227,24 +302,12 @@ static inline bool
 shu_box_map (CUtensorMap *ret, const void *data, size_t rows, size_t n,
     size_t ld, int box)
 {
-  typedef CUresult (*Encode) (CUtensorMap *, CUtensorMapDataType, cuuint32_t,
-      void *, const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
-      const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
-      CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-  static Encode encode;
+  ShuEncode encode = shu_box_encode ();
   const cuuint64_t dims[] = {n, rows}, steps[] = {ld * 2};
   const cuuint32_t boxes[] = {64, (cuuint32_t) box}, ones[] = {1, 1};
-  cudaDriverEntryPointQueryResult found;
-  void *f = NULL;
 
-  if (!encode) {
-    if (cudaGetDriverEntryPointByVersion ("cuTensorMapEncodeTiled", &f, 12000,
-            cudaEnableDefault, &found) != cudaSuccess ||
-        found != cudaDriverEntryPointSuccess)
-      return false;
-    encode = (Encode) f;
-  }
-  return encode (ret, CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 2, (void *) data, dims,
+  return encode &&
+         encode (ret, CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 2, (void *) data, dims,
              steps, boxes, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
              CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
