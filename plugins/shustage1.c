@@ -38,6 +38,7 @@ typedef struct {
   int steps;
   double guidance;
   int preview_interval;
+  int precision;          /* ShuPrecision */
   ShuPreviewPad *preview; /* under the object lock; NULL: nobody looks */
 } ShuStage1;
 
@@ -61,6 +62,22 @@ static GstStaticPadTemplate preview_template =
             "video/x-raw, format=(string)RGB, "
             "width=[1,16384], height=[1,16384], framerate=(fraction)10/1"));
 
+static GType
+precision_type (void)
+{
+  static GType type;
+  static const GEnumValue values[] = {
+      {SHU_PRECISION_F16, "As the device always does: f16 on a GPU", "f16"},
+      {SHU_PRECISION_FP8, "E4M3 where it pays: faster, and less exact", "fp8"},
+      {0, NULL, NULL},
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (
+        &type, g_enum_register_static ("ShuStage1Precision", values));
+  return type;
+}
+
 static const ShuProp props[] = {
     SHU_PROP_SEED (ShuStage1, seed, "seed", -1,
         "Seed of the noise (-1: the one that came with the subject; official "
@@ -71,6 +88,10 @@ static const ShuProp props[] = {
         "Weight of the condition (-1: the model's; official 3.0)"),
     SHU_PROP_INT (ShuStage1, preview_interval, "preview-interval", 1, 1000, 1,
         "Steps from one picture at the pad \"preview\" to the next"),
+    SHU_PROP_ENUM (ShuStage1, precision, "precision", precision_type,
+        SHU_PRECISION_F16,
+        "What the denoiser computes in; fp8 needs a GPU of compute capability "
+        "9.0 (H100, H200)"),
 };
 
 /* Tells shupreprocess which sizes the model wants. */
@@ -178,6 +199,7 @@ run_batch (ShuBatch *batch, int n, const ShuBundle *const *in,
   params = (ShuStage1Params){.seed = self->seed,
       .steps = self->steps,
       .guidance = self->guidance,
+      .precision = (ShuPrecision) self->precision,
       .preview = preview ? show : NULL,
       .preview_data = preview,
       .preview_interval = self->preview_interval};

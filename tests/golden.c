@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* golden [--device D] DIR|FILE...: runs what is in golden files (module name
- * from the metadata -> runner) and prints a line a case with its worst error.
- * Exit status 0 only where every file passed. */
+/* golden [--device D] [--precision P] DIR|FILE...: runs what is in golden files
+ * (module name from the metadata -> runner) and prints a line a case with its
+ * worst error. With --precision fp8 the joint denoiser computes in that.  Exit
+ * status 0 only where every file passed. */
 #include "golden_private.h"
 #include "golden_data.h"
 #include "base/bytes.h"
@@ -277,9 +278,10 @@ clear_case (GoldenCase *t)
 /* @host: a context of the CPU, for what knows no other.  Returns whether the
  * file passed. */
 static gboolean
-run_file (const char *path, ShuCtx *ctx, ShuCtx *host)
+run_file (const char *path, gboolean fp8, ShuCtx *ctx, ShuCtx *host)
 {
   GoldenPrivate p = {
+      .fp8 = fp8,
       .seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
       .calls = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
       .reasons = g_string_new (NULL),
@@ -348,9 +350,10 @@ add_paths (GPtrArray *paths, const char *path, GError **error)
 int
 main (int argc, char **argv)
 {
-  g_autofree char *device = g_strdup ("cpu");
+  g_autofree char *device = g_strdup ("cpu"), *words = NULL;
   const GOptionEntry entries[] = {
       {"device", 'd', 0, G_OPTION_ARG_STRING, &device, "cpu, cuda:N", "D"},
+      {"precision", 'p', 0, G_OPTION_ARG_STRING, &words, "f16, fp8", "P"},
       {NULL},
   };
   g_autoptr (GOptionContext) options = g_option_context_new ("DIR|FILE...");
@@ -358,12 +361,18 @@ main (int argc, char **argv)
   g_autoptr (ShuCtx) ctx = NULL;
   g_autoptr (ShuCtx) host = shu_ctx_new ("cpu", NULL);
   g_autoptr (GError) error = NULL;
+  ShuPrecision precision;
   guint n_ok = 0;
 
   g_option_context_add_main_entries (options, entries, NULL);
   if (!g_option_context_parse (options, &argc, &argv, &error) ||
+      !shu_precision_parse (words, &precision, &error) ||
       !(ctx = shu_ctx_new (device, &error))) {
     fprintf (stderr, "golden: %s\n", error->message);
+    return 2;
+  }
+  if (precision == SHU_PRECISION_FP8 && !shu_has_fp8 (ctx)) {
+    fprintf (stderr, "golden: %s does not gain from fp8\n", device);
     return 2;
   }
   for (int i = 1; i < argc; i++)
@@ -372,7 +381,8 @@ main (int argc, char **argv)
       return 2;
     }
   for (guint i = 0; i < paths->len; i++)
-    n_ok += run_file (g_ptr_array_index (paths, i), ctx, host);
+    n_ok += run_file (g_ptr_array_index (paths, i),
+        precision == SHU_PRECISION_FP8, ctx, host);
   printf (
       "%u files, %u passed, %u failed\n", paths->len, n_ok, paths->len - n_ok);
   return paths->len > 0 && n_ok == paths->len ? 0 : 1;

@@ -123,6 +123,8 @@ void golden_expect_error (
 
 /* Whether activations are f16. */
 gboolean golden_is_half (GoldenCase *t);
+/* Whether to compute in FP8 what can be; limits are those of it then. */
+gboolean golden_use_fp8 (GoldenCase *t);
 
 /* The case fails, with a reason. */
 void golden_fail (GoldenCase *t, const char *format, ...) G_GNUC_PRINTF (2, 3);

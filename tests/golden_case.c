@@ -58,6 +58,13 @@ golden_is_half (GoldenCase *t)
   return t->priv->device;
 }
 
+gboolean
+golden_use_fp8 (GoldenCase *t)
+{
+  t->priv->in_fp8 = t->priv->fp8;
+  return t->priv->in_fp8;
+}
+
 /* ---- what the file has ---- */
 
 const char *
@@ -291,6 +298,20 @@ full_limit (GoldenCase *t, const char *name)
   return limit;
 }
 
+/* What FP8 may be wrong by: this many times what half precision may.  Results
+ * are shown, beside those limits. */
+static Difference
+fp8_limit (const char *name, Difference d, Difference half)
+{
+  enum { TIMES = 40 };
+
+  if (g_str_has_prefix (name, "out.") && !g_str_has_suffix (name, ".stat"))
+    printf ("    %s in FP8: relative L2 %.2e (f16 limit %.1e), max / rms %.2e "
+            "(f16 limit %.1e)\n",
+        name, d.l2, half.l2, d.max, half.max);
+  return (Difference){half.max * TIMES, half.l2 * TIMES};
+}
+
 static void
 judge (GoldenCase *t, const char *name, Difference d)
 {
@@ -300,6 +321,8 @@ judge (GoldenCase *t, const char *name, Difference d)
   if (p->full) {
     Difference limit = full_limit (t, name);
 
+    if (p->in_fp8)
+      limit = fp8_limit (name, d, limit);
     if (d.l2 / limit.l2 > d.max / limit.max)
       golden_expect_error (t, name, d.l2, limit.l2);
     else

@@ -15,6 +15,8 @@ typedef struct _GoldenPrivate {
   GoldenKind kind;
   gboolean full;   /* limits per tensor, sparse probes */
   gboolean device; /* half precision limits */
+  gboolean fp8;    /* asked for */
+  gboolean in_fp8; /* and this case has it: wider limits */
   double worst;    /* error / limit */
   double worst_error, worst_limit;
   char *worst_name;

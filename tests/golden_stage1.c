@@ -474,8 +474,10 @@ run_joint (GoldenCase *t)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (ShuConfig) config = joint_config (t, &error);
-  g_autoptr (ShuJoint) m =
-      config ? shu_joint_new (config, t->weights, &error) : NULL;
+  g_autoptr (ShuJoint) m = !config ? NULL
+                           : golden_use_fp8 (t)
+                               ? shu_joint_new_fp8 (config, t->weights, &error)
+                               : shu_joint_new (config, t->weights, &error);
   g_autoptr (ShuJointPrepared) p = NULL;
   float time = number_after (t, "timestep");
   float time3 = number_after (t, "trellis_t");

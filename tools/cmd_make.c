@@ -12,7 +12,7 @@
 typedef struct {
   char *output;
   char *seed, *steps, *guidance, *face_detail;
-  char *model, *device, *memory;
+  char *model, *device, *memory, *precision;
   char *from_stage1;
   char *sheet_file;
   gboolean sheet, keep_stages, fast, json, verbose, print_pipeline;
@@ -27,7 +27,7 @@ clear_options (Options *o)
 {
   char *strings[] = {o->output, o->seed, o->steps, o->guidance, o->model,
       o->device, o->memory, o->from_stage1, o->sheet_file, o->steps2,
-      o->texture_size, o->simplify, o->face_detail};
+      o->texture_size, o->simplify, o->face_detail, o->precision};
 
   for (guint i = 0; i < G_N_ELEMENTS (strings); i++)
     g_free (strings[i]);
@@ -67,6 +67,10 @@ parse (int argc, char **argv, Options *o, GError **error)
           "DEVICE"},
       {"memory", 0, 0, G_OPTION_ARG_STRING, &o->memory,
           "What to do with a GPU's memory: auto, low or normal", "WORD"},
+      {"precision", 0, 0, G_OPTION_ARG_STRING, &o->precision,
+          "Of Stage 1's denoiser: f16, or fp8 on an H100 or H200, which is "
+          "faster and less exact",
+          "WORD"},
       {"fast", 0, 0, G_OPTION_ARG_NONE, &o->fast,
           "Fewer steps, smaller texture, more simplification", NULL},
       {"keep-stages", 0, 0, G_OPTION_ARG_NONE, &o->keep_stages,
@@ -142,7 +146,10 @@ static gboolean
 check_options (Options *o, GError **error)
 {
   guint n = o->inputs ? g_strv_length (o->inputs) : 0;
+  ShuPrecision precision;
 
+  if (!shu_precision_parse (o->precision, &precision, error))
+    return FALSE;
   if (n == 0 && !o->from_stage1)
     return BAD (error, "no photo given (synchuman --help)");
   if (o->from_stage1 && n > 0)
@@ -324,6 +331,7 @@ describe (const Options *o, const char *input, const Names *n)
     add (s, "model", o->model);
     add (s, "device", o->device);
     add (s, "memory", o->memory);
+    add (s, "precision", o->precision);
     if (n->folder)
       g_string_append (s, " ! tee name=views ! queue");
   }

@@ -78,12 +78,13 @@ load_syncs (ShuJoint *m, ShuConfig *config, ShuWeights *w)
   }
 }
 
-ShuJoint *
-shu_joint_new (ShuConfig *config, ShuWeights *w, GError **error)
+static ShuJoint *
+load (ShuConfig *config, ShuWeights *w, ShuPrecision precision, GError **error)
 {
   g_autoptr (ShuJoint) m = g_new0 (ShuJoint, 1);
 
   m->weights = shu_weights_ref (w);
+  m->unet.precision = m->dit.precision = precision;
   shu_mv_unet_load (&m->unet, config, w);
   if (m->unet.sizes.V != SHU_BODY_VIEWS + 1)
     shu_config_fail (
@@ -98,6 +99,18 @@ shu_joint_new (ShuConfig *config, ShuWeights *w, GError **error)
   if (!shu_config_finish (config, error) || !shu_weights_finish (w, error))
     return NULL;
   return g_steal_pointer (&m);
+}
+
+ShuJoint *
+shu_joint_new (ShuConfig *config, ShuWeights *w, GError **error)
+{
+  return load (config, w, SHU_PRECISION_F16, error);
+}
+
+ShuJoint *
+shu_joint_new_fp8 (ShuConfig *config, ShuWeights *w, GError **error)
+{
+  return load (config, w, SHU_PRECISION_FP8, error);
 }
 
 void

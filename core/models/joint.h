@@ -22,6 +22,8 @@ typedef struct _ShuJoint ShuJoint;
  * Returns: (transfer full)
  */
 ShuJoint *shu_joint_new (ShuConfig *config, ShuWeights *w, GError **error);
+/* The same in FP8 where that pays (docs/performance.md) */
+ShuJoint *shu_joint_new_fp8 (ShuConfig *config, ShuWeights *w, GError **error);
 void shu_joint_free (ShuJoint *m);
 
 const ShuUnetSizes *shu_joint_unet_sizes (const ShuJoint *m);

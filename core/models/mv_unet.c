@@ -117,8 +117,10 @@ read_sizes (ShuUnetSizes *s, ShuConfig *config)
 /* ---- loading ---- */
 
 static ShuUnetParams
-block_params (const ShuUnetSizes *s, int level, gboolean attention)
+block_params (const ShuMvUnet *m, int level, gboolean attention)
 {
+  const ShuUnetSizes *s = &m->sizes;
+
   return (ShuUnetParams){
       .E = s->E,
       .n_groups = s->n_groups,
@@ -130,6 +132,7 @@ block_params (const ShuUnetSizes *s, int level, gboolean attention)
           .n_blocks = attention,
           .linear = TRUE,
           .joint = TRUE},
+      .precision = m->precision,
   };
 }
 
@@ -152,19 +155,19 @@ load_blocks (ShuMvUnet *m, ShuWeights *w)
     }
     if (i < last)
       skips[n_skips++] = C;
-    p = block_params (s, i, i < last);
+    p = block_params (m, i, i < last);
     g_snprintf (name, sizeof name, "down_blocks.%d", i);
     shu_unet_block_load (&m->down_blocks[i], w, name, s->n_layers, Ci, C,
         i < last ? SHU_UNET_DOWN : SHU_UNET_SAME, &p);
   }
-  p = block_params (s, last, TRUE);
+  p = block_params (m, last, TRUE);
   shu_unet_mid_load (&m->mid_block, w, "mid_block", C, &p);
   for (int i = 0; i < n; i++) {
     for (int j = 0; j <= s->n_layers; j++) {
       Ci[j] = C + skips[--n_skips];
       C = s->C[last - i];
     }
-    p = block_params (s, last - i, i > 0);
+    p = block_params (m, last - i, i > 0);
     g_snprintf (name, sizeof name, "up_blocks.%d", i);
     shu_unet_block_load (&m->up_blocks[i], w, name, s->n_layers + 1, Ci, C,
         i < last ? SHU_UNET_UP : SHU_UNET_SAME, &p);

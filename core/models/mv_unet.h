@@ -27,6 +27,7 @@ typedef struct {
 
 typedef struct {
   ShuUnetSizes sizes;
+  ShuPrecision precision;      /* set before loading */
   ShuConv conv_in;             /* [C0,Ci,3,3] */
   ShuEmbedMlp time_embedding;  /* [E,C0], [E,E] */
   ShuEmbedMlp class_embedding; /* [E,P], [E,E] */
@@ -37,8 +38,8 @@ typedef struct {
   ShuConv conv_out;      /* [Co,C0,3,3] */
 } ShuMvUnet;
 
-/* Failures stick to @config and @w.  @ret must be zero; cleared with
- * shu_mv_unet_clear() */
+/* Failures stick to @config and @w.  @ret must be zero but for its precision;
+ * cleared with shu_mv_unet_clear() */
 void shu_mv_unet_load (ShuMvUnet *ret, ShuConfig *config, ShuWeights *w);
 void shu_mv_unet_clear (ShuMvUnet *m);
 

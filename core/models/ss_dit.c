@@ -58,6 +58,7 @@ shu_ss_dit_load (ShuSsDit *ret, ShuConfig *config, ShuWeights *w)
   gint64 P3, T;
 
   read_sizes (s, config, &params);
+  params.precision = ret->precision;
   P3 = (gint64) s->patch * s->patch * s->patch;
   T = (gint64) s->grid * s->grid * s->grid;
   ret->input_layer =

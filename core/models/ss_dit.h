@@ -24,6 +24,7 @@ typedef struct {
 
 typedef struct {
   ShuSsSizes sizes;
+  ShuPrecision precision; /* set before loading */
   ShuLinear input_layer;  /* [D,Ci P^3] */
   ShuTensor *pos_emb;     /* [grid^3,D]; NULL: computed */
   ShuEmbedMlp t_embedder; /* [D,256], [D,D] */

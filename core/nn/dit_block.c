@@ -43,6 +43,10 @@ shu_dit_block_load (ShuWeights *w, const char *name, const ShuDitParams *params)
       .n_heads = NH,
   };
 
+  if (params->precision == SHU_PRECISION_FP8) {
+    shu_weights_use_fp8 (w, &b.to_qkv);
+    shu_weights_use_fp8 (w, &b.mlp0);
+  }
   if (C % NH != 0)
     shu_weights_fail (w, SHU_ERROR_INVALID,
         "%s: %d channels cannot be split into %d heads", name, (int) C,

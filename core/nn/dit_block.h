@@ -30,6 +30,7 @@ typedef struct {
   double mlp_ratio;
   int n_heads;
   gboolean qk_rms_norm, qk_rms_norm_cross;
+  ShuPrecision precision; /* of the products with the most columns */
 } ShuDitParams;
 
 ShuDitBlock shu_dit_block_load (

@@ -44,6 +44,29 @@ shu_mv_block_load (ShuWeights *w, const char *name, gint64 C, gint64 X,
   return b;
 }
 
+static void
+use_joined_fp8 (ShuWeights *w, ShuAttn *a)
+{
+  ShuLinear *l[] = {&a->to_q, &a->to_k, &a->to_v};
+
+  for (gsize i = 0; i < G_N_ELEMENTS (l); i++) {
+    l[i]->precision = SHU_PRECISION_FP8;
+    shu_weights_use (w, l[i]->w, SHU_USE_JOINED_FP8);
+  }
+}
+
+void
+shu_mv_block_use_fp8 (ShuMvBlock *b, ShuWeights *w)
+{
+  enum { MIN_K = 640 }; /* below that the columns are what takes time */
+
+  if (b->norm1.w->n < MIN_K)
+    return;
+  use_joined_fp8 (w, &b->attn1);
+  use_joined_fp8 (w, &b->attn_mv);
+  shu_weights_use_fp8 (w, &b->ff.proj);
+}
+
 /* ---- rows of the attentions ---- */
 
 /* Rows of a view's domains follow each other: [GV,2,N]. */

@@ -35,6 +35,10 @@ typedef struct {
 ShuMvBlock shu_mv_block_load (ShuWeights *w, const char *name, gint64 C,
     gint64 X, int n_heads, gboolean joint);
 
+/* Lets products with many columns compute in FP8 where the device can and the
+ * channels are enough: q, k and v together, and the feed-forward's first. */
+void shu_mv_block_use_fp8 (ShuMvBlock *b, ShuWeights *w);
+
 /**
  * shu_mv_block:
  * @x: [R,H,H,C], R = 2 G V rows; of no use afterwards (shu_drop())

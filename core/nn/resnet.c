@@ -56,6 +56,17 @@ shu_resnet_load (ShuWeights *w, const char *name, gint64 Ci, gint64 Co,
   return r;
 }
 
+void
+shu_resnet_use_fp8 (ShuResnet *r, ShuWeights *w)
+{
+  ShuConv *convs[] = {&r->conv1, &r->conv2};
+
+  for (gsize i = 0; i < G_N_ELEMENTS (convs); i++) {
+    convs[i]->precision = SHU_PRECISION_FP8;
+    shu_weights_use (w, convs[i]->w, SHU_USE_FP8);
+  }
+}
+
 ShuTensor *
 shu_resnet_time (ShuCtx *c, const ShuResnet *r, ShuTensor *time)
 {

@@ -25,6 +25,9 @@ typedef struct {
 ShuResnet shu_resnet_load (ShuWeights *w, const char *name, gint64 Ci,
     gint64 Co, gint64 E, int n_groups, float eps);
 
+/* Lets both convolutions compute in FP8 where the device can. */
+void shu_resnet_use_fp8 (ShuResnet *r, ShuWeights *w);
+
 /**
  * shu_resnet:
  * @x: [B,H,W,Ci]

@@ -21,6 +21,8 @@ load_resnet (ShuUnetBlock *ret, ShuWeights *w, const char *name, int i,
   g_autofree char *own = child (name, "resnets", i);
 
   ret->resnets[i] = shu_resnet_load (w, own, Ci, Co, p->E, p->n_groups, p->eps);
+  if (p->precision == SHU_PRECISION_FP8)
+    shu_resnet_use_fp8 (&ret->resnets[i], w);
 }
 
 static void
@@ -30,6 +32,9 @@ load_attention (ShuUnetBlock *ret, ShuWeights *w, const char *name, int i,
   g_autofree char *own = child (name, "attentions", i);
 
   shu_mv_transformer_load (&ret->attentions[i], w, own, &p->mv);
+  for (int k = 0; k < ret->attentions[i].n_blocks; k++)
+    if (p->precision == SHU_PRECISION_FP8)
+      shu_mv_block_use_fp8 (&ret->attentions[i].transformer_blocks[k], w);
 }
 
 void
@@ -53,7 +58,11 @@ shu_unet_block_load (ShuUnetBlock *ret, ShuWeights *w, const char *name,
         sampler == SHU_UNET_DOWN ? "downsamplers.0.conv" : "upsamplers.0.conv",
         Co, Co, 3);
   if (sampler == SHU_UNET_UP)
-    shu_weights_use (part, ret->conv.w, SHU_USE_CONV_DOUBLED);
+    ret->conv.precision = p->precision;
+  if (sampler == SHU_UNET_UP)
+    shu_weights_use (part, ret->conv.w,
+        p->precision == SHU_PRECISION_FP8 ? SHU_USE_CONV_DOUBLED_FP8
+                                          : SHU_USE_CONV_DOUBLED);
 }
 
 void

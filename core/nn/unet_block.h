@@ -29,12 +29,14 @@ typedef struct {
  * ShuUnetParams:
  * @E: channels of the time embedding
  * @mv: attention; its C is the block's output; n_blocks 0: no attention
+ * @precision: of what pays in FP8
  */
 typedef struct {
   gint64 E;
   int n_groups;
   float eps;
   ShuMvParams mv;
+  ShuPrecision precision;
 } ShuUnetParams;
 
 /* @Ci: input channels of each residual block (with the skip's).  @ret must be

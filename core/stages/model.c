@@ -210,10 +210,10 @@ read_stage2 (ShuModel *m, GError **error)
 static void
 model_free (ShuModel *m)
 {
-  for (int i = 0; i < SHU_N_NETS; i++) {
+  for (int i = 0; i < SHU_N_LOADED; i++)
     shu_loaded_clear (m, (ShuNet) i);
+  for (int i = 0; i < SHU_N_NETS; i++)
     g_free (m->stage2_paths[i]);
-  }
   g_clear_pointer (&m->prompts, shu_tensor_unref);
   g_mutex_clear (&m->lock);
   g_cond_clear (&m->loaded_some);

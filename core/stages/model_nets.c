@@ -14,7 +14,7 @@
 #include "models/vae.h"
 #include <string.h>
 
-const ShuNetKind shu_nets[SHU_N_NETS] = {
+const ShuNetKind shu_nets[SHU_N_LOADED] = {
     [SHU_NET_JOINT] = {"OneStage/SyncHuman_2D3DCrossSpaceDiffusion", NULL,
         (ShuNetLoad) shu_joint_new, (GDestroyNotify) shu_joint_free},
     [SHU_NET_VAE] = {"OneStage/vae", NULL, (ShuNetLoad) shu_vae_new,
@@ -34,6 +34,8 @@ const ShuNetKind shu_nets[SHU_N_NETS] = {
         (GDestroyNotify) shu_mesh_decoder_free},
     [SHU_NET_GS_DECODER] = {"SecondStage", "slat_decoder_gs",
         (ShuNetLoad) shu_gs_decoder_new, (GDestroyNotify) shu_gs_decoder_free},
+    [SHU_NET_JOINT_FP8] = {"OneStage/SyncHuman_2D3DCrossSpaceDiffusion", NULL,
+        (ShuNetLoad) shu_joint_new_fp8, (GDestroyNotify) shu_joint_free},
 };
 
 /* Who waits looks for a cancel so often. */
@@ -63,7 +65,8 @@ open_net (ShuModel *m, ShuNet net, GError **error)
   config = shu_model_config (m, file, error);
   if (!config)
     return FALSE;
-  w = shu_model_weights (m, path, net, error);
+  w = shu_model_weights (
+      m, path, net == SHU_NET_JOINT_FP8 ? SHU_NET_JOINT : net, error);
   if (!w)
     return FALSE;
   if (is_on_device (m))
@@ -345,7 +348,7 @@ shu_nets_give (ShuNetUser *u, ShuNet net)
 void
 shu_nets_clear (ShuNetUser *u)
 {
-  for (int i = 0; i < SHU_N_NETS; i++)
+  for (int i = 0; i < SHU_N_LOADED; i++)
     while (u->c && u->users[i] > 0)
       shu_nets_give (u, (ShuNet) i);
 }

@@ -95,6 +95,10 @@ typedef enum {
   SHU_NET_GS_DECODER,
   SHU_NET_MATTING,
   SHU_N_NETS,
+  /* of the joint denoiser's files, too, but on its own: who computes in FP8
+   * shares nothing of it with who does not */
+  SHU_NET_JOINT_FP8,
+  SHU_N_LOADED,
 } ShuNet;
 
 /**
@@ -121,8 +125,8 @@ typedef struct {
   const ShuProgress *progress;
   gboolean low;
   int together;
-  int users[SHU_N_NETS];
-  gboolean brought[SHU_N_NETS];
+  int users[SHU_N_LOADED];
+  gboolean brought[SHU_N_LOADED];
 } ShuNetUser;
 
 /* Loads the networks of a stage; on a device that is reported as stage "load",
@@ -195,7 +199,7 @@ typedef struct {
   GDestroyNotify free;
 } ShuNetKind;
 
-extern const ShuNetKind shu_nets[SHU_N_NETS];
+extern const ShuNetKind shu_nets[SHU_N_LOADED];
 
 typedef struct {
   gpointer net;
@@ -219,7 +223,7 @@ struct _ShuModel {
   char *stage2_paths[SHU_N_NETS];
   GMutex lock;
   GCond loaded_some;
-  ShuLoaded loaded[SHU_N_NETS];
+  ShuLoaded loaded[SHU_N_LOADED];
   ShuTensor *prompts;
   float body_size; /* 0: not known yet */
   gsize pretended; /* tests: memory of a device that is not there */

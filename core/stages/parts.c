@@ -5,9 +5,7 @@
 #include <string.h>
 
 static const ShuPartKind *const lists[] = {
-    shu_parts_stage1, shu_parts_stage2, shu_parts_tail, shu_parts_whole};
-
-enum { MAX_FACES = 4000000 };
+    shu_parts_stage1, shu_parts_stage2, shu_parts_whole};
 
 static const ShuPartKind *
 find (const char *name)
@@ -71,50 +69,46 @@ on_progress (const char *stage, int step, int total, gpointer data)
     p->listener->func (stage, step, total, p->listener->data);
 }
 
-/* NAME or NAME@FACES */
+/* The network that @p is about, brought to the device */
 static gboolean
-choose (ShuPart *p, const char *name, GError **error)
+load (ShuPart *p, GError **error)
 {
-  g_auto (GStrv) words = g_strsplit (name, "@", 2);
-  g_autofree char *list = NULL;
-  guint64 faces = 0;
+  gboolean fp8 =
+      p->kind->net == SHU_NET_JOINT && p->precision == SHU_PRECISION_FP8;
 
-  p->kind = words[0] ? find (words[0]) : NULL;
-  if (p->kind && !words[1])
+  if (p->kind->net == SHU_N_NETS)
     return TRUE;
-  if (p->kind && p->kind->any_size &&
-      g_ascii_string_to_unsigned (
-          words[1], 10, 1000, MAX_FACES, &faces, error)) {
-    p->faces = (int) faces;
-    return TRUE;
-  }
-  if (error && *error) {
-    g_prefix_error (error, "part \"%s\": ", name);
+  if (fp8 && !shu_has_fp8 (p->c)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+        "%s: %s does not gain from FP8", p->kind->name,
+        shu_model_device (p->model));
     return FALSE;
   }
-  list = g_strjoinv (", ", (char **) shu_part_names ());
-  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-      p->kind ? "part \"%s\" has one size only; the parts are %s"
-              : "there is no part \"%s\"; the parts are %s",
-      name, list);
-  return FALSE;
+  p->net =
+      shu_model_net (p->model, fp8 ? SHU_NET_JOINT_FP8 : p->kind->net, error);
+  return p->net != NULL;
 }
 
 ShuPart *
-shu_part_new (ShuModel *model, const char *name, GError **error)
+shu_part_new (
+    ShuModel *model, const char *name, ShuPrecision precision, GError **error)
 {
   g_autoptr (ShuPart) p = g_new0 (ShuPart, 1);
 
   p->model = shu_model_ref (model);
+  p->precision = precision;
   p->owned = g_ptr_array_new_with_free_func ((GDestroyNotify) shu_tensor_unref);
   p->progress = (ShuProgress){.func = on_progress, .data = p};
-  if (!choose (p, name, error))
+  p->kind = find (name);
+  if (!p->kind) {
+    g_autofree char *list = g_strjoinv (", ", (char **) shu_part_names ());
+
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "there is no part \"%s\"; the parts are %s", name, list);
     return NULL;
-  if (p->kind->net != SHU_N_NETS &&
-      !(p->net = shu_model_net (model, p->kind->net, error)))
-    return NULL;
+  }
   p->c = shu_model_context (model, NULL, error);
-  if (!p->c)
+  if (!p->c || !load (p, error))
     return NULL;
   shu_ctx_set_part (p->c, p->kind->name);
   if (!p->kind->prepare (p, error) || !shu_ctx_finish (p->c, error))

@@ -3,6 +3,7 @@
  * extraction of the surface, and whole stages.  For benchmarks, and for
  * whatever wants to see a part work without a photo. */
 #pragma once
+#include "base/precision.h"
 #include "base/progress.h"
 #include "stages/model.h"
 #include "tensor/context.h"
@@ -29,15 +30,16 @@ const char *const *shu_part_names (void);
 
 /**
  * shu_part_new:
- * @name: one of shu_part_names(); of what follows the networks also
- *   NAME\@FACES, for a body of whose surface about so many faces are extracted
+ * @name: one of shu_part_names()
+ * @precision: of the joint denoiser, and of what has it in it
  *
  * Loads what is needed and prepares its inputs, as far as a job prepares them
  * once.
  *
  * Returns: (transfer full): NULL with an error
  */
-ShuPart *shu_part_new (ShuModel *model, const char *name, GError **error);
+ShuPart *shu_part_new (
+    ShuModel *model, const char *name, ShuPrecision precision, GError **error);
 void shu_part_free (ShuPart *p);
 
 /* (transfer none) (nullable): where it runs, for shu_record_new(); NULL for

@@ -16,16 +16,15 @@ typedef struct {
   gboolean (*prepare) (ShuPart *p, GError **error);
   /* in a scope of its own; failures of the context are looked at later */
   gboolean (*run) (ShuPart *p, GError **error);
-  gboolean any_size; /* NAME@FACES is possible */
 } ShuPartKind;
 
 struct _ShuPart {
   const ShuPartKind *kind;
   ShuModel *model;
+  ShuPrecision precision;
   ShuCtx *c;         /* where it runs; of a whole stage: to ask for memory */
   gconstpointer net; /* of @kind */
   int runs[SHU_N_PART_STAGES];
-  int faces; /* asked for; 0: the model's */
   char *size;
   GPtrArray *owned; /* tensors that outlive a run */
   ShuTensor *x, *x2, *x3;
@@ -44,5 +43,4 @@ ShuTensor *shu_part_input (
 /* The end of a list has no name. */
 extern const ShuPartKind shu_parts_stage1[]; /* and what comes before */
 extern const ShuPartKind shu_parts_stage2[]; /* and what comes after */
-extern const ShuPartKind shu_parts_tail[];   /* after the networks */
 extern const ShuPartKind shu_parts_whole[];

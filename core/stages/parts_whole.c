@@ -9,8 +9,13 @@
 
 enum { VIEWS = 5, SEED = 43 };
 
-static const ShuStage1Params stage1_params = {
-    .seed = -1, .steps = -1, .guidance = -1};
+static ShuStage1Params
+stage1_params (const ShuPart *p)
+{
+  return (ShuStage1Params){
+      .seed = -1, .steps = -1, .guidance = -1, .precision = p->precision};
+}
+
 static const ShuStage2Params stage2_params = {.seed = -1,
     .steps = -1,
     .cfg_strength = -1,
@@ -75,8 +80,9 @@ prepare_stage1 (ShuPart *p, GError **error)
 static gboolean
 run_stage1 (ShuPart *p, GError **error)
 {
+  const ShuStage1Params params = stage1_params (p);
   g_autoptr (ShuBundle) views =
-      shu_stage_stage1 (p->model, p->data, &stage1_params, &p->progress, error);
+      shu_stage_stage1 (p->model, p->data, &params, &p->progress, error);
 
   return views != NULL;
 }
@@ -137,11 +143,11 @@ run_job (ShuPart *p, GError **error)
       shu_stage_matting_picture (p->model, p->data, NULL, &p->progress, error);
   g_autoptr (ShuBundle) subject = cutout ? preprocess (p, cutout, error) : NULL;
   g_autoptr (ShuBundle) views = NULL, asset = NULL;
+  const ShuStage1Params params = stage1_params (p);
 
   if (!subject)
     return FALSE;
-  views =
-      shu_stage_stage1 (p->model, subject, &stage1_params, &p->progress, error);
+  views = shu_stage_stage1 (p->model, subject, &params, &p->progress, error);
   if (!views)
     return FALSE;
   asset =

@@ -204,26 +204,26 @@ sample (Job *job, GError **error)
 static gboolean
 work (Job *job, ShuNetUser *nets, GError **error)
 {
-  static const ShuNet all[] = {SHU_NET_CLIP, SHU_NET_VAE, SHU_NET_DINO,
-      SHU_NET_JOINT, SHU_NET_SS_DECODER};
+  const ShuNet all[] = {
+      SHU_NET_CLIP, SHU_NET_VAE, SHU_NET_DINO, job->net, SHU_NET_SS_DECODER};
   const ShuJoint *joint;
 
   job->nets = nets;
   job->c = nets->c;
   if (!shu_nets_begin (nets, G_N_ELEMENTS (all), all, error) ||
-      !(joint = shu_nets_peek (nets, SHU_NET_JOINT, error)))
+      !(joint = shu_nets_peek (nets, job->net, error)))
     return FALSE;
   job->L = shu_joint_unet_sizes (joint)->side;
   job->K = shu_joint_unet_sizes (joint)->Co;
   job->R = shu_joint_ss_sizes (joint)->res;
   job->K3 = shu_joint_ss_sizes (joint)->Ci;
-  shu_nets_give (nets, SHU_NET_JOINT);
+  shu_nets_give (nets, job->net);
   if (job->step == 0 &&
       !shu_progress (job->progress, "stage1", 0, job->total, error))
     return FALSE;
   if (!sample (job, error))
     return FALSE;
-  shu_nets_give (nets, SHU_NET_JOINT);
+  shu_nets_give (nets, job->net);
   return shu_stage1_results (job, error);
 }
 
@@ -253,6 +253,14 @@ fill_params (Job *job, const ShuStage1Params *params, GError **error)
     p->steps = d->steps;
   if (p->guidance < 0)
     p->guidance = d->guidance;
+  job->net = SHU_NET_JOINT;
+  if (p->precision == SHU_PRECISION_FP8) {
+    job->net = SHU_NET_JOINT_FP8;
+  } else if (p->precision != SHU_PRECISION_F16) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "stage 1: precision %d, expected f16 or fp8", (int) p->precision);
+    return FALSE;
+  }
   if (p->steps < 1 || p->steps > 1000) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
         "stage 1: %d steps, expected 1..1000", p->steps);
@@ -280,6 +288,19 @@ shu_stage1_memory (ShuModel *model, int n, const ShuBundle *subject,
                  shu_stage1_check (&job, &subjects[0], error)
              ? shu_memory_needed (model, n, low, rehearse, &job, error)
              : 0;
+}
+
+/* Nobody gets another precision than asked for without a word. */
+static gboolean
+check_device (const Job *job, ShuCtx *c, GError **error)
+{
+  if (job->p.precision == SHU_PRECISION_F16 || shu_has_fp8 (c))
+    return TRUE;
+  g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+      "stage 1: precision fp8 needs an NVIDIA GPU of compute capability 9.0 "
+      "(H100, H200), and %s is none; leave precision at f16",
+      shu_model_device (job->model));
+  return FALSE;
 }
 
 /* As many of @job's subjects together as @nets has room for, then the next, in
@@ -325,7 +346,8 @@ run (const Job *from, GError **error)
   if (!shu_memory_admit (&nets, "stage 1", rehearse, &job, error))
     return FALSE;
   c = nets.c = shu_model_context (job.model, job.progress, error);
-  return c && work_in_turns (&job, &nets, error);
+  return c && check_device (&job, c, error) &&
+         work_in_turns (&job, &nets, error);
 }
 
 gboolean

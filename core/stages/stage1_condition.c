@@ -263,7 +263,7 @@ shu_stage1_prepare (ShuStage1Job *job, GError **error)
   if (!(in.context = context_tokens (job, pictures, error)))
     return NULL;
   shu_ctx_set_part (c, "joint");
-  if (!(job->joint = shu_nets_take (job->nets, SHU_NET_JOINT, error)))
+  if (!(job->joint = shu_nets_take (job->nets, job->net, error)))
     return NULL;
   prepared = shu_joint_prepare (c, job->joint, &in);
   if (!shu_ctx_finish (c, error))

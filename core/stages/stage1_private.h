@@ -34,6 +34,7 @@ typedef struct {
   ShuNetUser *nets;
   const ShuProgress *progress;
   int step, total;
+  ShuNet net; /* the denoiser of that precision: */
   const ShuJoint *joint;
   int L, K;  /* side and channels of the latents */
   int R, K3; /* side and channels of the structure latent */

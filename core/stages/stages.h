@@ -10,6 +10,7 @@
  * the model's, and go from one to the other without copies.  What works on the
  * CPU (from the mesh on, and all files) brings here what it needs. */
 #pragma once
+#include "base/precision.h"
 #include "base/progress.h"
 #include "base/image.h"
 #include "formats/glb.h"
@@ -102,6 +103,7 @@ typedef struct {
   gint64 seed;            /* -1: the bundle's (official 43) */
   int steps;              /* 1..1000, official 50 */
   double guidance;        /* 0..20, official 3.0 */
+  ShuPrecision precision; /* of the denoiser; FP8 only on GPUs that have it */
   ShuPreviewFunc preview; /* (nullable) */
   gpointer preview_data;
   int preview_interval; /* steps from one to the next, 0: 1; and the last */

@@ -262,7 +262,8 @@ test_stage1_params (void)
   } cases[] = {{{-1, 0, 3}, "0 steps"}, {{-1, 1001, 3}, "1001 steps"},
       {{-1, G_MAXINT, 3}, "steps, expected 1..1000"},
       {{-1, 2, 21}, "guidance 21"}, {{-1, 2, NAN}, "guidance"},
-      {{-1, 2, INFINITY}, "guidance inf"}};
+      {{-1, 2, INFINITY}, "guidance inf"},
+      {{-1, 2, 3, (ShuPrecision) 7}, "precision 7"}};
 
   g_autoptr (ShuModel) m = fixture_model ();
   g_autoptr (ShuBundle) subject = fixture_subject ();
@@ -273,6 +274,20 @@ test_stage1_params (void)
     g_assert_null (shu_stage_stage1 (m, subject, &cases[i].p, NULL, &error));
     fixture_expect (&error, SHU_ERROR_INVALID, cases[i].message);
   }
+}
+
+/* The CPU has no FP8, and does not pretend to. */
+static void
+test_stage1_precision (void)
+{
+  const ShuStage1Params p = {
+      .seed = -1, .steps = 2, .guidance = 3, .precision = SHU_PRECISION_FP8};
+  g_autoptr (ShuModel) m = fixture_model ();
+  g_autoptr (ShuBundle) subject = fixture_subject ();
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (shu_stage_stage1 (m, subject, &p, NULL, &error));
+  fixture_expect (&error, SHU_ERROR_UNSUPPORTED, "fp8 needs an NVIDIA GPU");
 }
 
 static void
@@ -436,6 +451,7 @@ main (int argc, char **argv)
   g_test_add_func (
       "/stages/jobs/stops_from_another_thread", test_cancel_from_outside);
   g_test_add_func ("/stages/jobs/refuses_stage1_params", test_stage1_params);
+  g_test_add_func ("/stages/jobs/refuses_fp8", test_stage1_precision);
   g_test_add_func ("/stages/jobs/refuses_stage2_params", test_stage2_params);
   g_test_add_func (
       "/stages/jobs/refuses_preprocess_params", test_preprocess_params);

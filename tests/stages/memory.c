@@ -45,6 +45,20 @@ stage1_bytes (ShuModel *m, const ShuBundle *subject, gboolean low)
 }
 
 static gsize
+stage1_bytes_fp8 (ShuModel *m, const ShuBundle *subject)
+{
+  ShuStage1Params p = params1;
+  g_autoptr (GError) error = NULL;
+  gsize bytes;
+
+  p.precision = SHU_PRECISION_FP8;
+  bytes = shu_stage1_memory (m, 1, subject, &p, FALSE, &error);
+  g_assert_no_error (error);
+  g_test_message ("stage 1 in FP8: %.2f GB", (double) bytes / (double) GB);
+  return bytes;
+}
+
+static gsize
 stage2_bytes (ShuModel *m, const ShuBundle *subject, int n, gboolean low)
 {
   g_autoptr (ShuBundle) views = gpu_views (m, subject, n);
@@ -77,6 +91,8 @@ test_official (void)
   g_assert_cmpuint (low, <, normal);
   g_assert_cmpuint (few, <, many);
   g_assert_cmpuint (many_low, <, many);
+  /* half of the denoiser's convolutions */
+  g_assert_cmpuint (stage1_bytes_fp8 (m, subject), <, normal - GB / 2);
   /* the same every time */
   g_assert_cmpuint (stage1_bytes (m, subject, FALSE), ==, normal);
 }

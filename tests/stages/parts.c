@@ -42,7 +42,8 @@ test_each (void)
 
   for (int i = 0; names[i]; i++) {
     g_autoptr (GError) error = NULL;
-    g_autoptr (ShuPart) p = shu_part_new (m, names[i], &error);
+    g_autoptr (ShuPart) p =
+        shu_part_new (m, names[i], SHU_PRECISION_F16, &error);
     g_autoptr (ShuRecord) r = NULL;
 
     g_assert_no_error (error);
@@ -67,9 +68,10 @@ test_runs (void)
 {
   g_autoptr (ShuModel) m = fixture_model ();
   const ShuModelDefaults *d = shu_model_defaults (m);
-  g_autoptr (ShuPart) joint = shu_part_new (m, "joint", NULL);
-  g_autoptr (ShuPart) dino = shu_part_new (m, "dino", NULL);
-  g_autoptr (ShuPart) job = shu_part_new (m, "job", NULL);
+  g_autoptr (ShuPart) joint =
+      shu_part_new (m, "joint", SHU_PRECISION_F16, NULL);
+  g_autoptr (ShuPart) dino = shu_part_new (m, "dino", SHU_PRECISION_F16, NULL);
+  g_autoptr (ShuPart) job = shu_part_new (m, "job", SHU_PRECISION_F16, NULL);
 
   g_assert_cmpint (shu_part_runs (joint, SHU_PART_STAGE1), ==, d->steps);
   g_assert_cmpint (shu_part_runs (joint, SHU_PART_STAGE2), ==, 0);
@@ -85,7 +87,7 @@ test_unknown (void)
   g_autoptr (ShuModel) m = fixture_model ();
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (shu_part_new (m, "joints", &error));
+  g_assert_null (shu_part_new (m, "joints", SHU_PRECISION_F16, &error));
   fixture_expect (
       &error, SHU_ERROR_INVALID, "\"joints\"; the parts are matting, clip");
 }

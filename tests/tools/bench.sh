@@ -22,7 +22,7 @@ expect () {
 }
 
 run --part all --ops
-for part in matting joint slat-flow flexicubes outer-surface simplify atlas texture stage1 stage2 job; do
+for part in matting joint slat-flow flexicubes stage1 stage2 job; do
   expect out "$part " "all parts"
 done
 expect out "ms in operations" "--ops"
@@ -50,16 +50,6 @@ if PATH=$folder/bin:$PATH run --part clip --pytorch "$folder"; then
   status=1
 fi
 expect err "PyTorch: no torch" "a PyTorch that fails"
-run --part outer-surface@3000,simplify@3000 --processor-time
-expect out "outer-surface " "a size"
-expect out " faces " "a size"
-for part in clip@3000 simplify@x simplify@1 simplify@; do
-  if run --part $part; then
-    echo "$part: no failure"
-    status=1
-  fi
-  expect err "$part" "a size that does not fit"
-done
 if run --part nothing; then
   echo "an unknown part: no failure"
   status=1

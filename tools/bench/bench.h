@@ -10,14 +10,12 @@ typedef struct {
   char *model, *device;
   char **parts; /* names, or "all" */
   gboolean ops;
-  gboolean growth; /* of what follows the networks, with the faces */
-  char *pytorch;   /* (nullable): the official repository */
+  char *pytorch; /* (nullable): the official repository */
   gboolean processor_time;
+  ShuPrecision precision;
 } BenchOptions;
 
-/* rows.c: seconds on the wall, or of the processor */
-double bench_now (gboolean of_processor);
-/* operations on the CPU, and loading */
+/* rows.c: operations on the CPU, and loading */
 gboolean bench_rows (const BenchOptions *o, GError **error);
 /* parts.c: the networks of a model folder on a device */
 gboolean bench_parts (const BenchOptions *o, GError **error);

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MIN_RUNS = 5, MAX_RUNS = 100, NAME = 13 /* characters */ };
+enum { MIN_RUNS = 5, MAX_RUNS = 100 };
 
 typedef struct {
   double median, min; /* seconds */
@@ -56,21 +56,17 @@ is_whole (const ShuPart *p)
 }
 
 /* The times of some runs, after the first: at least MIN_RUNS, of whole stages
- * and of what takes longer than all runs should one. */
+ * one. */
 static gboolean
-time_part (ShuPart *p, const BenchOptions *o, Measured *m, GError **error)
+time_part (ShuPart *p, double budget, Measured *m, GError **error)
 {
-  double budget = o->seconds > 0 ? o->seconds : 1, times[MAX_RUNS], sum = 0;
-  double first = bench_now (FALSE);
-  int enough = MIN_RUNS, n = 0;
+  int enough = is_whole (p) ? 1 : MIN_RUNS, n = 0;
+  double times[MAX_RUNS], sum = 0;
 
   if (!shu_part_run (p, error))
     return FALSE;
-  if (is_whole (p) ||
-      (!shu_part_context (p) && bench_now (FALSE) - first > budget))
-    enough = 1;
   while (n < MAX_RUNS && (n < enough || sum < budget)) {
-    double start = bench_now (o->processor_time);
+    gint64 start = g_get_monotonic_time ();
 
     if (is_whole (p)) {
       g_free (m->steps);
@@ -78,7 +74,7 @@ time_part (ShuPart *p, const BenchOptions *o, Measured *m, GError **error)
     }
     if (is_whole (p) ? !m->steps : !shu_part_run (p, error))
       return FALSE;
-    times[n] = bench_now (o->processor_time) - start;
+    times[n] = (double) (g_get_monotonic_time () - start) * 1e-6;
     sum += times[n++];
   }
   qsort (times, n, sizeof *times, compare);
@@ -123,11 +119,11 @@ print_head (const BenchOptions *o, ShuCtx *c, const BenchCeiling *ceiling)
   }
   printf ("%s: %.1f TFLOP/s in a large product, %.1f after seconds of it, "
           "%.0f GB/s in a copy\n\n"
-          "%-*s %-34s %10s %10s %9s %9s %8s %7s %6s %-6s %5s %6s %9s %9s%s\n",
+          "%-12s %-34s %10s %10s %9s %9s %8s %7s %6s %-6s %5s %6s %9s %9s%s\n",
       device, ceiling->matrix * 1e-12, ceiling->sustained * 1e-12,
-      ceiling->copy * 1e-9, NAME, "part", "size", "median ms", "min ms",
-      "TFLOP", "GB", "TFLOP/s", "GB/s", "of top", "bound", "in job", "ops",
-      "results", "memory MB", o->pytorch ? " PyTorch ms times" : "");
+      ceiling->copy * 1e-9, "part", "size", "median ms", "min ms", "TFLOP",
+      "GB", "TFLOP/s", "GB/s", "of top", "bound", "in job", "ops", "results",
+      "memory MB", o->pytorch ? " PyTorch ms times" : "");
 }
 
 static const char *
@@ -177,8 +173,8 @@ static void
 print_row (ShuPart *p, const char *name, const Measured *m,
     const BenchCeiling *ceiling)
 {
-  printf ("%-*.*s %-34s %10.3f %10.3f ", NAME, (int) strcspn (name, "@"), name,
-      shu_part_size (p), 1e3 * m->median, 1e3 * m->min);
+  printf ("%-12s %-34s %10.3f %10.3f ", name, shu_part_size (p),
+      1e3 * m->median, 1e3 * m->min);
   if (m->least > 0)
     printf ("%9.3f %9.2f %8.1f %7.0f %5.0f%% %-6s ", 1e-12 * m->flop,
         1e-9 * m->bytes, 1e-12 * m->flop / m->median,
@@ -233,10 +229,10 @@ static gboolean
 run_part (Bench *b, const char *name, gboolean first, GError **error)
 {
   const BenchOptions *o = b->o;
-  g_autoptr (ShuPart) p = shu_part_new (b->model, name, error);
+  g_autoptr (ShuPart) p = shu_part_new (b->model, name, b->o->precision, error);
   g_auto (Measured) m = {0};
 
-  if (!p || !time_part (p, o, &m, error))
+  if (!p || !time_part (p, o->seconds > 0 ? o->seconds : 1, &m, error))
     return FALSE;
   if (shu_part_context (p) && !count_work (p, &b->ceiling, &m, error))
     return FALSE;
@@ -274,32 +270,13 @@ run_parts (Bench *b, const char *const *names, GError **error)
   return TRUE;
 }
 
-/* What follows the networks, for bodies from small to large: (transfer full) */
-static GStrv
-growing_parts (void)
-{
-  static const char *const parts[] = {
-      "outer-surface", "simplify", "atlas", "texture"};
-  static const int faces[] = {100000, 200000, 500000, 1000000, 2000000};
-  GPtrArray *names = g_ptr_array_new ();
-
-  for (gsize i = 0; i < G_N_ELEMENTS (parts); i++)
-    for (gsize k = 0; k < G_N_ELEMENTS (faces); k++)
-      g_ptr_array_add (names, g_strdup_printf ("%s@%d", parts[i], faces[k]));
-  g_ptr_array_add (names, NULL);
-  return (GStrv) g_ptr_array_free (names, FALSE);
-}
-
 gboolean
 bench_parts (const BenchOptions *o, GError **error)
 {
-  gboolean all = o->parts
-                     ? g_strv_contains ((const char *const *) o->parts, "all")
-                     : !o->growth;
-  g_auto (GStrv) growing = o->growth && !o->parts ? growing_parts () : NULL;
+  gboolean all =
+      !o->parts || g_strv_contains ((const char *const *) o->parts, "all");
   const char *const *names =
-      all ? shu_part_names ()
-          : (const char *const *) (growing ? growing : o->parts);
+      all ? shu_part_names () : (const char *const *) o->parts;
   g_autoptr (GHashTable) pytorch = NULL;
   g_autoptr (ShuModel) model = NULL;
 

@@ -9,26 +9,24 @@ static gboolean
 measure (int argc, char **argv, GError **error)
 {
   BenchOptions o = {0};
-  g_autofree char *parts = NULL;
+  g_autofree char *parts = NULL, *precision = NULL;
   const GOptionEntry entries[] = {
       {"model", 0, 0, G_OPTION_ARG_STRING, &o.model,
           "Model folder, or synthetic:SEED (default: as everywhere)", "FOLDER"},
       {"device", 0, 0, G_OPTION_ARG_STRING, &o.device,
           "Measure the networks on this device: cpu, cuda:N, auto", "DEVICE"},
       {"part", 0, 0, G_OPTION_ARG_STRING, &parts,
-          "Measure these parts (commas between them; all: each one; what "
-          "follows "
-          "the networks for other bodies as well: simplify@1000000)",
+          "Measure these networks (commas between them; all: each one)",
           "NAMES"},
       {"ops", 0, 0, G_OPTION_ARG_NONE, &o.ops,
           "Show what each network's operations take, and each stage's steps",
           NULL},
-      {"growth", 0, 0, G_OPTION_ARG_NONE, &o.growth,
-          "Measure what follows the networks for 0.1 to 2 million faces", NULL},
       {"pytorch", 0, 0, G_OPTION_ARG_FILENAME, &o.pytorch,
           "Time the official PyTorch modules, too; a copy of the official "
           "repository",
           "FOLDER"},
+      {"precision", 0, 0, G_OPTION_ARG_STRING, &precision,
+          "Of the joint denoiser: f16 (default) or fp8", "WORD"},
       {"only", 0, 0, G_OPTION_ARG_STRING, &o.only,
           "Of the operations on the CPU only this one, e.g. conv2d, or load",
           "OP"},
@@ -50,9 +48,9 @@ measure (int argc, char **argv, GError **error)
     return FALSE;
   if (parts)
     o.parts = g_strsplit (parts, ",", -1);
-  ok = parts || o.device || o.ops || o.pytorch || o.growth
-           ? bench_parts (&o, error)
-           : bench_rows (&o, error);
+  ok = shu_precision_parse (precision, &o.precision, error) &&
+       (parts || o.device || o.ops || o.pytorch ? bench_parts (&o, error)
+                                                : bench_rows (&o, error));
   g_strfreev (o.parts);
   g_free (o.pytorch);
   g_free (o.only);
