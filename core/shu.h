@@ -14,6 +14,7 @@
 #include "stages/model.h"
 #include "stages/model_check.h"
 #include "stages/stages.h"
+#include "stages/turntable.h"
 #include "tensor/bundle.h"
 #include "tensor/foreign.h"
 #include "tensor/tensor.h"

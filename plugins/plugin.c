@@ -7,7 +7,8 @@
   X (shuphotodec) X (shumatting) X (shupreprocess) X (shustage1)               \
   X (shustage2) X (shumesh) X (shutexture) X (shuglbmux) X (shubundleenc)      \
   X (shubundledec) X (shuviews) X (shuviewssrc) X (shuviewssink)               \
-  X (shuplyenc) X (shunpzenc) X (shusheet) X (shufilesink) X (shupick)
+  X (shuplyenc) X (shunpzenc) X (shusheet) X (shufilesink) X (shupick)         \
+  X (shuturntable)
 #define DECLARE(name) GST_ELEMENT_REGISTER_DECLARE (name)
 #define REGISTER(name) && GST_ELEMENT_REGISTER (name, plugin)
 /* clang-format on */

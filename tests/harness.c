@@ -42,6 +42,48 @@ harness_png (int width, int height, gboolean visible)
   return shu_png_encode (image, NULL);
 }
 
+/* As the GLB writer takes it: z up, the front at -y. */
+static void
+add_side (ShuMesh *m, int k)
+{
+  static const float corners[4][2] = {
+      {-0.2f, -0.1f}, {0.2f, -0.1f}, {0.2f, 0.1f}, {-0.2f, 0.1f}};
+
+  for (int i = 0; i < 4; i++) {
+    const float *at = corners[(k + (i == 1 || i == 2)) % 4];
+    int v = 4 * k + i;
+
+    m->pos[3 * v] = at[0];
+    m->pos[3 * v + 1] = at[1];
+    m->pos[3 * v + 2] = i < 2 ? 0 : 0.8f;
+    m->uv[2 * v] = (2 * k + 1) / 8.0f;
+    m->uv[2 * v + 1] = 0.5f;
+  }
+  for (int i = 0; i < 6; i++)
+    m->faces[6 * k + i] = 4 * k + (i < 3 ? i : (int[]){0, 2, 3}[i - 3]);
+}
+
+GBytes *
+harness_glb (void)
+{
+  static const guint8 colors[4][3] = {
+      {230, 20, 20}, {20, 230, 20}, {20, 20, 230}, {230, 230, 20}};
+  g_autoptr (ShuMesh) m = shu_mesh_new (16, 8, FALSE, TRUE);
+  g_autoptr (ShuImage) texture = shu_image_new (32, 8, 3);
+  g_autoptr (GBytes) png = NULL;
+  ShuGlbParams params = {.height = 0.8f};
+  GBytes *glb;
+
+  for (int k = 0; k < 4; k++)
+    add_side (m, k);
+  for (int i = 0; i < 32 * 8; i++)
+    memcpy (texture->data + 3 * i, colors[i % 32 / 8], 3);
+  png = shu_png_encode (texture, NULL);
+  glb = shu_glb_encode (m, png, &params, NULL);
+  g_assert_nonnull (glb);
+  return glb;
+}
+
 char *
 harness_folder (void)
 {

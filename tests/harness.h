@@ -10,6 +10,10 @@ ShuImage *harness_figure (int width, int height, gboolean visible);
 /* The same as a PNG file. */
 GBytes *harness_png (int width, int height, gboolean visible);
 
+/* A box, 0.4 m wide, 0.8 high and 0.2 deep, without top and bottom; its
+ * sides red, green, blue and yellow: front, right, back, left. */
+GBytes *harness_glb (void);
+
 /* (transfer full): the path of a new folder */
 char *harness_folder (void);
 /* With everything in it. */

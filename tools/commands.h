@@ -7,3 +7,4 @@ int cmd_make (int argc, char **argv);
 int cmd_run (int argc, char **argv);
 int cmd_inspect (int argc, char **argv);
 int cmd_models (int argc, char **argv);
+int cmd_render (int argc, char **argv);

@@ -15,6 +15,7 @@ static const struct {
     {"make", cmd_make},
     {"run", cmd_run},
     {"inspect", cmd_inspect},
+    {"render", cmd_render},
     {"models", cmd_models},
 };
 

@@ -35,12 +35,14 @@ GBytes *shu_glb_encode (const ShuMesh *mesh, GBytes *png,
  * ShuGlb:
  * @mesh: axes and units of the file: y up, facing +z, metres
  * @normals: (nullable): 3 floats a vertex
+ * @colors: (nullable): linear RGB in 0..1, 3 floats a vertex
  * @texture: (nullable): the embedded picture of the base colour, undecoded
  * @generator: (nullable): who wrote the file
  */
 typedef struct {
   ShuMesh *mesh;
   float *normals;
+  float *colors;
   GBytes *texture;
   char *generator;
 } ShuGlb;
@@ -50,8 +52,9 @@ typedef struct {
  * @data: a GLB file, from anywhere
  *
  * Reads the first primitive of the first mesh: triangles, float positions,
- * optionally normals and texture coordinates; indices of 8, 16 or 32 bits or
- * none.  Nodes' transformations are not applied.
+ * optionally normals, texture coordinates and colours (floats, or 8 or 16
+ * bits); indices of 8, 16 or 32 bits or none.  Nodes' transformations are not
+ * applied.
  *
  * Returns: (transfer full): NULL with %SHU_ERROR_TRUNCATED,
  *   %SHU_ERROR_INVALID, %SHU_ERROR_LIMIT or %SHU_ERROR_UNSUPPORTED (external

@@ -48,6 +48,7 @@ shu_glb_free (ShuGlb *glb)
     return;
   shu_mesh_free (glb->mesh);
   g_free (glb->normals);
+  g_free (glb->colors);
   g_clear_pointer (&glb->texture, g_bytes_unref);
   g_free (glb->generator);
   g_free (glb);
@@ -270,6 +271,52 @@ read_attribute (const Reader *r, JsonObject *attributes, const char *name,
   return *ret != NULL;
 }
 
+/* Component @k of item @i, a float or a share of the largest number. */
+static float
+read_share (const Items *items, gsize i, int k)
+{
+  const guint8 *p = items->data + items->stride * i +
+                    (gsize) component_size (items->type) * k;
+  float v;
+
+  if (items->type == U8)
+    return p[0] / 255.0f;
+  if (items->type == U16)
+    return (p[0] | p[1] << 8) / 65535.0f;
+  memcpy (&v, p, sizeof v);
+  return v;
+}
+
+/* COLOR_0 without its alpha; there need be none. */
+static gboolean
+read_colors (const Reader *r, ShuGlb *glb, JsonObject *attributes, gsize count,
+    GError **error)
+{
+  gsize index;
+  Items items;
+
+  if (!json_object_has_member (attributes, "COLOR_0"))
+    return TRUE;
+  if (!get_size (attributes, "COLOR_0", 0, &index, error) ||
+      !open_accessor (r, index, &items, error))
+    return FALSE;
+  if (items.count != count || items.width < 3 ||
+      (items.type != F32 && items.type != U8 && items.type != U16))
+    return fail (error, SHU_ERROR_INVALID,
+        "COLOR_0: %zu items of %d components of type %d for %zu vertices",
+        items.count, items.width, items.type, count);
+  glb->colors = g_new (float, 3 * count);
+  for (gsize i = 0; i < 3 * count; i++) {
+    float v = read_share (&items, i / 3, i % 3);
+
+    if (!isfinite (v))
+      return fail (
+          error, SHU_ERROR_INVALID, "COLOR_0: item %zu is not finite", i / 3);
+    glb->colors[i] = CLAMP (v, 0, 1);
+  }
+  return TRUE;
+}
+
 static gint32 *
 read_faces (const Reader *r, JsonObject *primitive, gsize n_verts,
     gsize *ret_n_idx, GError **error)
@@ -341,7 +388,8 @@ read_primitive (const Reader *r, ShuGlb *glb, JsonObject *p, GError **error)
       !read_attribute (
           r, attributes, "NORMAL", 3, items.count, &glb->normals, error) ||
       !read_attribute (
-          r, attributes, "TEXCOORD_0", 2, items.count, &glb->mesh->uv, error))
+          r, attributes, "TEXCOORD_0", 2, items.count, &glb->mesh->uv, error) ||
+      !read_colors (r, glb, attributes, items.count, error))
     return FALSE;
   glb->mesh->faces = read_faces (r, p, items.count, &n_idx, error);
   glb->mesh->n_faces = (int) (n_idx / 3);

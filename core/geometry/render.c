@@ -76,23 +76,31 @@ shade (const Scene *s, gsize at, float *ret)
   }
 }
 
+float *
+shu_render_normals (const ShuMesh *mesh)
+{
+  g_autofree gint32 *first = g_new (gint32, MAX (1, mesh->n_verts));
+  float *normals = g_new (float, MAX (1, 3 * (gsize) mesh->n_verts));
+
+  shu_mesh_weld (mesh, first);
+  shu_mesh_normals_welded (mesh, first, normals);
+  return normals;
+}
+
 ShuImage *
 shu_render (const ShuMesh *mesh, const ShuImage *texture,
     const ShuCamera *camera, const ShuRenderParams *params)
 {
   int k = params->supersample ? params->supersample : 2;
   int flags = SHU_RASTER_BARY | (params->cull ? SHU_RASTER_CULL : 0);
-  g_autofree float *normals = NULL;
+  g_autofree float *own = NULL;
+  const float *normals = params->light > 0 ? params->normals : NULL;
   ShuImage *out;
 
   g_return_val_if_fail (params->width > 0 && params->height > 0, NULL);
   g_return_val_if_fail (k >= 1 && k <= 4, NULL);
-  if (params->light > 0) {
-    g_autofree gint32 *first = g_new (gint32, MAX (1, mesh->n_verts));
-    normals = g_new (float, MAX (1, 3 * (gsize) mesh->n_verts));
-    shu_mesh_weld (mesh, first);
-    shu_mesh_normals_welded (mesh, first, normals);
-  }
+  if (params->light > 0 && !normals)
+    normals = own = shu_render_normals (mesh);
   g_autoptr (ShuRaster) raster =
       shu_raster_new (params->width * k, params->height * k, flags);
   shu_raster_mesh (raster, mesh, camera, flags);
@@ -117,29 +125,5 @@ shu_render (const ShuMesh *mesh, const ShuImage *texture,
         p[c] = (guint8) CLAMP (sum[c] / n + 0.5f, 0, 255);
       p[3] = (guint8) ((255 * n + k * k / 2) / (k * k));
     }
-  return out;
-}
-
-ShuImage *
-shu_render_sheet (
-    const ShuMesh *mesh, const ShuImage *texture, int side, guint8 background)
-{
-  ShuRenderParams params = {.width = side, .height = side, .light = 0.3f};
-  ShuImage *out = shu_image_new (4 * side, 2 * side, 3);
-
-  for (int i = 0; i < 8; i++) {
-    ShuCamera camera =
-        shu_camera_turntable ((float) (-G_PI - i * G_PI / 4), 1.04f);
-    g_autoptr (ShuImage) view = shu_render (mesh, texture, &camera, &params);
-    for (int y = 0; y < side; y++)
-      for (int x = 0; x < side; x++) {
-        const guint8 *p = view->data + 4 * ((gsize) y * side + x);
-        guint8 *q = out->data + 3 * ((gsize) (i / 4 * side + y) * 4 * side +
-                                        i % 4 * side + x);
-        for (int c = 0; c < 3; c++)
-          q[c] =
-              (guint8) ((p[c] * p[3] + background * (255 - p[3]) + 127) / 255);
-      }
-  }
   return out;
 }

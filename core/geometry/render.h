@@ -14,6 +14,8 @@ G_BEGIN_DECLS
  * @supersample: samples a pixel side, 1..4; 0 means 2
  * @light: share 0..1 of a soft head light in the shading; 0: the texture's
  *   colours as they are
+ * @normals: (nullable): of shu_render_normals(); NULL: made where there is
+ * light
  * @cull: leave out faces that turn their back
  */
 typedef struct {
@@ -21,6 +23,7 @@ typedef struct {
   int height;
   int supersample;
   float light;
+  const float *normals;
   gboolean cull;
 } ShuRenderParams;
 
@@ -37,14 +40,10 @@ ShuImage *shu_render (const ShuMesh *mesh, const ShuImage *texture,
     const ShuCamera *camera, const ShuRenderParams *params);
 
 /**
- * shu_render_sheet:
- * @side: pixels of one picture
- * @background: grey level behind
- *
- * Returns: (transfer full): RGB, 4 x 2 pictures from all sides, turning right
- *   from the front
+ * shu_render_normals:
+ * Returns: (transfer full): the normals that the light falls on, for several
+ *   pictures of one mesh
  */
-ShuImage *shu_render_sheet (
-    const ShuMesh *mesh, const ShuImage *texture, int side, guint8 background);
+float *shu_render_normals (const ShuMesh *mesh);
 
 G_END_DECLS

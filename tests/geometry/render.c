@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "atlas_bodies.h"
 #include "geometry/render.h"
 #include <string.h>
 
@@ -58,32 +57,11 @@ edges_are_soft (void)
   g_assert_cmpint (back->data[4 * (31 * 62 + 31) + 3], ==, 0);
 }
 
-static void
-sheet_turns_around (void)
-{
-  g_autoptr (ShuMesh) m = bodies_person (1500);
-
-  /* Red on the right side, +x. */
-  for (int i = 0; i < m->n_verts; i++) {
-    m->attr[6 * i] = m->pos[3 * i] > 0 ? 1 : 0;
-    m->attr[6 * i + 1] = m->attr[6 * i + 2] = 0;
-  }
-  g_autoptr (ShuImage) out = shu_render_sheet (m, NULL, 64, 255);
-  g_assert_cmpint (out->width, ==, 256);
-  /* Middle of the trunk, in the pictures from the right and from the left. */
-  const guint8 *right = out->data + 3 * (25 * 256 + 2 * 64 + 32);
-  const guint8 *left = out->data + 3 * ((64 + 25) * 256 + 2 * 64 + 32);
-  g_assert_cmpint (right[0], >, 100);
-  g_assert_cmpint (left[0], <, 50);
-  g_assert_cmpint (out->data[0], ==, 255);
-}
-
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/geometry/render/texture_comes_back", texture_comes_back);
   g_test_add_func ("/geometry/render/edges_are_soft", edges_are_soft);
-  g_test_add_func ("/geometry/render/sheet_turns_around", sheet_turns_around);
   return g_test_run ();
 }

@@ -237,6 +237,48 @@ picks_on_demand (void)
 }
 
 static void
+turntable_frames (void)
+{
+  g_autoptr (GBytes) glb = harness_glb ();
+  gsize size = g_bytes_get_size (glb);
+
+  for (int columns = 0; columns <= 2; columns += 2) {
+    GstHarness *h = gst_harness_new_parse (
+        columns ? "shuturntable num-frames=3 width=64 height=48 columns=2"
+                : "shuturntable num-frames=3 width=64 height=48");
+    int n = columns ? 1 : 3;
+
+    gst_harness_set_src_caps_str (h, "model/gltf-binary");
+    for (gsize at = 0; at < size; at += 500)
+      push_bytes (h, glb, at, MIN (500, size - at));
+    g_assert_true (gst_harness_push_event (h, gst_event_new_eos ()));
+    g_assert_cmpuint (gst_harness_buffers_received (h), ==, n);
+    assert_size (h, columns ? 128 : 64, columns ? 96 : 48);
+    for (int i = 0; !columns && i < n; i++)
+      assert_pulled (h, 40 * i);
+    gst_harness_teardown (h);
+  }
+}
+
+static void
+turntable_refuses (void)
+{
+  g_autofree char *folder = harness_folder ();
+  g_autoptr (GBytes) glb = harness_glb ();
+  g_autofree char *line = g_strdup_printf (
+      "filesrc location=%s/short.glb ! shuturntable ! fakesink", folder);
+  g_autofree char *message = NULL;
+  int n_errors;
+
+  harness_put (folder, "short.glb", g_bytes_get_data (glb, NULL),
+      g_bytes_get_size (glb) - 9);
+  message = fixture_run (line, &n_errors);
+  g_assert_nonnull (strstr (message, "incomplete"));
+  g_assert_cmpint (n_errors, ==, 1);
+  harness_remove (folder);
+}
+
+static void
 refused_property (void)
 {
   g_autoptr (GstElement) e =
@@ -265,7 +307,7 @@ properties_have_words (void)
   g_autoptr (GList) features = gst_registry_get_feature_list_by_plugin (
       gst_registry_get (), "synchuman");
 
-  g_assert_cmpuint (g_list_length (features), >=, 18);
+  g_assert_cmpuint (g_list_length (features), >=, 19);
   for (GList *l = features; l; l = l->next) {
     g_autoptr (GstElement) e =
         gst_object_ref_sink (gst_element_factory_create (l->data, NULL));
@@ -297,6 +339,8 @@ main (int argc, char **argv)
   g_test_add_func ("/plugins/preprocess/follows_caps", preprocess_follows_caps);
   g_test_add_func ("/plugins/pick/sharpest", picks_sharpest);
   g_test_add_func ("/plugins/pick/on_demand", picks_on_demand);
+  g_test_add_func ("/plugins/turntable/frames", turntable_frames);
+  g_test_add_func ("/plugins/turntable/refuses", turntable_refuses);
   g_test_add_func ("/plugins/properties/refused", refused_property);
   g_test_add_func ("/plugins/properties/have_words", properties_have_words);
   return g_test_run ();

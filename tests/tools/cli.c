@@ -48,6 +48,7 @@ setup (Fixture *f, gconstpointer data)
   g_autofree char *empty = NULL;
   g_autoptr (GBytes) png = harness_png (90, 130, TRUE);
   g_autoptr (GBytes) clear = harness_png (80, 80, FALSE);
+  g_autoptr (GBytes) glb = harness_glb ();
 
   f->in = harness_folder ();
   f->out = harness_folder ();
@@ -56,6 +57,9 @@ setup (Fixture *f, gconstpointer data)
   harness_put (f->in, "short.png", g_bytes_get_data (png, NULL), 200);
   harness_put (f->in, "clear.png", g_bytes_get_data (clear, NULL),
       g_bytes_get_size (clear));
+  harness_put (
+      f->in, "box.glb", g_bytes_get_data (glb, NULL), g_bytes_get_size (glb));
+  harness_put (f->in, "short.glb", g_bytes_get_data (glb, NULL), 800);
   harness_put_png (f->in, "dot.png", 1, 1);
   harness_put (f->in, "short.jpg", jpeg, sizeof jpeg);
   harness_put (f->in, "empty.jpg", "", 0);
@@ -191,6 +195,30 @@ refuses (Fixture *f, gconstpointer data)
       {"run photo in=IN/text.jpg out=x.glb", 1, "IN/text.jpg"},
       {"inspect IN/text.jpg", 1, "text.jpg"},
       {"inspect IN/nothing", 1, "nothing"},
+      {"render", 2, "no GLB file"},
+      {"render IN/box.glb IN/box.glb", 2, "one GLB file"},
+      {"render IN/nothing.glb", 1, "no such file"},
+      {"render IN/empty-model", 1, "no GLB file"},
+      {"render IN/good.png", 1, "not a binary glTF file"},
+      {"render IN/empty.jpg", 1, "empty"},
+      {"render IN/short.glb", 1, "incomplete"},
+      {"render IN/short.glb -o x.webm", 1, "incomplete"},
+      {"render IN/short.glb -o x-%d.png", 1, "incomplete"},
+      {"render IN/box.glb -o x.bmp", 2, ".png, .webm or .mp4"},
+      {"render IN/box.glb -o x-%d-%d.png", 2, "one number"},
+      {"render IN/box.glb -o no/such/folder/x.png", 1, "no/such/folder"},
+      {"render IN/box.glb --size 5", 2, "16 to 4096"},
+      {"render IN/box.glb --size 50x", 2, "WxH"},
+      {"render IN/box.glb --size 51 -o x.webm", 2, "even"},
+      {"render IN/box.glb --frames -1", 2, "--frames"},
+      {"render IN/box.glb --frames 3000 --size 4096", 1, "too large"},
+      {"render IN/box.glb --degrees nan", 2, "--degrees"},
+      {"render IN/box.glb --seconds 0", 2, "--seconds"},
+      {"render IN/box.glb --background pink", 2, "pink"},
+      {"render IN/box.glb --background transparent -o x.webm", 2,
+          "transparent"},
+      {"render IN/box.glb -o x-%d.png --size 4096 --frames 1", 1, "box.glb",
+          TRUE},
       {"models check IN/nowhere", 1, "nowhere"},
       {"models check --force IN/empty-model", 2, "--force"},
       {"models import IN/nowhere.pth", 1, "nowhere.pth"},
@@ -516,6 +544,45 @@ examples (Fixture *f, gconstpointer data)
 }
 
 static void
+assert_png (Fixture *f, const char *name, int width, int height)
+{
+  g_autoptr (GBytes) file = harness_contents (f->out, name);
+  g_autoptr (ShuImage) image = shu_photo_decode (file, NULL);
+
+  g_assert_cmpint (image->width, ==, width);
+  g_assert_cmpint (image->height, ==, height);
+}
+
+static void
+renders (Fixture *f, gconstpointer data)
+{
+  int status;
+
+  g_assert_cmpint (run (f, program, "render IN/box.glb --size 64"), ==, 0);
+  assert_png (f, "box-sides.png", 256, 128);
+  g_assert_cmpint (count_files (f->out), ==, 1);
+  g_assert_cmpint (run (f, program,
+                       "render IN/box.glb -o a%%-%03d.PNG --frames 11 --size "
+                       "64x32 --background transparent --json"),
+      ==, 0);
+  g_assert_nonnull (strstr (f->text, "\"render\""));
+  assert_png (f, "a%%-000.PNG", 64, 32);
+  assert_png (f, "a%%-010.PNG", 64, 32);
+  g_assert_cmpint (count_files (f->out), ==, 12);
+  g_assert_cmpint (
+      run (f, program, "render IN/box.glb -o b.webm --frames 5 --size 64"), ==,
+      0);
+  g_assert_true (harness_exists (f->out, "b.webm"));
+  /* where there is no encoder: what to install */
+  status = run (f, program, "render IN/box.glb -o c.mp4 --frames 5 --size 64");
+  g_assert_true (status == 0 ? harness_exists (f->out, "c.mp4")
+                             : !!strstr (f->errors, "gstreamer1.0-plugins-"));
+  g_assert_cmpint (count_files (f->out), ==, 13 + (status == 0));
+  g_assert_cmpint (run (f, program, "render --help"), ==, 0);
+  g_assert_nonnull (strstr (f->text, "--degrees"));
+}
+
+static void
 version (Fixture *f, gconstpointer data)
 {
   g_assert_cmpint (run (f, program, "--version"), ==, 0);
@@ -556,6 +623,7 @@ main (int argc, char **argv)
   ADD ("stops", stops);
   ADD ("checks_models", checks_models);
   ADD ("imports_models", imports_models);
+  ADD ("renders", renders);
   ADD ("examples", examples);
   status = g_test_run ();
   harness_remove (home);
