@@ -84,7 +84,8 @@ parse (int argc, char **argv, Options *o, GError **error)
   g_autoptr (GOptionContext) context = g_option_context_new ("FILE.glb");
 
   g_option_context_set_summary (context,
-      "Draws a GLB file from all sides: a sheet, pictures or a video.");
+      "Draws a GLB file (its first mesh) from all sides: a sheet, "
+      "pictures or a video.");
   g_option_context_add_main_entries (context, entries, NULL);
   return g_option_context_parse (context, &argc, &argv, error);
 }

@@ -33,16 +33,15 @@ GBytes *shu_glb_encode (const ShuMesh *mesh, GBytes *png,
 
 /**
  * ShuGlb:
- * @mesh: axes and units of the file: y up, facing +z, metres
+ * @mesh: axes and units of the file: y up, facing +z, metres; attr where the
+ *   file has colours of vertices (sRGB, without normals: 0.5)
  * @normals: (nullable): 3 floats a vertex
- * @colors: (nullable): linear RGB in 0..1, 3 floats a vertex
  * @texture: (nullable): the embedded picture of the base colour, undecoded
  * @generator: (nullable): who wrote the file
  */
 typedef struct {
   ShuMesh *mesh;
   float *normals;
-  float *colors;
   GBytes *texture;
   char *generator;
 } ShuGlb;

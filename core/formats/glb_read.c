@@ -48,7 +48,6 @@ shu_glb_free (ShuGlb *glb)
     return;
   shu_mesh_free (glb->mesh);
   g_free (glb->normals);
-  g_free (glb->colors);
   g_clear_pointer (&glb->texture, g_bytes_unref);
   g_free (glb->generator);
   g_free (glb);
@@ -287,10 +286,18 @@ read_share (const Items *items, gsize i, int k)
   return v;
 }
 
+/* Of the sRGB curve */
+static float
+encode_srgb (float linear)
+{
+  return linear <= 0.0031308f ? 12.92f * linear
+                              : 1.055f * powf (linear, 1 / 2.4f) - 0.055f;
+}
+
 /* COLOR_0 without its alpha; there need be none. */
 static gboolean
-read_colors (const Reader *r, ShuGlb *glb, JsonObject *attributes, gsize count,
-    GError **error)
+read_colors (const Reader *r, ShuMesh *mesh, JsonObject *attributes,
+    gsize count, GError **error)
 {
   gsize index;
   Items items;
@@ -305,14 +312,15 @@ read_colors (const Reader *r, ShuGlb *glb, JsonObject *attributes, gsize count,
     return fail (error, SHU_ERROR_INVALID,
         "COLOR_0: %zu items of %d components of type %d for %zu vertices",
         items.count, items.width, items.type, count);
-  glb->colors = g_new (float, 3 * count);
+  mesh->attr = g_new (float, 6 * count);
   for (gsize i = 0; i < 3 * count; i++) {
     float v = read_share (&items, i / 3, i % 3);
 
     if (!isfinite (v))
       return fail (
           error, SHU_ERROR_INVALID, "COLOR_0: item %zu is not finite", i / 3);
-    glb->colors[i] = CLAMP (v, 0, 1);
+    mesh->attr[i / 3 * 6 + i % 3] = encode_srgb (CLAMP (v, 0, 1));
+    mesh->attr[i / 3 * 6 + 3 + i % 3] = 0.5f;
   }
   return TRUE;
 }
@@ -389,7 +397,7 @@ read_primitive (const Reader *r, ShuGlb *glb, JsonObject *p, GError **error)
           r, attributes, "NORMAL", 3, items.count, &glb->normals, error) ||
       !read_attribute (
           r, attributes, "TEXCOORD_0", 2, items.count, &glb->mesh->uv, error) ||
-      !read_colors (r, glb, attributes, items.count, error))
+      !read_colors (r, glb->mesh, attributes, items.count, error))
     return FALSE;
   glb->mesh->faces = read_faces (r, p, items.count, &n_idx, error);
   glb->mesh->n_faces = (int) (n_idx / 3);

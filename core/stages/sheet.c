@@ -59,17 +59,22 @@ put_model (ShuImage *sheet, const ShuBundle *b, GError **error)
 {
   g_autoptr (ShuMesh) mesh = shu_bundle_take_mesh (b, TRUE, error);
   g_autoptr (ShuImage) texture = NULL;
+  g_autofree float *normals = NULL;
 
   if (!mesh)
     return FALSE;
   texture = shu_bundle_take_image (b, "texture", 3, error);
   if (!texture)
     return FALSE;
+  normals = shu_render_normals (mesh);
   for (int i = 0; i < N_SIDES; i++) {
     ShuCamera camera =
         shu_camera_turntable (-G_PI + 2 * G_PI * i / N_SIDES, 1.05f);
-    ShuRenderParams params = {
-        .width = SIDE, .height = SIDE, .supersample = 3, .light = 0.2f};
+    ShuRenderParams params = {.width = SIDE,
+        .height = SIDE,
+        .supersample = 3,
+        .light = 0.2f,
+        .normals = normals};
     g_autoptr (ShuImage) side = shu_render (mesh, texture, &camera, &params);
 
     put (sheet, side, i * SIDE, TOP, SIDE, SIDE);

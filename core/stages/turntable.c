@@ -63,23 +63,6 @@ place (ShuMesh *m, double aspect, GError **error)
   return TRUE;
 }
 
-/* Of the sRGB curve */
-static float
-encode (float linear)
-{
-  return linear <= 0.0031308f ? 12.92f * linear
-                              : 1.055f * powf (linear, 1 / 2.4f) - 0.055f;
-}
-
-static void
-paint (ShuMesh *m, const float *colors)
-{
-  m->attr = g_new0 (float, 6 * (gsize) m->n_verts);
-  for (gsize i = 0; i < (gsize) m->n_verts; i++)
-    for (int c = 0; c < 3; c++)
-      m->attr[6 * i + c] = encode (colors[3 * i + c]);
-}
-
 ShuTurntable *
 shu_turntable_new (
     GBytes *file, const ShuTurntableParams *params, GError **error)
@@ -99,8 +82,6 @@ shu_turntable_new (
       g_prefix_error (error, "glb: its texture: ");
       return NULL;
     }
-  } else if (glb->colors) {
-    paint (glb->mesh, glb->colors);
   }
   table->params = *params;
   table->mesh = g_steal_pointer (&glb->mesh);

@@ -192,6 +192,35 @@ refuses (void)
   g_assert_error (error, SHU_ERROR, SHU_ERROR_LIMIT);
 }
 
+/* Any bytes changed: an error or a picture, never a crash. */
+static void
+damage_is_survived (void)
+{
+  g_autoptr (GBytes) box = harness_glb (), flat = triangle (BYTES, 1);
+  GBytes *files[] = {box, flat};
+  g_autoptr (GRand) rand = g_rand_new_with_seed (5);
+  ShuTurntableParams p = {16, 24, 2, 360, -1};
+  int n_drawn = 0;
+
+  for (int i = 0; i < 2000; i++) {
+    gsize size;
+    const guint8 *data = g_bytes_get_data (files[i % 2], &size);
+    guint8 *copy = g_memdup2 (data, size);
+    g_autoptr (GBytes) damaged = g_bytes_new_take (copy, size);
+    g_autoptr (ShuTurntable) t = NULL;
+
+    for (int k = g_rand_int_range (rand, 1, 6); k > 0; k--)
+      copy[g_rand_int_range (rand, i % 4 < 2 ? 0 : (int) size * 2 / 3,
+          (int) size)] = (guint8) g_rand_int_range (rand, 0, 256);
+    t = shu_turntable_new (damaged, &p, NULL);
+    if (t) {
+      shu_image_free (shu_turntable_frame (t, 1));
+      n_drawn++;
+    }
+  }
+  g_assert_cmpint (n_drawn, >, 100);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -201,5 +230,6 @@ main (int argc, char **argv)
   g_test_add_func ("/stages/turntable/background_shows", background_shows);
   g_test_add_func ("/stages/turntable/vertex_colors", vertex_colors);
   g_test_add_func ("/stages/turntable/refuses", refuses);
+  g_test_add_func ("/stages/turntable/damage_is_survived", damage_is_survived);
   return g_test_run ();
 }
