@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads binary glTF from anywhere: nothing in the file is believed before it
  * is checked against the bytes that are there. */
-#include "formats/glb.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "formats/glb_private.h"
 #include "weights/json_check.h"
 #include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
 enum {
-  MAGIC = 0x46546C67,
-  CHUNK_JSON = 0x4E4F534A,
-  CHUNK_BIN = 0x004E4942,
-  I8 = 5120,
-  U8 = 5121,
-  I16 = 5122,
-  U16 = 5123,
-  U32 = 5125,
-  F32 = 5126,
   TRIANGLES = 4,
   MAX_JSON = 16 << 20, /* bytes */
   MAX_DEPTH = 64,      /* of nested arrays and objects */
@@ -39,6 +30,7 @@ typedef struct {
   const guint8 *data;
   gsize stride, count;
   int type, width; /* component type, components */
+  gboolean normalized;
 } Items;
 
 void
@@ -99,6 +91,45 @@ get_string (JsonObject *o, const char *name)
   return json_node_get_string (node);
 }
 
+static gboolean
+get_true (JsonObject *o, const char *name)
+{
+  JsonNode *node = json_object_get_member (o, name);
+
+  return node && JSON_NODE_HOLDS_VALUE (node) &&
+         json_node_get_value_type (node) == G_TYPE_BOOLEAN &&
+         json_node_get_boolean (node);
+}
+
+/* @n finite numbers, which may be absent: then @ret stays as it is. */
+static gboolean
+get_doubles (
+    JsonObject *o, const char *name, guint n, double *ret, GError **error)
+{
+  JsonNode *node = json_object_get_member (o, name);
+  JsonArray *array;
+
+  if (!node)
+    return TRUE;
+  array = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+  if (!array || json_array_get_length (array) != n)
+    return fail (error, SHU_ERROR_INVALID, "%s is not %u numbers", name, n);
+  for (guint i = 0; i < n; i++) {
+    JsonNode *item = json_array_get_element (array, i);
+    double v = JSON_NODE_HOLDS_VALUE (item) &&
+                       (json_node_get_value_type (item) == G_TYPE_DOUBLE ||
+                           json_node_get_value_type (item) == G_TYPE_INT64)
+                   ? json_node_get_double (item)
+                   : NAN;
+
+    if (!(fabs (v) < 1e9))
+      return fail (error, SHU_ERROR_INVALID,
+          "%s: number %u is none, or too large", name, i);
+    ret[i] = v;
+  }
+  return TRUE;
+}
+
 static JsonObject *
 get_object (JsonObject *o, const char *name)
 {
@@ -156,14 +187,14 @@ static int
 component_size (gsize type)
 {
   switch (type) {
-  case I8:
-  case U8:
+  case GLB_I8:
+  case GLB_U8:
     return 1;
-  case I16:
-  case U16:
+  case GLB_I16:
+  case GLB_U16:
     return 2;
-  case U32:
-  case F32:
+  case GLB_U32:
+  case GLB_F32:
     return 4;
   default:
     return 0;
@@ -200,6 +231,7 @@ open_accessor (const Reader *r, gsize index, Items *ret, GError **error)
       !open_view (r, view, &start, &size, &stride, error))
     return FALSE;
   ret->type = (int) type;
+  ret->normalized = get_true (a, "normalized");
   ret->width = shape_width (get_string (a, "type"));
   item = (gsize) component_size (type) * ret->width;
   if (!item)
@@ -227,24 +259,55 @@ open_accessor (const Reader *r, gsize index, Items *ret, GError **error)
   return TRUE;
 }
 
+/* One component; whole numbers, normalized or not, as KHR_mesh_quantization
+ * has them. */
+static float
+read_component (const guint8 *p, int type, gboolean normalized)
+{
+  guint16 wide =
+      (guint16) (p[0] | (type == GLB_U16 || type == GLB_I16 ? p[1] << 8 : 0));
+  float v;
+
+  switch (type) {
+  case GLB_I8:
+    v = (gint8) p[0];
+    return normalized ? MAX (v / 127, -1) : v;
+  case GLB_U8:
+    return normalized ? p[0] / 255.0f : p[0];
+  case GLB_I16:
+    v = (gint16) wide;
+    return normalized ? MAX (v / 32767, -1) : v;
+  case GLB_U16:
+    return normalized ? wide / 65535.0f : wide;
+  default:
+    memcpy (&v, p, sizeof v);
+    return v;
+  }
+}
+
+/* The first @width components of each item. */
 static float *
 read_floats (const Items *items, int width, const char *name, GError **error)
 {
-  if (items->type != F32 || items->width != width) {
+  int size = component_size (items->type);
+
+  if (items->type == GLB_U32 || items->width < width) {
     fail (error, SHU_ERROR_UNSUPPORTED,
-        "%s: %d components of type %d; %d floats are expected", name,
-        items->width, items->type, width);
+        "%s: %d components of type %d; %d floats, bytes or shorts are expected",
+        name, items->width, items->type, width);
     return NULL;
   }
   g_autofree float *out = g_new (float, width * items->count);
   for (gsize i = 0; i < items->count; i++)
-    memcpy (out + width * i, items->data + items->stride * i,
-        width * sizeof (float));
-  for (gsize i = 0; i < width * items->count; i++)
-    if (!isfinite (out[i])) {
-      fail (error, SHU_ERROR_INVALID, "%s: item %zu is not finite", name,
-          i / width);
-      return NULL;
+    for (int k = 0; k < width; k++) {
+      float v = read_component (items->data + items->stride * i + k * size,
+          items->type, items->normalized);
+
+      if (!isfinite (v)) {
+        fail (error, SHU_ERROR_INVALID, "%s: item %zu is not finite", name, i);
+        return NULL;
+      }
+      out[width * i + k] = v;
     }
   return g_steal_pointer (&out);
 }
@@ -270,36 +333,13 @@ read_attribute (const Reader *r, JsonObject *attributes, const char *name,
   return *ret != NULL;
 }
 
-/* Component @k of item @i, a float or a share of the largest number. */
-static float
-read_share (const Items *items, gsize i, int k)
-{
-  const guint8 *p = items->data + items->stride * i +
-                    (gsize) component_size (items->type) * k;
-  float v;
-
-  if (items->type == U8)
-    return p[0] / 255.0f;
-  if (items->type == U16)
-    return (p[0] | p[1] << 8) / 65535.0f;
-  memcpy (&v, p, sizeof v);
-  return v;
-}
-
-/* Of the sRGB curve */
-static float
-encode_srgb (float linear)
-{
-  return linear <= 0.0031308f ? 12.92f * linear
-                              : 1.055f * powf (linear, 1 / 2.4f) - 0.055f;
-}
-
-/* COLOR_0 without its alpha; there need be none. */
+/* Colours of vertices, which are linear in the file. */
 static gboolean
-read_colors (const Reader *r, ShuMesh *mesh, JsonObject *attributes,
-    gsize count, GError **error)
+read_colors (
+    const Reader *r, JsonObject *attributes, ShuMesh *mesh, GError **error)
 {
-  gsize index;
+  g_autofree float *rgb = NULL;
+  gsize n = mesh->n_verts, index;
   Items items;
 
   if (!json_object_has_member (attributes, "COLOR_0"))
@@ -307,20 +347,103 @@ read_colors (const Reader *r, ShuMesh *mesh, JsonObject *attributes,
   if (!get_size (attributes, "COLOR_0", 0, &index, error) ||
       !open_accessor (r, index, &items, error))
     return FALSE;
-  if (items.count != count || items.width < 3 ||
-      (items.type != F32 && items.type != U8 && items.type != U16))
+  if (items.type == GLB_I8 || items.type == GLB_I16)
     return fail (error, SHU_ERROR_INVALID,
-        "COLOR_0: %zu items of %d components of type %d for %zu vertices",
-        items.count, items.width, items.type, count);
-  mesh->attr = g_new (float, 6 * count);
-  for (gsize i = 0; i < 3 * count; i++) {
-    float v = read_share (&items, i / 3, i % 3);
+        "COLOR_0: components of type %d, which may be negative", items.type);
+  if (!read_attribute (r, attributes, "COLOR_0", 3, n, &rgb, error))
+    return FALSE;
+  mesh->attr = g_new (float, 6 * n);
+  for (gsize i = 0; i < n; i++)
+    for (int k = 0; k < 3; k++) {
+      mesh->attr[6 * i + k] =
+          shu_linear_to_srgb (CLAMP (rgb[3 * i + k], 0.0f, 1.0f));
+      mesh->attr[6 * i + 3 + k] = 0.5f;
+    }
+  return TRUE;
+}
 
-    if (!isfinite (v))
-      return fail (
-          error, SHU_ERROR_INVALID, "COLOR_0: item %zu is not finite", i / 3);
-    mesh->attr[i / 3 * 6 + i % 3] = encode_srgb (CLAMP (v, 0, 1));
-    mesh->attr[i / 3 * 6 + 3 + i % 3] = 0.5f;
+/* The matrix of @node by columns, 4 x 3 of it. */
+static gboolean
+read_matrix (JsonObject *node, double m[12], GError **error)
+{
+  double whole[16], t[3] = {0}, q[4] = {0, 0, 0, 1}, s[3] = {1, 1, 1};
+
+  if (json_object_has_member (node, "matrix")) {
+    if (!get_doubles (node, "matrix", 16, whole, error))
+      return FALSE;
+    for (int i = 0; i < 12; i++)
+      m[i] = whole[i / 3 * 4 + i % 3];
+    return TRUE;
+  }
+  if (!get_doubles (node, "translation", 3, t, error) ||
+      !get_doubles (node, "rotation", 4, q, error) ||
+      !get_doubles (node, "scale", 3, s, error))
+    return FALSE;
+  double x = q[0], y = q[1], z = q[2], w = q[3];
+  double turn[9] = {1 - 2 * (y * y + z * z), 2 * (x * y + z * w),
+      2 * (x * z - y * w), 2 * (x * y - z * w), 1 - 2 * (x * x + z * z),
+      2 * (y * z + x * w), 2 * (x * z + y * w), 2 * (y * z - x * w),
+      1 - 2 * (x * x + y * y)};
+  for (int i = 0; i < 9; i++)
+    m[i] = turn[i] * s[i / 3];
+  memcpy (m + 9, t, sizeof t);
+  return TRUE;
+}
+
+/* Puts positions and normals where the matrix says.  Normals go by the
+ * cofactors: at right angles to the surface under any scale. */
+static gboolean
+place (ShuGlb *glb, const double m[12], GError **error)
+{
+  double c[9];
+
+  for (int i = 0; i < 3; i++)
+    for (int k = 0; k < 3; k++)
+      c[3 * i + k] =
+          m[(i + 1) % 3 * 3 + (k + 1) % 3] * m[(i + 2) % 3 * 3 + (k + 2) % 3] -
+          m[(i + 1) % 3 * 3 + (k + 2) % 3] * m[(i + 2) % 3 * 3 + (k + 1) % 3];
+  for (gsize v = 0; v < (gsize) glb->mesh->n_verts; v++) {
+    float *p = glb->mesh->pos + 3 * v;
+    float *n = glb->normals ? glb->normals + 3 * v : NULL;
+    double a[3] = {p[0], p[1], p[2]}, b[3] = {0}, turned[3], length = 0;
+
+    for (int k = 0; k < 3 && n; k++)
+      b[k] = n[k];
+    for (int k = 0; k < 3; k++) {
+      p[k] =
+          (float) (m[k] * a[0] + m[3 + k] * a[1] + m[6 + k] * a[2] + m[9 + k]);
+      turned[k] = c[k] * b[0] + c[3 + k] * b[1] + c[6 + k] * b[2];
+      length += turned[k] * turned[k];
+      if (!isfinite (p[k]))
+        return fail (error, SHU_ERROR_INVALID,
+            "the node's matrix puts vertex %zu beyond all numbers", v);
+    }
+    for (int k = 0; k < 3 && n && length > 0; k++)
+      n[k] = (float) (turned[k] / sqrt (length));
+  }
+  return TRUE;
+}
+
+/* As the first node with mesh 0 says, where there is one. */
+static gboolean
+apply_node (const Reader *r, ShuGlb *glb, GError **error)
+{
+  JsonObject *node;
+
+  for (gsize i = 0; (node = get_element (r->root, "nodes", i)); i++) {
+    gsize mesh;
+    double m[12];
+
+    if (!get_size (node, "mesh", G_MAXUINT32, &mesh, error))
+      return FALSE;
+    if (mesh != 0)
+      continue;
+    if (!json_object_has_member (node, "matrix") &&
+        !json_object_has_member (node, "translation") &&
+        !json_object_has_member (node, "rotation") &&
+        !json_object_has_member (node, "scale"))
+      return TRUE;
+    return read_matrix (node, m, error) && place (glb, m, error);
   }
   return TRUE;
 }
@@ -339,8 +462,8 @@ read_faces (const Reader *r, JsonObject *primitive, gsize n_verts,
         !open_accessor (r, index, &items, error))
       return NULL;
     n = items.count;
-    if (items.width != 1 ||
-        (items.type != U8 && items.type != U16 && items.type != U32)) {
+    if (items.width != 1 || (items.type != GLB_U8 && items.type != GLB_U16 &&
+                                items.type != GLB_U32)) {
       fail (error, SHU_ERROR_INVALID, "indices: %d components of type %d",
           items.width, items.type);
       return NULL;
@@ -356,9 +479,9 @@ read_faces (const Reader *r, JsonObject *primitive, gsize n_verts,
     if (indexed) {
       const guint8 *p = items.data + items.stride * i;
       v = p[0];
-      if (items.type != U8)
+      if (items.type != GLB_U8)
         v |= (gsize) p[1] << 8;
-      if (items.type == U32)
+      if (items.type == GLB_U32)
         v |= (gsize) p[2] << 16 | (gsize) p[3] << 24;
     }
     if (v >= n_verts) {
@@ -397,7 +520,7 @@ read_primitive (const Reader *r, ShuGlb *glb, JsonObject *p, GError **error)
           r, attributes, "NORMAL", 3, items.count, &glb->normals, error) ||
       !read_attribute (
           r, attributes, "TEXCOORD_0", 2, items.count, &glb->mesh->uv, error) ||
-      !read_colors (r, glb->mesh, attributes, items.count, error))
+      !read_colors (r, attributes, glb->mesh, error))
     return FALSE;
   glb->mesh->faces = read_faces (r, p, items.count, &n_idx, error);
   glb->mesh->n_faces = (int) (n_idx / 3);
@@ -408,7 +531,7 @@ read_primitive (const Reader *r, ShuGlb *glb, JsonObject *p, GError **error)
 static gboolean
 read_texture (const Reader *r, ShuGlb *glb, JsonObject *p, GError **error)
 {
-  JsonObject *o;
+  JsonObject *o, *webp;
   gsize index, offset, size, stride;
 
   if (!json_object_has_member (p, "material"))
@@ -424,10 +547,11 @@ read_texture (const Reader *r, ShuGlb *glb, JsonObject *p, GError **error)
   if (!get_size (o, "index", G_MAXUINT32, &index, error))
     return FALSE;
   o = get_element (r->root, "textures", index);
-  if (!o || !get_size (o, "source", G_MAXUINT32, &index, error))
-    return o ? FALSE
-             : fail (
-                   error, SHU_ERROR_INVALID, "there is no texture %zu", index);
+  if (!o)
+    return fail (error, SHU_ERROR_INVALID, "there is no texture %zu", index);
+  webp = get_object (get_object (o, "extensions"), "EXT_texture_webp");
+  if (!get_size (webp ? webp : o, "source", G_MAXUINT32, &index, error))
+    return FALSE;
   o = get_element (r->root, "images", index);
   if (!o)
     return fail (error, SHU_ERROR_INVALID, "there is no image %zu", index);
@@ -453,7 +577,7 @@ read_chunks (
   guint64 total = shu_cursor_uint (&c, 4);
   g_autoptr (GError) cause = NULL;
 
-  if (c.failed || magic != MAGIC)
+  if (c.failed || magic != GLB_MAGIC)
     return fail (error, SHU_ERROR_INVALID, "not a binary glTF file");
   if (version != 2)
     return fail (error, SHU_ERROR_UNSUPPORTED, "version %u; 2 is expected",
@@ -470,12 +594,12 @@ read_chunks (
     const guint8 *p = shu_cursor_take (&c, n);
     if (c.failed)
       return fail (error, SHU_ERROR_TRUNCATED, "a chunk ends beyond the file");
-    if (!*ret_json && type != CHUNK_JSON)
+    if (!*ret_json && type != GLB_CHUNK_JSON)
       return fail (error, SHU_ERROR_INVALID, "the first chunk is not JSON");
     if (!*ret_json) {
       *ret_json = p;
       *ret_json_size = n;
-    } else if (type == CHUNK_BIN && !r->bin) {
+    } else if (type == GLB_CHUNK_BIN && !r->bin) {
       r->bin = p;
       r->bin_size = n;
       r->bin_offset = p - data;
@@ -517,7 +641,8 @@ shu_glb_decode (GBytes *data, GError **error)
     fail (error, SHU_ERROR_INVALID, "there is no mesh in it");
     return NULL;
   }
-  if (!read_primitive (&r, glb, o, error) || !read_texture (&r, glb, o, error))
+  if (!read_primitive (&r, glb, o, error) ||
+      !read_texture (&r, glb, o, error) || !apply_node (&r, glb, error))
     return NULL;
   return g_steal_pointer (&glb);
 }

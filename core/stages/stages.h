@@ -190,7 +190,11 @@ ShuBundle *shu_stage_texture (const ShuBundle *mesh,
 /* "model" -> (transfer full): a GLB file; a height <= 0 means 1.7 m */
 GBytes *shu_stage_glb (
     const ShuBundle *model, const ShuGlbParams *params, GError **error);
-/* "asset" or later -> (transfer full): mesh as PLY in the GLB's frame */
+/* The same; @ret_report (out) (optional): what the limit of bytes did */
+GBytes *shu_stage_glb_with_report (const ShuBundle *model,
+    const ShuGlbParams *params, ShuGlbReport *ret_report, GError **error);
+/* "asset" or later -> (transfer full): mesh as PLY in the GLB's frame; that of
+ * "model" with the texture's colours at its vertices */
 GBytes *shu_stage_mesh_ply (
     const ShuBundle *bundle, const ShuGlbParams *params, GError **error);
 /* "asset" or later -> (transfer full): Gaussians as PLY */

@@ -204,6 +204,8 @@ read_glb (GBytes *bytes, gpointer data, GError **error)
   g_assert_true (shu_mesh_check (glb->mesh, NULL));
   if (glb->mesh->uv)
     sum (glb->mesh->uv, glb->mesh->n_verts * 2 * sizeof (float));
+  if (glb->mesh->attr)
+    sum (glb->mesh->attr, glb->mesh->n_verts * 6 * sizeof (float));
   if (glb->texture) {
     g_autoptr (ShuImage) image = shu_photo_decode (glb->texture, NULL);
 
@@ -292,18 +294,27 @@ make_npy (void)
   return g_byte_array_free_to_bytes (a);
 }
 
+/* @packed: quantized, colours at the vertices in place of a picture */
 static GBytes *
-make_glb (void)
+make_glb (gboolean packed)
 {
+  static const float attr[24] = {0.5f, 1};
   float pos[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1};
   float uv[] = {0, 0, 1, 0, 0, 1, 1, 1};
   gint32 faces[] = {0, 2, 1, 0, 1, 3, 0, 3, 2, 1, 2, 3};
-  ShuMesh mesh = {
-      .n_verts = 4, .n_faces = 4, .pos = pos, .uv = uv, .faces = faces};
+  ShuMesh mesh = {.n_verts = 4,
+      .n_faces = 4,
+      .pos = pos,
+      .uv = uv,
+      .faces = faces,
+      .attr = (float *) attr};
+  ShuGlbParams params = {.height = 1,
+      .quantize = packed,
+      .texture_format = packed ? SHU_TEXTURE_VERTICES : SHU_TEXTURE_PNG};
   g_autoptr (ShuImage) image = fixture_noise (4, 4, 3, 1);
   g_autoptr (GBytes) png = shu_png_encode (image, NULL);
 
-  return shu_glb_encode (&mesh, png, &(ShuGlbParams){.height = 1}, NULL);
+  return shu_glb_encode (&mesh, packed ? NULL : png, &params, NULL);
 }
 
 /* @kind: 0 baseline, 1 progressive with EXIF, 2 CMYK */
@@ -349,7 +360,8 @@ main (int argc, char **argv)
       {"coords", make_coords (), read_coords, mend_zip, MUTATE_FLOATS, 2000,
           NULL},
       {"npy", make_npy (), read_npy, NULL, MUTATE_TEXT, 3000, NULL},
-      {"glb", make_glb (), read_glb, NULL, MUTATE_TEXT, 3000, NULL},
+      {"glb", make_glb (FALSE), read_glb, NULL, MUTATE_TEXT, 3000, NULL},
+      {"glb_packed", make_glb (TRUE), read_glb, NULL, MUTATE_TEXT, 3000, NULL},
       {"jpeg", make_jpeg (0), read_photo, NULL, MUTATE_BYTES, 1000, NULL},
       {"jpeg_progressive", make_jpeg (1), read_photo, NULL, MUTATE_BYTES, 1000,
           NULL},

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/glb.h"
 #include "base/error.h"
+#include "formats/photo.h"
+#include "formats/picture.h"
 #include "formats/png.h"
+#include "fixtures.h"
 #include <math.h>
 #include <string.h>
 
@@ -47,6 +50,18 @@ encode (void)
   return out;
 }
 
+/* The vertex of @m with about these coordinates: the order in the file is that
+ * of the cache. */
+static int
+vertex_at (const ShuMesh *m, const float *uv)
+{
+  for (int i = 0; i < m->n_verts; i++)
+    if (fabsf (m->uv[2 * i] - uv[0]) < 1e-4f &&
+        fabsf (m->uv[2 * i + 1] - uv[1]) < 1e-4f)
+      return i;
+  g_assert_not_reached ();
+}
+
 static void
 reader_returns_what_was_written (void)
 {
@@ -56,6 +71,7 @@ reader_returns_what_was_written (void)
   g_autoptr (GError) error = NULL;
   g_autoptr (ShuGlb) glb = shu_glb_decode (file, &error);
   float scale = 1.7f / 0.8f;
+  int seam[2] = {-1, -1};
 
   g_assert_no_error (error);
   g_assert_true (g_bytes_equal (file, again));
@@ -63,11 +79,15 @@ reader_returns_what_was_written (void)
   g_assert_true (g_str_has_prefix (glb->generator, "synchuman "));
   g_assert_true (g_bytes_equal (glb->texture, png));
   g_assert_cmpint (glb->mesh->n_verts, ==, 6);
-  g_assert_cmpmem (glb->mesh->faces, 48, m->faces, 48);
-  g_assert_cmpmem (glb->mesh->uv, 48, m->uv, 48);
+  g_assert_cmpint (glb->mesh->n_faces, ==, 4);
   for (int i = 0; i < 6; i++) {
-    const float *p = m->pos + 3 * i, *q = glb->mesh->pos + 3 * i;
-    const float *n = glb->normals + 3 * i;
+    const float *q = glb->mesh->pos + 3 * i, *n = glb->normals + 3 * i;
+    int from = vertex_at (m, glb->mesh->uv + 2 * i);
+    const float *p = m->pos + 3 * from;
+    if (from == 0)
+      seam[0] = i;
+    else if (from == 5)
+      seam[1] = i;
     g_assert_cmpfloat_with_epsilon (q[0], scale * p[0], 1e-6);
     g_assert_cmpfloat_with_epsilon (q[1], scale * (p[2] + 0.4f), 1e-6);
     g_assert_cmpfloat_with_epsilon (q[2], -scale * p[1], 1e-6);
@@ -75,7 +95,8 @@ reader_returns_what_was_written (void)
         n[0] * n[0] + n[1] * n[1] + n[2] * n[2], 1, 1e-5);
   }
   /* No crease along the seam. */
-  g_assert_cmpmem (glb->normals, 12, glb->normals + 15, 12);
+  g_assert_cmpmem (
+      glb->normals + 3 * seam[0], 12, glb->normals + 3 * seam[1], 12);
 }
 
 static void
@@ -98,10 +119,160 @@ many_vertices_take_wide_indices (void)
   g_autoptr (ShuGlb) glb = shu_glb_decode (file, &error);
   g_assert_no_error (error);
   g_assert_cmpint (glb->mesh->n_faces, ==, n - 2);
-  g_assert_cmpmem (glb->mesh->faces, 12 * (n - 2), m->faces, 12 * (n - 2));
-  g_assert_cmpfloat_with_epsilon (glb->mesh->pos[3 * n - 2], 2, 1e-5);
+  float top = 0;
+  for (int i = 0; i < n; i++)
+    top = MAX (top, glb->mesh->pos[3 * i + 1]);
+  g_assert_cmpint (glb->mesh->n_verts, ==, n);
+  g_assert_cmpfloat_with_epsilon (top, 2, 1e-5);
   g_assert_null (glb->texture);
   g_assert_null (glb->mesh->uv);
+}
+
+/* A tall tube of @n x @n places, with a seam. */
+static ShuMesh *
+tube (int n)
+{
+  ShuMesh *m = shu_mesh_new (n * n, 2 * (n - 1) * (n - 1), FALSE, TRUE);
+  gint32 *f = m->faces;
+
+  for (int i = 0; i < n * n; i++) {
+    float u = (float) (i % n) / (n - 1), v = (float) (i / n) / (n - 1);
+    float turn = i % n == n - 1 ? 0 : 2 * (float) G_PI * u;
+
+    m->pos[3 * i] = 0.2f * cosf (turn);
+    m->pos[3 * i + 1] = 0.2f * sinf (turn);
+    m->pos[3 * i + 2] = 0.5f - v;
+    m->uv[2 * i] = 0.05f + 0.9f * u;
+    m->uv[2 * i + 1] = 0.05f + 0.9f * v;
+  }
+  for (int y = 0; y < n - 1; y++)
+    for (int x = 0; x < n - 1; x++, f += 6) {
+      int a = y * n + x;
+
+      memcpy (f, (gint32[]){a, a + n, a + 1, a + 1, a + n, a + n + 1}, 24);
+    }
+  return m;
+}
+
+/* Every way to store a mesh comes back as the mesh. */
+static void
+every_way_is_read (void)
+{
+  g_autoptr (ShuMesh) m = tube (40);
+  g_autoptr (ShuImage) texture = fixture_noise (256, 256, 3, 5);
+  g_autofree float *pos = g_new (float, 3 * (gsize) m->n_verts);
+  static const char *const types[] = {"image/jpeg", "image/png", "image/webp"};
+
+  g_assert_true (shu_mesh_to_y_up (m, 1.7f, pos, NULL));
+  for (int i = 0; i < 8; i++) {
+    ShuGlbParams params = {.quantize = i / 4, .texture_format = i % 4};
+    g_autoptr (GError) error = NULL;
+    g_autoptr (GBytes) file = shu_glb_write (m, texture, &params, NULL, &error);
+    g_assert_no_error (error);
+    g_autoptr (ShuGlb) glb = shu_glb_decode (file, &error);
+    g_assert_no_error (error);
+    g_autoptr (GBytes) again =
+        shu_glb_write (m, texture, &params, NULL, &error);
+    g_assert_true (g_bytes_equal (file, again));
+    g_assert_cmpint (glb->mesh->n_faces, ==, m->n_faces);
+    g_assert_true ((glb->mesh->attr != NULL) == (i % 4 == 3));
+    if (i % 4 == 3) {
+      g_assert_null (glb->texture);
+      g_assert_cmpint (glb->mesh->n_verts, ==, 40 * 39);
+      continue;
+    }
+    g_assert_cmpstr (
+        shu_picture_mime (shu_picture_type (glb->texture)), ==, types[i % 4]);
+    g_autoptr (ShuImage) back = shu_photo_decode (glb->texture, &error);
+    g_assert_no_error (error);
+    g_assert_cmpint (back->width, ==, 256);
+    if (i % 4 == SHU_TEXTURE_PNG)
+      g_assert_cmpmem (back->data, shu_image_size (back), texture->data,
+          shu_image_size (texture));
+    g_assert_cmpint (glb->mesh->n_verts, ==, m->n_verts);
+    for (int v = 0; v < m->n_verts; v++) {
+      int from = vertex_at (m, glb->mesh->uv + 2 * v);
+      const float *n = glb->normals + 3 * v, *q = pos + 3 * from;
+      float cosine = (n[0] * q[0] + n[2] * q[2]) / (0.2f * 1.7f);
+
+      for (int k = 0; k < 3; k++)
+        g_assert_cmpfloat_with_epsilon (glb->mesh->pos[3 * v + k], q[k],
+            params.quantize ? 1.7f / 65535 : 1e-6f);
+      g_assert_cmpfloat (cosine, >, 0.99f);
+    }
+  }
+}
+
+/* The file keeps to the limit, and says what that cost. */
+static void
+limits_are_kept (void)
+{
+  g_autoptr (ShuMesh) m = tube (40);
+  g_autoptr (ShuImage) texture = fixture_noise (1024, 1024, 3, 5);
+  int last_size = 1024, last_quality = 90;
+  ShuGlbReport r;
+
+  for (guint32 limit = 2000000; limit > 200000; limit = limit * 4 / 5) {
+    ShuGlbParams params = {.max_bytes = limit};
+    g_autoptr (GError) error = NULL;
+    g_autoptr (GBytes) file = shu_glb_write (m, texture, &params, &r, &error);
+    g_autofree char *text = NULL;
+
+    g_assert_no_error (error);
+    g_assert_cmpint (g_bytes_get_size (file), <=, limit);
+    g_assert_cmpint (r.bytes, ==, g_bytes_get_size (file));
+    g_assert_cmpint (r.texture_size, <=, last_size);
+    g_assert_true (
+        r.texture_size < last_size || r.texture_quality <= last_quality);
+    g_assert_cmpint (r.texture_quality, >=, SHU_TEXTURE_LEAST_QUALITY);
+    text = shu_glb_report_text (&r);
+    g_assert_true (
+        (text != NULL) == (r.texture_size < 1024 || r.texture_quality < 90));
+    last_size = r.texture_size;
+    last_quality = r.texture_quality;
+  }
+  g_assert_cmpint (last_size, <, 1024);
+  for (int i = 0; i < 8; i++) {
+    ShuGlbParams params = {
+        .quantize = i / 4, .texture_format = i % 4, .max_bytes = 20000};
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (shu_glb_write (m, texture, &params, &r, &error));
+    g_assert_error (error, SHU_ERROR, SHU_ERROR_LIMIT);
+    g_assert_nonnull (strstr (error->message, "faces"));
+  }
+  /* PNG has sizes only */
+  ShuGlbParams params = {
+      .texture_format = SHU_TEXTURE_PNG, .max_bytes = 1200000};
+  g_autoptr (GBytes) file = shu_glb_write (m, texture, &params, &r, NULL);
+  g_assert_cmpint (g_bytes_get_size (file), <=, 1200000);
+  g_assert_cmpint (r.texture_quality, ==, r.texture_quality_asked);
+  g_assert_cmpint (r.texture_size, <, 1024);
+}
+
+/* Without a limit nothing is refused: a mesh beyond 10 MB is written with its
+ * texture as it is, and a word about it. */
+static void
+large_meshes_are_written (void)
+{
+  g_autoptr (ShuMesh) m = tube (480);
+  g_autoptr (ShuImage) texture = fixture_noise (256, 256, 3, 5);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = NULL;
+  ShuGlbReport r;
+  g_autoptr (GBytes) file = shu_glb_write (m, texture, NULL, &r, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpint (g_bytes_get_size (file), >, SHU_GLB_BYTES);
+  g_assert_true (r.too_large);
+  g_assert_cmpint (r.texture_size, ==, 256);
+  text = shu_glb_report_text (&r);
+  g_assert_nonnull (strstr (text, "quantize"));
+  g_autoptr (GBytes) half =
+      shu_glb_write (m, texture, &(ShuGlbParams){.quantize = TRUE}, &r, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (g_bytes_get_size (half), <, SHU_GLB_BYTES);
+  g_assert_false (r.too_large);
 }
 
 static void
@@ -206,6 +377,8 @@ wrap (const char *json)
   "}],\"bufferViews\":[{" view "}],\"buffers\":[{" buffer "}]}"
 #define POINTS                                                                 \
   "\"bufferView\":0,\"componentType\":5126,\"count\":3,\"type\":\"VEC3\""
+#define NODE(members)                                                          \
+  GLB (POINTS, VIEW, BUFFER "}],\"nodes\":[{\"mesh\":0," members, "")
 #define VIEW "\"buffer\":0,\"byteLength\":64"
 #define BUFFER "\"byteLength\":64"
 
@@ -269,6 +442,18 @@ hostile_files_are_errors (void)
           SHU_ERROR_UNSUPPORTED},
       {"indices that are positions",
           GLB (POINTS, VIEW, BUFFER, ",\"indices\":0"), SHU_ERROR_INVALID},
+      {"32-bit positions",
+          GLB ("\"bufferView\":0,\"componentType\":5125,\"count\":3,"
+               "\"type\":\"VEC3\"",
+              VIEW, BUFFER, ""),
+          SHU_ERROR_UNSUPPORTED},
+      {"scale of another type", NODE ("\"scale\":\"big\""), SHU_ERROR_INVALID},
+      {"scale of two", NODE ("\"scale\":[1,2]"), SHU_ERROR_INVALID},
+      {"text in a matrix",
+          NODE ("\"matrix\":[1,0,0,0,0,1,0,0,0,0,1,0,0,0,\"x\",1]"),
+          SHU_ERROR_INVALID},
+      {"endless translation", NODE ("\"translation\":[0,1e300,0]"),
+          SHU_ERROR_INVALID},
       {"no such material", GLB (POINTS, VIEW, BUFFER, ",\"material\":1"),
           SHU_ERROR_INVALID},
   };
@@ -285,6 +470,38 @@ hostile_files_are_errors (void)
   g_autoptr (ShuGlb) glb = shu_glb_decode (file, NULL);
   g_assert_nonnull (glb);
   g_assert_cmpint (glb->mesh->n_faces, ==, 1);
+}
+
+/* What a node says about its mesh is done to it. */
+static void
+nodes_place_the_mesh (void)
+{
+  static const char *const members[] = {
+      "\"translation\":[1,2,3],\"rotation\":[0,0,1,0],\"scale\":[2,2,2]",
+      "\"matrix\":[-2,0,0,0, 0,-2,0,0, 0,0,2,0, 1,2,3,1]"};
+
+  for (int i = 0; i < 2; i++) {
+    g_autofree char *json = g_strdup_printf (
+        "{\"meshes\":[{\"primitives\":[{\"attributes\":{\"POSITION\":0}}]}],"
+        "\"accessors\":[{\"bufferView\":0,\"componentType\":5121,\"count\":3,"
+        "\"normalized\":true,\"type\":\"VEC3\"}],\"bufferViews\":[{"
+        "\"buffer\":0,\"byteLength\":64,\"byteStride\":4}],"
+        "\"buffers\":[{\"byteLength\":64}],\"nodes\":[{\"mesh\":0,%s}]}",
+        members[i]);
+    g_autoptr (GBytes) zeros = wrap (json);
+    gsize size;
+    guint8 *copy =
+        g_memdup2 (g_bytes_get_data (zeros, &size), g_bytes_get_size (zeros));
+    memcpy (copy + size - 64, (guint8[]){255, 0, 0, 9, 0, 255, 0, 9}, 8);
+    g_autoptr (GBytes) file = g_bytes_new_take (copy, size);
+    g_autoptr (GError) error = NULL;
+    g_autoptr (ShuGlb) glb = shu_glb_decode (file, &error);
+    const float want[9] = {-1, 2, 3, 1, 0, 3, 1, 2, 3};
+
+    g_assert_no_error (error);
+    for (int k = 0; k < 9; k++)
+      g_assert_cmpfloat_with_epsilon (glb->mesh->pos[k], want[k], 1e-6);
+  }
 }
 
 static void
@@ -316,5 +533,10 @@ main (int argc, char **argv)
       "/formats/glb/hostile_files_are_errors", hostile_files_are_errors);
   g_test_add_func (
       "/formats/glb/deep_nesting_is_refused", deep_nesting_is_refused);
+  g_test_add_func ("/formats/glb/every_way_is_read", every_way_is_read);
+  g_test_add_func ("/formats/glb/limits_are_kept", limits_are_kept);
+  g_test_add_func (
+      "/formats/glb/large_meshes_are_written", large_meshes_are_written);
+  g_test_add_func ("/formats/glb/nodes_place_the_mesh", nodes_place_the_mesh);
   return g_test_run ();
 }
