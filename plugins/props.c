@@ -84,6 +84,10 @@ make_spec (const ShuProp *p)
     spec = g_param_spec_enum (
         p->name, p->name, p->blurb, p->enum_type (), (int) p->def, flags);
     break;
+  case SHU_PROP_KIND_BOOL:
+    spec =
+        g_param_spec_boolean (p->name, p->name, p->blurb, p->def != 0, flags);
+    break;
   case SHU_PROP_KIND_TRAFFIC:
     spec = g_param_spec_boxed (p->name, p->name, p->blurb, GST_TYPE_STRUCTURE,
         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
@@ -155,6 +159,9 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *spec)
   case SHU_PROP_KIND_ENUM:
     *(int *) field = g_value_get_enum (value);
     break;
+  case SHU_PROP_KIND_BOOL:
+    *(int *) field = g_value_get_boolean (value);
+    break;
   case SHU_PROP_KIND_TRAFFIC: /* not writable */
     break;
   }
@@ -214,6 +221,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *spec)
     break;
   case SHU_PROP_KIND_ENUM:
     g_value_set_enum (value, *(int *) field);
+    break;
+  case SHU_PROP_KIND_BOOL:
+    g_value_set_boolean (value, *(int *) field);
     break;
   case SHU_PROP_KIND_TRAFFIC:
     g_value_take_boxed (value, stats_of (*(ShuTraffic **) field));

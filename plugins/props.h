@@ -14,13 +14,14 @@ typedef enum {
   SHU_PROP_KIND_DOUBLE,
   SHU_PROP_KIND_STRING,
   SHU_PROP_KIND_ENUM,
+  SHU_PROP_KIND_BOOL,
   SHU_PROP_KIND_TRAFFIC,
 } ShuPropKind;
 
 /**
  * ShuProp:
- * @offset: of the field in the instance: int, gint64, double, char *, int or
- *   ShuTraffic *
+ * @offset: of the field in the instance: int, gint64, double, char *, int, int
+ *   or ShuTraffic *
  * @model_value: -1 is allowed beside the range, and the default
  */
 typedef struct {
@@ -72,6 +73,11 @@ typedef struct {
   {                                                                            \
     .kind = SHU_PROP_KIND_ENUM, SHU_PROP_AT (Type, field, name, blurb),        \
     .enum_type = type_func, .def = def_                                        \
+  }
+#define SHU_PROP_BOOL(Type, field, name, def_, blurb)                          \
+  {                                                                            \
+    .kind = SHU_PROP_KIND_BOOL, SHU_PROP_AT (Type, field, name, blurb),        \
+    .def = def_                                                                \
   }
 /* read-only: counts as a GstStructure */
 #define SHU_PROP_TRAFFIC(Type, field, name, blurb)                             \

@@ -6,9 +6,21 @@
  *
  * The whole file comes as one buffer, when it is complete.
  *
+ * A file that would be larger than max-bytes gets a texture of less quality (by
+ * 10, down to 60), then of half the size and the quality asked for, and so on
+ * down to 256 pixels, with a warning that says so.  The mesh is never changed
+ * for that: where it alone is too large, that is an error.  Without max-bytes
+ * the same holds for 10 MB, except that such a mesh is written with a warning.
+ *
  * |[
  * gst-launch-1.0 filesrc location=model.safetensors ! shubundledec ! shuglbmux
  * height=1.82 ! shufilesink location=photo.glb
+ * ]|
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=model.safetensors ! shubundledec ! shuglbmux
+ * quantize=true texture-format=webp max-bytes=1000000 ! shufilesink
+ * location=small.glb
  * ]|
  */
 #include "transform.h"
@@ -16,6 +28,7 @@
 typedef struct {
   ShuTransform parent;
   double height;
+  int texture_format, texture_quality, max_bytes, quantize;
 } ShuGlbMux;
 
 typedef ShuTransformClass ShuGlbMuxClass;
@@ -30,9 +43,43 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
     "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("model/gltf-binary"));
 
+static GType
+texture_format_type (void)
+{
+  static GType type;
+  static const GEnumValue values[] = {
+      {SHU_TEXTURE_JPEG, "JPEG, which every program reads", "jpeg"},
+      {SHU_TEXTURE_PNG, "PNG, exact: about four times the bytes", "png"},
+      {SHU_TEXTURE_WEBP,
+          "WebP (EXT_texture_webp), smaller than JPEG, not read "
+          "everywhere",
+          "webp"},
+      {SHU_TEXTURE_VERTICES,
+          "No picture but a colour at each vertex, for "
+          "programs that show no textures",
+          "vertices"},
+      {0, NULL, NULL},
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (
+        &type, g_enum_register_static ("ShuTextureFormat", values));
+  return type;
+}
+
 static const ShuProp props[] = {
     SHU_PROP_DOUBLE (ShuGlbMux, height, "height", 0.1, 10, 1.7,
         "Height of the person in the file, metres"),
+    SHU_PROP_ENUM (ShuGlbMux, texture_format, "texture-format",
+        texture_format_type, SHU_TEXTURE_JPEG, "What the texture is stored as"),
+    SHU_PROP_INT (ShuGlbMux, texture_quality, "texture-quality", 0, 100, 0,
+        "Quality of JPEG and WebP, 1 to 100; WebP is exact with 100 (0: 90)"),
+    SHU_PROP_BOOL (ShuGlbMux, quantize, "quantize", FALSE,
+        "Numbers of 16 and 8 bits (KHR_mesh_quantization): half the bytes "
+        "of a vertex, for programs that know the extension"),
+    SHU_PROP_INT (ShuGlbMux, max_bytes, "max-bytes", 0, G_MAXINT, 0,
+        "Largest size of the file: quality, then size of the texture are "
+        "lowered to keep to it (0: 10000000 where the mesh allows for it)"),
 };
 
 static gboolean
@@ -42,16 +89,25 @@ process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
   ShuGlbMux *self = (ShuGlbMux *) trans;
   g_autoptr (ShuBundle) b = shu_buffer_get_bundle (in, error);
   g_autoptr (GBytes) file = NULL;
+  g_autofree char *text = NULL;
   ShuGlbParams params = {.name = NULL};
+  ShuGlbReport report;
 
   if (!b)
     return FALSE;
   GST_OBJECT_LOCK (self);
   params.height = self->height;
+  params.texture_format = self->texture_format;
+  params.texture_quality = self->texture_quality;
+  params.quantize = self->quantize;
+  params.max_bytes = self->max_bytes;
   GST_OBJECT_UNLOCK (self);
-  file = shu_stage_glb (b, &params, error);
+  file = shu_stage_glb_with_report (b, &params, &report, error);
   if (!file)
     return FALSE;
+  text = shu_glb_report_text (&report);
+  if (text)
+    shu_report_warning (GST_ELEMENT (self), text);
   shu_buffer_fill_bytes (out, file);
   return TRUE;
 }

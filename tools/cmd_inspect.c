@@ -35,7 +35,8 @@ show_glb (GBytes *bytes, GError **error)
     else
       printf ("  a texture that cannot be decoded\n");
   } else
-    printf ("  no texture\n");
+    printf ("  no texture%s\n",
+        glb->mesh->attr ? ", but a colour at each vertex" : "");
   return TRUE;
 }
 

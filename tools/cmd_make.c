@@ -12,13 +12,14 @@
 typedef struct {
   char *output;
   char *seed, *steps, *guidance, *face_detail;
+  char *texture_size, *texture_format, *texture_quality, *max_bytes;
   char *model, *device, *memory, *precision;
   char *from_stage1;
   char *sheet_file;
-  gboolean sheet, keep_stages, fast, json, verbose, print_pipeline;
+  gboolean sheet, keep_stages, fast, json, verbose, print_pipeline, quantize;
   char **inputs;
   /* from --fast; NULL: as the model says */
-  char *steps2, *texture_size, *simplify;
+  char *steps2, *simplify;
   gboolean to_folder;
 } Options;
 
@@ -27,7 +28,8 @@ clear_options (Options *o)
 {
   char *strings[] = {o->output, o->seed, o->steps, o->guidance, o->model,
       o->device, o->memory, o->from_stage1, o->sheet_file, o->steps2,
-      o->texture_size, o->simplify, o->face_detail, o->precision};
+      o->texture_size, o->simplify, o->face_detail, o->precision,
+      o->texture_format, o->texture_quality, o->max_bytes};
 
   for (guint i = 0; i < G_N_ELEMENTS (strings); i++)
     g_free (strings[i]);
@@ -64,6 +66,21 @@ parse (int argc, char **argv, Options *o, GError **error)
           "Guidance of Stage 1 (the model's; official 3.0)", "X"},
       {"face-detail", 0, 0, G_OPTION_ARG_STRING, &o->face_detail,
           "Pixels per length on the face against those elsewhere (1.5)", "X"},
+      {"texture-size", 0, 0, G_OPTION_ARG_STRING, &o->texture_size,
+          "Pixels of a side of the texture (1024)", "N"},
+      {"texture-format", 0, 0, G_OPTION_ARG_STRING, &o->texture_format,
+          "jpeg, png, webp, or vertices: colours there and no picture (jpeg)",
+          "WORD"},
+      {"texture-quality", 0, 0, G_OPTION_ARG_STRING, &o->texture_quality,
+          "Of JPEG and WebP, up to 100 (90)", "N"},
+      {"quantize", 0, 0, G_OPTION_ARG_NONE, &o->quantize,
+          "Half the bytes of a vertex, for programs that know "
+          "KHR_mesh_quantization",
+          NULL},
+      {"max-bytes", 0, 0, G_OPTION_ARG_STRING, &o->max_bytes,
+          "Largest size of the file, paid for by the texture (10000000 where "
+          "the mesh allows for it)",
+          "N"},
       {"model", 0, 0, G_OPTION_ARG_FILENAME, &o->model,
           "Model folder, or synthetic:SEED", "FOLDER"},
       {"device", 0, 0, G_OPTION_ARG_STRING, &o->device, "auto, cpu or cuda:N",
@@ -145,6 +162,30 @@ check_number (const char *option, const char *text, const char *element,
   return TRUE;
 }
 
+/* The option's value against the words that the property knows. */
+static gboolean
+check_word (const char *option, const char *text, const char *element,
+    const char *property, GError **error)
+{
+  g_autoptr (GstElement) e =
+      text ? gst_element_factory_make (element, NULL) : NULL;
+  g_autoptr (GString) words = g_string_new (NULL);
+  GEnumClass *klass;
+
+  if (!text)
+    return TRUE;
+  gst_object_ref_sink (e);
+  klass = G_PARAM_SPEC_ENUM (
+      g_object_class_find_property (G_OBJECT_GET_CLASS (e), property))
+              ->enum_class;
+  if (g_enum_get_value_by_nick (klass, text))
+    return TRUE;
+  for (guint i = 0; i < klass->n_values; i++)
+    g_string_append_printf (
+        words, "%s%s", i ? ", " : "", klass->values[i].value_nick);
+  return BAD (error, "%s: \"%s\" is none of %s", option, text, words->str);
+}
+
 static gboolean
 check_options (Options *o, GError **error)
 {
@@ -172,7 +213,15 @@ check_options (Options *o, GError **error)
          check_number (
              "--guidance", o->guidance, "shustage1", "guidance-scale", error) &&
          check_number ("--face-detail", o->face_detail, "shutexture",
-             "face-detail", error);
+             "face-detail", error) &&
+         check_number ("--texture-size", o->texture_size, "shutexture",
+             "texture-size", error) &&
+         check_number ("--texture-quality", o->texture_quality, "shuglbmux",
+             "texture-quality", error) &&
+         check_number (
+             "--max-bytes", o->max_bytes, "shuglbmux", "max-bytes", error) &&
+         check_word ("--texture-format", o->texture_format, "shuglbmux",
+             "texture-format", error);
 }
 
 /* "40%" of @whole, at least 2; anything else as it is. */
@@ -210,7 +259,7 @@ apply_fast (Options *o, const ShuModelDefaults *d, GError **error)
       o->steps = share (eq + 1, d->steps);
     else if (g_str_has_prefix (*line, "num-steps="))
       o->steps2 = share (eq + 1, d->slat_steps);
-    else if (g_str_has_prefix (*line, "texture-size="))
+    else if (g_str_has_prefix (*line, "texture-size=") && !o->texture_size)
       o->texture_size = g_strdup (eq + 1);
     else if (g_str_has_prefix (*line, "simplify="))
       o->simplify = g_strdup (eq + 1);
@@ -354,6 +403,10 @@ describe (const Options *o, const char *input, const Names *n)
   if (n->folder || n->sheet)
     g_string_append (s, " ! tee name=model ! queue");
   g_string_append (s, " ! shuglbmux");
+  add (s, "texture-format", o->texture_format);
+  add (s, "texture-quality", o->texture_quality);
+  add (s, "quantize", o->quantize ? "true" : NULL);
+  add (s, "max-bytes", o->max_bytes);
   if (n->folder)
     g_string_append (s, " ! tee name=file ! queue");
   g_string_append (s, " ! shufilesink");

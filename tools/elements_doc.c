@@ -29,7 +29,10 @@ print_range (GParamSpec *spec)
     printf (" | %s",
         g_enum_get_value (values, G_PARAM_SPEC_ENUM (spec)->default_value)
             ->value_nick);
-  } else if (!(spec->flags & G_PARAM_WRITABLE))
+  } else if (G_IS_PARAM_SPEC_BOOLEAN (spec))
+    printf ("true, false | %s",
+        G_PARAM_SPEC_BOOLEAN (spec)->default_value ? "true" : "false");
+  else if (!(spec->flags & G_PARAM_WRITABLE))
     printf ("structure | read-only");
   else
     printf ("text | unset");
