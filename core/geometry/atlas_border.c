@@ -201,7 +201,8 @@ find_pieces (const Borders *b, gint32 *list)
 }
 
 /* The label that most edges of a piece border on and that all of it may join;
- * -1: none.  @settled: faces that keep their label */
+ * -1: none.  Labels that pieces were given as charts of their own have no axis
+ * to join by.  @settled: faces that keep their label */
 static int
 label_beside (
     const Borders *b, const gint32 *faces, int n, const guint8 *settled)
@@ -219,6 +220,8 @@ label_beside (
           s->zone[next] != s->zone[faces[i]])
         continue;
       label = b->label[next];
+      if (label >= b->n_labels)
+        continue;
       count = 1 + GPOINTER_TO_INT (
                       g_hash_table_lookup (edges, GINT_TO_POINTER (label)));
       g_hash_table_insert (
@@ -263,7 +266,7 @@ join_pieces (Borders *b)
     if (settled[faces[0]])
       continue;
     to = label_beside (b, faces, p[i].n, settled);
-    if (to < 0 || to >= b->n_labels)
+    if (to < 0)
       to = n_labels++;
     for (int j = 0; j < p[i].n; j++) {
       b->label[faces[j]] = to;
