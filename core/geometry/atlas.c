@@ -303,11 +303,30 @@ swell (ShuMesh *m, GPtrArray *charts, int gutter, ShuRaster *r)
   }
 }
 
-/* Splits the charts that fold when drawn at @resolution.  Returns: whether
- * there are any */
+/* Whether faces of the chart share texels of @atlas, to be drawn in @r: where a
+ * chart lies, corners rounded to parts of a texel may fold what is flat. */
 static gboolean
-repair_charts (
-    const ShuSurface *s, GPtrArray *charts, float resolution, float detail)
+folds_in_place (const ShuChart *c, const ShuMesh *atlas, ShuRaster *r)
+{
+  g_autofree gint32 *faces = g_new (gint32, 3 * (gsize) c->n_faces);
+  ShuMesh alone = {.n_verts = atlas->n_verts,
+      .n_faces = c->n_faces,
+      .uv = atlas->uv,
+      .faces = faces};
+  int n_doubles;
+
+  for (int i = 0; i < c->n_faces; i++)
+    memcpy (faces + 3 * (gsize) i, atlas->faces + 3 * (gsize) c->faces[i],
+        3 * sizeof *faces);
+  shu_raster_uv (r, &alone, 0, &n_doubles);
+  return n_doubles > 0;
+}
+
+/* Splits the charts that fold when drawn at @resolution, or in @atlas.
+ * Returns: whether there are any */
+static gboolean
+repair_charts (const ShuSurface *s, GPtrArray *charts, const ShuMesh *atlas,
+    ShuRaster *r, float resolution, float detail)
 {
   guint n = charts->len;
 
@@ -316,7 +335,8 @@ repair_charts (
     int seed[2];
 
     if (c->n_faces < 2 ||
-        !shu_chart_overlaps (c, resolution * c->density, seed))
+        (!shu_chart_overlaps (c, resolution * c->density, seed) &&
+            !folds_in_place (c, atlas, r)))
       continue;
     shu_chart_split (s, c, seed, part);
     shu_chart_free (c);
@@ -351,8 +371,8 @@ pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
     g_clear_pointer (&out, shu_mesh_free);
     out = assemble (s->mesh, charts, scale, grid);
     shu_raster_uv (r, out, 0, &report->n_doubles);
-    if (!report->n_doubles ||
-        !repair_charts (s, charts, scale / grid * size * (4 << repair), detail))
+    if (!report->n_doubles || !repair_charts (s, charts, out, r,
+                                  scale / grid * size * (4 << repair), detail))
       break;
   }
   if (!report->n_doubles)
