@@ -526,8 +526,10 @@ static gboolean
 take_params (Job *job, const ShuStage2Params *params, GError **error)
 {
   fill_params (job, params);
+  if (!check_params (job, error))
+    return FALSE;
   job->total = job->p.steps + 4;
-  return check_params (job, error);
+  return TRUE;
 }
 
 gsize
