@@ -18,15 +18,23 @@ typedef void (*ShuProgressFunc) (
     const char *stage, int step, int total, gpointer data);
 
 /**
+ * ShuLapFunc:
+ * @part: what the work has been at since it began, or since the last call
+ */
+typedef void (*ShuLapFunc) (const char *part, gpointer data);
+
+/**
  * ShuProgress:
  * Everything may be NULL; so may a pointer to it.
  * @traffic: counts what the work copies between host and device
+ * @lap: for those who measure where time goes
  */
 typedef struct {
   ShuProgressFunc func;
   gpointer data;
   GCancellable *cancellable;
   ShuTraffic *traffic;
+  ShuLapFunc lap;
 } ShuProgress;
 
 /* (nullable): of @progress, which may be NULL, too */
@@ -34,6 +42,13 @@ static inline ShuTraffic *
 shu_progress_traffic (const ShuProgress *progress)
 {
   return progress ? progress->traffic : NULL;
+}
+
+static inline void
+shu_progress_lap (const ShuProgress *progress, const char *part)
+{
+  if (progress && progress->lap)
+    progress->lap (part, progress->data);
 }
 
 /**

@@ -2,10 +2,13 @@
 #include "stages/parts_private.h"
 #include "base/error.h"
 #include "weights/formula.h"
+#include <stdatomic.h>
 #include <string.h>
 
 static const ShuPartKind *const lists[] = {
-    shu_parts_stage1, shu_parts_stage2, shu_parts_whole};
+    shu_parts_stage1, shu_parts_stage2, shu_parts_whole, shu_parts_tail};
+
+enum { MIN_FACES = 1000, MAX_FACES = 4000000 };
 
 static const ShuPartKind *
 find (const char *name)
@@ -53,10 +56,13 @@ shu_part_input (ShuPart *p, const char *name, int n_dims, const gint64 *dims)
   return t;
 }
 
-static void
-look_at_memory (ShuPart *p)
+void
+shu_part_look_at_memory (ShuPart *p)
 {
-  p->memory = MAX (p->memory, shu_ctx_device_bytes (p->c));
+  gsize now = shu_ctx_device_bytes (p->c), most = p->memory;
+
+  while (now > most && !atomic_compare_exchange_weak (&p->memory, &most, now))
+    ;
 }
 
 static void
@@ -64,9 +70,46 @@ on_progress (const char *stage, int step, int total, gpointer data)
 {
   ShuPart *p = data;
 
-  look_at_memory (p);
-  if (p->listener)
+  shu_part_look_at_memory (p);
+  if (p->listener && p->listener->func)
     p->listener->func (stage, step, total, p->listener->data);
+}
+
+static void
+on_lap (const char *part, gpointer data)
+{
+  ShuPart *p = data;
+
+  shu_part_look_at_memory (p);
+  shu_progress_lap (p->listener, part);
+}
+
+/* NAME or NAME@FACES */
+static gboolean
+choose (ShuPart *p, const char *name, GError **error)
+{
+  g_auto (GStrv) words = g_strsplit (name, "@", 2);
+  g_autofree char *list = NULL;
+  guint64 faces = 0;
+
+  p->kind = words[0] ? find (words[0]) : NULL;
+  if (p->kind && !words[1])
+    return TRUE;
+  if (p->kind && p->kind->any_size) {
+    gboolean ok = g_ascii_string_to_unsigned (
+        words[1], 10, MIN_FACES, MAX_FACES, &faces, error);
+
+    p->faces = (int) faces;
+    if (!ok)
+      g_prefix_error (error, "part \"%s\": ", name);
+    return ok;
+  }
+  list = g_strjoinv (", ", (char **) shu_part_names ());
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      p->kind ? "part \"%s\" has one size only; the parts are %s"
+              : "there is no part \"%s\"; the parts are %s",
+      name, list);
+  return FALSE;
 }
 
 /* The network that @p is about, brought to the device */
@@ -98,15 +141,9 @@ shu_part_new (
   p->model = shu_model_ref (model);
   p->precision = precision;
   p->owned = g_ptr_array_new_with_free_func ((GDestroyNotify) shu_tensor_unref);
-  p->progress = (ShuProgress){.func = on_progress, .data = p};
-  p->kind = find (name);
-  if (!p->kind) {
-    g_autofree char *list = g_strjoinv (", ", (char **) shu_part_names ());
-
-    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-        "there is no part \"%s\"; the parts are %s", name, list);
+  p->progress = (ShuProgress){.func = on_progress, .lap = on_lap, .data = p};
+  if (!choose (p, name, error))
     return NULL;
-  }
   p->c = shu_model_context (model, NULL, error);
   if (!p->c || !load (p, error))
     return NULL;
@@ -172,7 +209,7 @@ shu_part_run (ShuPart *p, GError **error)
   }
   if (!ok || !shu_ctx_finish (p->c, error))
     return FALSE;
-  look_at_memory (p);
+  shu_part_look_at_memory (p);
   return TRUE;
 }
 
@@ -183,7 +220,7 @@ shu_part_results (ShuPart *p)
 }
 
 gsize
-shu_part_memory (ShuPart *p)
+shu_part_memory (const ShuPart *p)
 {
   return p->memory;
 }

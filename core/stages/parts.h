@@ -30,7 +30,8 @@ const char *const *shu_part_names (void);
 
 /**
  * shu_part_new:
- * @name: one of shu_part_names()
+ * @name: one of shu_part_names(); of what follows the networks also
+ *   NAME\@FACES, for a body of whose surface about so many faces are extracted
  * @precision: of the joint denoiser, and of what has it in it
  *
  * Loads what is needed and prepares its inputs, as far as a job prepares them
@@ -52,8 +53,8 @@ gboolean shu_part_covers (const ShuPart *p, ShuPartStage stage);
 /* What one run is, e.g. "10 views of 96 x 96, guided"; (transfer none) */
 const char *shu_part_size (const ShuPart *p);
 
-/* Who hears of the progress of whole stages; nobody where NULL.  @progress must
- * live as long as that is so. */
+/* Who hears of the progress and the laps of whole stages; nobody where NULL.
+ * @progress must live as long as that is so. */
 void shu_part_set_progress (ShuPart *p, const ShuProgress *progress);
 
 /* One run, and the wait for its end. */
@@ -63,7 +64,9 @@ gboolean shu_part_run (ShuPart *p, GError **error);
 gsize shu_part_results (ShuPart *p);
 /* The most bytes of the device's memory seen in use in the runs so far,
  * whoever used them; 0 on the CPU. */
-gsize shu_part_memory (ShuPart *p);
+gsize shu_part_memory (const ShuPart *p);
+/* Looks now; from one other thread than that which runs it, too. */
+void shu_part_look_at_memory (ShuPart *p);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuPart, shu_part_free)
 

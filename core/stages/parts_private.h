@@ -16,6 +16,7 @@ typedef struct {
   gboolean (*prepare) (ShuPart *p, GError **error);
   /* in a scope of its own; failures of the context are looked at later */
   gboolean (*run) (ShuPart *p, GError **error);
+  gboolean any_size; /* NAME@FACES is possible */
 } ShuPartKind;
 
 struct _ShuPart {
@@ -25,6 +26,7 @@ struct _ShuPart {
   ShuCtx *c;         /* where it runs; of a whole stage: to ask for memory */
   gconstpointer net; /* of @kind */
   int runs[SHU_N_PART_STAGES];
+  int faces; /* asked for; 0: the model's */
   char *size;
   GPtrArray *owned; /* tensors that outlive a run */
   ShuTensor *x, *x2, *x3;
@@ -32,7 +34,7 @@ struct _ShuPart {
   GDestroyNotify data_free;
   ShuProgress progress; /* for stages: looks at the memory */
   const ShuProgress *listener;
-  gsize memory;
+  _Atomic gsize memory;
 };
 
 /* "formula" inputs on the device, kept as long as @p; NULL once its context has
@@ -44,3 +46,4 @@ ShuTensor *shu_part_input (
 extern const ShuPartKind shu_parts_stage1[]; /* and what comes before */
 extern const ShuPartKind shu_parts_stage2[]; /* and what comes after */
 extern const ShuPartKind shu_parts_whole[];
+extern const ShuPartKind shu_parts_tail[]; /* after the networks */

@@ -13,12 +13,14 @@
 #include "stages/fields_private.h"
 
 /* Steps of this stage as its own progress: the algorithms below report theirs
- * to nobody but still stop. */
+ * to nobody but still stop, and tell of their laps. */
 static ShuProgress
 quiet (const ShuProgress *progress)
 {
-  return (ShuProgress){.cancellable = progress ? progress->cancellable : NULL,
-      .traffic = shu_progress_traffic (progress)};
+  ShuProgress inner = progress ? *progress : (ShuProgress){NULL};
+
+  inner.func = NULL;
+  return inner;
 }
 
 /* @feats as f32 in host memory: those of a GPU are f16; (transfer full) */
@@ -130,13 +132,17 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
   host = carry_to_host (asset, progress, error);
   if (!host)
     return NULL;
+  shu_progress_lap (progress, "copies");
   raw = shu_asset_extract (asset, progress, error);
+  shu_progress_lap (progress, "extraction");
   if (!raw || !shu_progress (progress, "mesh", 1, 3, error))
     return NULL;
   outer = shu_mesh_outer_surface (raw, &cleanup, &report, &inner, error);
+  shu_progress_lap (progress, "outer surface");
   if (!outer || !shu_progress (progress, "mesh", 2, 3, error))
     return NULL;
   simple = shu_mesh_simplify (outer, &simplify, &inner, error);
+  shu_progress_lap (progress, "simplification");
   if (!simple || !shu_progress (progress, "mesh", 3, 3, error))
     return NULL;
   b = shu_bundle_new ("mesh");
@@ -155,6 +161,7 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
                                      .holes_left = report.holes_left,
                                      .outer = outer->n_faces,
                                      .faces = simple->n_faces});
+  shu_progress_lap (progress, "bundle");
   return b;
 }
 
@@ -229,7 +236,9 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   surface = shu_bundle_take_mesh (host, FALSE, error);
   if (!surface || !shu_bundle_gaussians (host, &gaussians, error))
     return NULL;
+  shu_progress_lap (progress, "bundle");
   unwrapped = shu_atlas (surface, &atlas, NULL, &inner, error);
+  shu_progress_lap (progress, "atlas");
   if (unwrapped && shu_progress (progress, "texture", 1, 2, error) &&
       take_views (host, colors, normals, error)) {
     ShuBakeViews views = {.gaussians = &gaussians};
@@ -241,6 +250,7 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
       views.normal[v] = normals[v];
     }
     texture = shu_bake (unwrapped, &views, &bake, &inner, error);
+    shu_progress_lap (progress, "texture");
   }
   for (int v = 0; v < SHU_N_VIEWS; v++) {
     shu_image_free (colors[v]);
@@ -252,5 +262,6 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   shu_bundle_carry (b, host, shu_carried_fields);
   shu_bundle_put_mesh (b, unwrapped);
   shu_bundle_put_image (b, "texture", texture);
+  shu_progress_lap (progress, "bundle");
   return b;
 }

@@ -22,7 +22,7 @@ expect () {
 }
 
 run --part all --ops
-for part in matting joint slat-flow flexicubes stage1 stage2 job; do
+for part in matting joint slat-flow flexicubes stage1 stage2 job tail; do
   expect out "$part " "all parts"
 done
 expect out "ms in operations" "--ops"
@@ -50,6 +50,19 @@ if PATH=$folder/bin:$PATH run --part clip --pytorch "$folder"; then
   status=1
 fi
 expect err "PyTorch: no torch" "a PyTorch that fails"
+run --part tail@3000 --processor-time
+expect out "tail@3000: " "a size"
+expect out "ms  simplification" "what follows the networks"
+expect out "MB  of the host" "what follows the networks"
+run --part tail@3000 --json
+expect out '"laps": {"copies"' "JSON of what follows the networks"
+for part in clip@3000 tail@x tail@1 tail@; do
+  if run --part $part; then
+    echo "$part: no failure"
+    status=1
+  fi
+  expect err "$part" "a size that does not fit"
+done
 if run --part nothing; then
   echo "an unknown part: no failure"
   status=1

@@ -10,15 +10,23 @@ typedef struct {
   char *model, *device;
   char **parts; /* names, or "all" */
   gboolean ops;
-  char *pytorch; /* (nullable): the official repository */
+  gboolean growth; /* of what follows the networks, with the faces */
+  char *pytorch;   /* (nullable): the official repository */
   gboolean processor_time;
   ShuPrecision precision;
 } BenchOptions;
 
-/* rows.c: operations on the CPU, and loading */
+/* rows.c: seconds on the wall, or of the processor */
+double bench_now (gboolean of_processor);
+/* operations on the CPU, and loading */
 gboolean bench_rows (const BenchOptions *o, GError **error);
 /* parts.c: the networks of a model folder on a device */
 gboolean bench_parts (const BenchOptions *o, GError **error);
+/* tail.c: from the bundle "asset" to the GLB file; with no parts for bodies of
+ * 0.1 to 2 million faces */
+gboolean bench_tail (const BenchOptions *o, GError **error);
+/* Whether @parts (nullable) are for bench_tail() */
+gboolean bench_is_tail (const char *const *parts);
 
 /**
  * BenchCeiling:

@@ -260,12 +260,12 @@ yardstick (const Row *r)
 
 static gboolean processor_time; /* instead of the clock on the wall */
 
-static double
-seconds_now (void)
+double
+bench_now (gboolean of_processor)
 {
   struct timespec t;
 
-  if (processor_time && clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &t) == 0)
+  if (of_processor && clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &t) == 0)
     return (double) t.tv_sec + (double) t.tv_nsec * 1e-9;
   return (double) g_get_monotonic_time () * 1e-6;
 }
@@ -281,26 +281,26 @@ measure (ShuCtx *c, const Row *r, double budget, double *ours, double *raw)
   int repeat = 1;
 
   run_once (r, &t);
-  one = seconds_now ();
+  one = bench_now (processor_time);
   run_once (r, &t);
-  one = seconds_now () - one;
+  one = bench_now (processor_time) - one;
   /* the clock counts microseconds */
   repeat = (int) CLAMP (2e-4 / MAX (one, 1e-6), 1, 100);
   if (m)
     shu_measure_run (m);
   *ours = *raw = 1e9;
-  end = seconds_now () + budget;
+  end = bench_now (processor_time) + budget;
   do {
-    double start = seconds_now (), middle;
+    double start = bench_now (processor_time), middle;
 
     for (int i = 0; i < repeat; i++)
       run_once (r, &t);
-    middle = seconds_now ();
+    middle = bench_now (processor_time);
     *ours = MIN (*ours, (middle - start) / repeat);
     for (int i = 0; m && i < repeat; i++)
       shu_measure_run (m);
-    *raw = MIN (*raw, (seconds_now () - middle) / repeat);
-  } while (seconds_now () < end);
+    *raw = MIN (*raw, (bench_now (processor_time) - middle) / repeat);
+  } while (bench_now (processor_time) < end);
   if (!m)
     *raw = 0;
 }

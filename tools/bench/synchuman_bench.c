@@ -6,6 +6,16 @@
 #include <stdio.h>
 
 static gboolean
+run (const BenchOptions *o, GError **error)
+{
+  if (o->growth || bench_is_tail ((const char *const *) o->parts))
+    return bench_tail (o, error);
+  if (o->parts || o->device || o->ops || o->pytorch)
+    return bench_parts (o, error);
+  return bench_rows (o, error);
+}
+
+static gboolean
 measure (int argc, char **argv, GError **error)
 {
   BenchOptions o = {0};
@@ -16,10 +26,14 @@ measure (int argc, char **argv, GError **error)
       {"device", 0, 0, G_OPTION_ARG_STRING, &o.device,
           "Measure the networks on this device: cpu, cuda:N, auto", "DEVICE"},
       {"part", 0, 0, G_OPTION_ARG_STRING, &parts,
-          "Measure these networks (commas between them; all: each one)",
+          "Measure these parts (commas between them; all: each one); tail, or "
+          "tail@1000000 for another body: from \"asset\" to the GLB file",
           "NAMES"},
       {"ops", 0, 0, G_OPTION_ARG_NONE, &o.ops,
           "Show what each network's operations take, and each stage's steps",
+          NULL},
+      {"growth", 0, 0, G_OPTION_ARG_NONE, &o.growth,
+          "Measure from \"asset\" to the GLB file for 0.1 to 2 million faces",
           NULL},
       {"pytorch", 0, 0, G_OPTION_ARG_FILENAME, &o.pytorch,
           "Time the official PyTorch modules, too; a copy of the official "
@@ -48,9 +62,7 @@ measure (int argc, char **argv, GError **error)
     return FALSE;
   if (parts)
     o.parts = g_strsplit (parts, ",", -1);
-  ok = shu_precision_parse (precision, &o.precision, error) &&
-       (parts || o.device || o.ops || o.pytorch ? bench_parts (&o, error)
-                                                : bench_rows (&o, error));
+  ok = shu_precision_parse (precision, &o.precision, error) && run (&o, error);
   g_strfreev (o.parts);
   g_free (o.pytorch);
   g_free (o.only);
