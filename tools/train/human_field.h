@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The distance field of a generated person, its colours and its renderer.
- * Compiled by a C compiler for the CPU (included by human.c) and by NVRTC for
+ * Compiled by a C compiler for the CPU (included by human*.c) and by NVRTC for
  * CUDA (the training programs), so it includes nothing and allocates nothing.
  *
  * Header h[40]: 0 number of primitives; 1..3, 4..6 bounding box; 7..9 head

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Generated people for Python: human.c through ctypes for parameters and
+"""Generated people for Python: human*.c through ctypes for parameters and
 cameras; the field on CUDA through CuPy, or on the CPU where there is no GPU.
 Arrays are PyTorch tensors on the chosen device."""
 import ctypes
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCES = ("human.c", "human_camera.c", "human_clothes.c", "human_pose.c")
 FLOATS = 40 + 12 * 12 + 72 * 20
 CAMERA = 32
 HELD_OUT = 1000000
@@ -19,10 +20,10 @@ PROBE = 320
 
 
 def build():
-    """Compiles human.c; returns the loaded library."""
+    """Compiles the generator; returns the loaded library."""
     path = os.path.join(tempfile.mkdtemp(), "libhuman.so")
     subprocess.run(["gcc", "-O2", "-std=c11", "-fopenmp", "-shared", "-fPIC", "-o", path,
-                    os.path.join(HERE, "human.c"), "-lm"], check=True)
+                    *(os.path.join(HERE, name) for name in SOURCES), "-lm"], check=True)
     lib = ctypes.CDLL(path)
     lib.human_voxels.restype = ctypes.c_size_t
     return lib
