@@ -1,144 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A record is a backend between ops.c and the context's own: every entry notes
  * the call and hands it on. */
-#include "ops/record.h"
-#include "base/error.h"
-#include "ops/backend_private.h"
+#include "ops/record_private.h"
 #include <string.h>
-
-typedef struct {
-  ShuRecordRow *row;
-  gpointer start, end; /* marks */
-} Span;
-
-struct _ShuRecord {
-  ShuCtx *c;
-  ShuRecordFlags flags;
-  const ShuBackend *real;
-  GHashTable *by_key; /* "op shapes" -> ShuRecordRow, of rows */
-  GPtrArray *rows;    /* of ShuRecordRow */
-  GArray *spans;      /* of Span: times not yet looked at */
-};
-
-/* ---- rows ---- */
-
-static void
-row_free (gpointer data)
-{
-  ShuRecordRow *row = data;
-
-  g_free (row->shapes);
-  g_free (row);
-}
-
-static ShuRecordRow *
-row_of (ShuRecord *r, const char *op, int n, ShuTensor *const *operands)
-{
-  g_autoptr (GString) key = g_string_new (op);
-  ShuRecordRow *row;
-
-  for (int i = 0; i < n; i++) {
-    const ShuTensor *t = operands[i];
-
-    if (!t)
-      continue;
-    for (int d = 0; d < t->n_dims; d++)
-      g_string_append_printf (
-          key, "%s%" G_GINT64_FORMAT, d ? "," : " [", t->dims[d]);
-    g_string_append_c (key, ']');
-  }
-  row = g_hash_table_lookup (r->by_key, key->str);
-  if (row)
-    return row;
-  row = g_new0 (ShuRecordRow, 1);
-  row->op = op;
-  row->shapes = g_strdup (key->str + MIN (strlen (op) + 1, key->len));
-  g_ptr_array_add (r->rows, row);
-  g_hash_table_insert (r->by_key, g_strdup (key->str), row);
-  return row;
-}
-
-/* Of all @operands, as the device has them. */
-static double
-bytes_of (const ShuRecord *r, int n, ShuTensor *const *operands)
-{
-  double bytes = 0;
-
-  for (int i = 0; i < n; i++) {
-    const ShuTensor *t = operands[i];
-
-    if (t)
-      bytes +=
-          (double) t->n *
-          shu_dtype_size (t->dtype == SHU_DTYPE_F32 ? r->c->real : t->dtype);
-  }
-  return bytes;
-}
-
-static gpointer
-mark (ShuRecord *r)
-{
-  gboolean on = r->flags & SHU_RECORD_TIME && r->real->mark;
-
-  return on && !shu_ctx_failed (r->c) ? r->real->mark (r->c) : NULL;
-}
-
-/* ---- the call in between ---- */
-
-typedef struct {
-  ShuRecordRow *row;
-  gpointer start;
-} Call;
-
-static Call
-begin (ShuRecord *r, const char *op, double flop, int n,
-    ShuTensor *const *operands)
-{
-  Call call = {.row = row_of (r, op, n, operands)};
-
-  call.row->calls++;
-  if (r->flags & SHU_RECORD_WORK) {
-    call.row->flop += flop;
-    call.row->bytes += bytes_of (r, n, operands);
-  }
-  call.start = mark (r);
-  return call;
-}
-
-static void
-end (ShuRecord *r, Call *call)
-{
-  Span span = {call->row, call->start, call->start ? mark (r) : NULL};
-
-  if (span.end)
-    g_array_append_val (r->spans, span);
-  else if (span.start)
-    r->real->unmark (span.start);
-}
-
-#define OPERANDS(...)                                                          \
-  ((ShuTensor *const[]){__VA_ARGS__}),                                         \
-      sizeof ((ShuTensor *const[]){__VA_ARGS__}) / sizeof (ShuTensor *)
-
-/* Notes the call of @op with the OPERANDS that follow, result first, and makes
- * it with the arguments that are left. */
-#define RECORD(op, flop, operands, n_operands, ...)                            \
-  G_STMT_START                                                                 \
-  {                                                                            \
-    ShuRecord *r_ = c->record;                                                 \
-    Call call_ = begin (r_, #op, flop, n_operands, operands);                  \
-                                                                               \
-    if (r_->flags & SHU_RECORD_DRY)                                            \
-      ;                                                                        \
-    else if (r_->real->op)                                                     \
-      r_->real->op (c, __VA_ARGS__);                                           \
-    else                                                                       \
-      shu_ctx_fail (                                                           \
-          c, SHU_ERROR_UNSUPPORTED, "%s: no %s", r_->real->name, #op);         \
-    end (r_, &call_);                                                          \
-  }                                                                            \
-  G_STMT_END
-#define RECORD_(...) RECORD (__VA_ARGS__)
 
 static double
 last (const ShuTensor *t)
@@ -257,14 +121,15 @@ static void
 copy (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *k)
 {
   ShuRecord *r = c->record;
-  Call call = begin (r, "copy", 0, 2, (ShuTensor *const[]){y, x});
+  ShuRecordCall call =
+      shu_record_begin (r, "copy", 0, 2, (ShuTensor *const[]){y, x});
 
   if (r->flags & SHU_RECORD_WORK) /* a part of both */
     call.row->bytes += 2.0 * (double) (k->n_rows * k->bytes) -
-                       bytes_of (r, 2, (ShuTensor *const[]){y, x});
+                       shu_record_bytes (r, 2, (ShuTensor *const[]){y, x});
   if (!(r->flags & SHU_RECORD_DRY))
     r->real->copy (c, y, x, k);
-  end (r, &call);
+  shu_record_end (r, &call);
 }
 
 static void
@@ -594,103 +459,6 @@ position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords)
   RECORD_ (position_embedding, 0, OPERANDS (y, coords), y, coords);
 }
 
-/* ---- pictures ---- */
-
-static void
-picture_resize (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuFilter filter)
-{
-  RECORD_ (picture_resize, 0, OPERANDS (y, x), y, x, filter);
-}
-
-static void
-picture_crop (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box)
-{
-  RECORD_ (picture_crop, 0, OPERANDS (y, x), y, x, box);
-}
-
-static void
-picture_flatten (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, float background, gboolean saved)
-{
-  RECORD_ (picture_flatten, 0, OPERANDS (y, x), y, x, background, saved);
-}
-
-static void
-picture_paste_face (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *face)
-{
-  RECORD_ (picture_paste_face, 0, OPERANDS (y, x, face), y, x, face);
-}
-
-static void
-picture_normalize (ShuCtx *c, ShuTensor *y, ShuTensor *x, double scale,
-    const double mean[3], const double std[3])
-{
-  RECORD_ (picture_normalize, 0, OPERANDS (y, x), y, x, scale, mean, std);
-}
-
-static void
-picture_from_view (ShuCtx *c, ShuTensor *y, ShuTensor *x)
-{
-  RECORD_ (picture_from_view, 0, OPERANDS (y, x), y, x);
-}
-
-static void
-picture_measure (
-    ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret)
-{
-  /* as if something were everywhere */
-  if (c->record->flags & SHU_RECORD_DRY)
-    *ret = (ShuPictureMeasures){
-        .box = {0, 0, (int) x->dims[1] - 1, (int) x->dims[0] - 1}, .max = 255};
-  RECORD_ (picture_measure, 0, OPERANDS (x), x, threshold, ret);
-}
-
-static void
-picture_window (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box, gboolean mirror)
-{
-  RECORD_ (picture_window, 0, OPERANDS (y, x), y, x, box, mirror);
-}
-
-static void
-picture_clean (ShuCtx *c, ShuTensor *y, ShuTensor *x)
-{
-  RECORD_ (picture_clean, 0, OPERANDS (y, x), y, x);
-}
-
-static void
-picture_cells (
-    ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, guint32 *ret_n)
-{
-  gsize rows = (gsize) (x->dims[0] + step - 1) / step;
-  gsize columns = (gsize) (x->dims[1] + step - 1) / step;
-
-  if (c->record->flags & SHU_RECORD_DRY)
-    memset (ret_sums, 0, rows * columns * sizeof *ret_sums);
-  RECORD_ (picture_cells, 0, OPERANDS (x), x, step, ret_sums, ret_n);
-}
-
-static void
-mask_mean (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q)
-{
-  RECORD_ (mask_mean, 0, OPERANDS (y, p, q), y, p, q);
-}
-
-static void
-mask_to_picture (ShuCtx *c, ShuTensor *y, ShuTensor *p, float lo, float hi)
-{
-  RECORD_ (mask_to_picture, 0, OPERANDS (y, p), y, p, lo, hi);
-}
-
-static void
-mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q, const ShuBox *box, int row,
-    ShuMaskMeasures *ret)
-{
-  if (c->record->flags & SHU_RECORD_DRY)
-    *ret = (ShuMaskMeasures){.finite = TRUE, .hi = 1, .most = 1};
-  RECORD_ (mask_measure, 0, OPERANDS (p, q), p, q, box, row, ret);
-}
-
 const ShuBackend shu_backend_record = {
     .name = "record",
     .upload = upload,
@@ -738,110 +506,17 @@ const ShuBackend shu_backend_record = {
     .isosurface = isosurface,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
-    .picture_resize = picture_resize,
-    .picture_crop = picture_crop,
-    .picture_flatten = picture_flatten,
-    .picture_paste_face = picture_paste_face,
-    .picture_normalize = picture_normalize,
-    .picture_from_view = picture_from_view,
-    .picture_measure = picture_measure,
-    .picture_window = picture_window,
-    .picture_clean = picture_clean,
-    .picture_cells = picture_cells,
-    .mask_mean = mask_mean,
-    .mask_to_picture = mask_to_picture,
-    .mask_measure = mask_measure,
+    .picture_resize = shu_record_picture_resize,
+    .picture_crop = shu_record_picture_crop,
+    .picture_flatten = shu_record_picture_flatten,
+    .picture_paste_face = shu_record_picture_paste_face,
+    .picture_normalize = shu_record_picture_normalize,
+    .picture_from_view = shu_record_picture_from_view,
+    .picture_measure = shu_record_picture_measure,
+    .picture_window = shu_record_picture_window,
+    .picture_clean = shu_record_picture_clean,
+    .picture_cells = shu_record_picture_cells,
+    .mask_mean = shu_record_mask_mean,
+    .mask_to_picture = shu_record_mask_to_picture,
+    .mask_measure = shu_record_mask_measure,
 };
-
-/* ---- beginning and end ---- */
-
-ShuRecord *
-shu_record_new (ShuCtx *c, ShuRecordFlags flags)
-{
-  ShuRecord *r;
-
-  g_return_val_if_fail (!c->record, NULL);
-  g_return_val_if_fail (!(flags & SHU_RECORD_DRY) || c->place < 0, NULL);
-  r = g_new0 (ShuRecord, 1);
-  r->c = c;
-  r->flags = flags;
-  r->real = shu_backend_of (c);
-  r->by_key = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  r->rows = g_ptr_array_new_with_free_func (row_free);
-  r->spans = g_array_new (FALSE, FALSE, sizeof (Span));
-  c->record = r;
-  c->dry = (flags & SHU_RECORD_DRY) != 0;
-  c->backend = &shu_backend_record;
-  return r;
-}
-
-/* Adds what the marks say to the rows. */
-static void
-collect (ShuRecord *r)
-{
-  if (r->c->wait)
-    r->c->wait (r->c);
-  for (guint i = 0; i < r->spans->len; i++) {
-    Span *s = &g_array_index (r->spans, Span, i);
-
-    s->row->seconds += r->real->between (s->start, s->end);
-    r->real->unmark (s->start);
-    r->real->unmark (s->end);
-  }
-  g_array_set_size (r->spans, 0);
-}
-
-void
-shu_record_free (ShuRecord *r)
-{
-  if (!r)
-    return;
-  collect (r);
-  r->c->record = NULL;
-  r->c->dry = FALSE;
-  r->c->backend = r->real;
-  g_array_unref (r->spans);
-  g_hash_table_unref (r->by_key);
-  g_ptr_array_unref (r->rows);
-  g_free (r);
-}
-
-static int
-compare (gconstpointer pa, gconstpointer pb)
-{
-  const ShuRecordRow *a = *(ShuRecordRow *const *) pa;
-  const ShuRecordRow *b = *(ShuRecordRow *const *) pb;
-
-  if (a->seconds != b->seconds)
-    return a->seconds < b->seconds ? 1 : -1;
-  if (a->flop != b->flop)
-    return a->flop < b->flop ? 1 : -1;
-  if (a->bytes != b->bytes)
-    return a->bytes < b->bytes ? 1 : -1;
-  return strcmp (a->shapes, b->shapes);
-}
-
-GPtrArray *
-shu_record_rows (ShuRecord *r)
-{
-  collect (r);
-  g_ptr_array_sort (r->rows, compare);
-  return r->rows;
-}
-
-ShuRecordRow
-shu_record_total (ShuRecord *r)
-{
-  ShuRecordRow sum = {0};
-
-  collect (r);
-  for (guint i = 0; i < r->rows->len; i++) {
-    const ShuRecordRow *row = g_ptr_array_index (r->rows, i);
-
-    sum.calls += row->calls;
-    sum.flop += row->flop;
-    sum.bytes += row->bytes;
-    sum.seconds += row->seconds;
-  }
-  return sum;
-}
