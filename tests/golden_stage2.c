@@ -645,7 +645,7 @@ const GoldenRunner golden_stage2_runners[] = {
     {"SyncHumanTwoStagePipeline.preprocess_image (RGBA path)",
         golden_run_condition_image, GOLDEN_HOST},
     {"independent float64 derivation (the official rasterizer is CUDA only)",
-        golden_run_gaussian_render, GOLDEN_HOST},
+        golden_run_gaussian_render, GOLDEN_MODULE},
     {"utils.postprocessing_utils.to_glb / bake_texture (set-up part)",
         golden_run_bake_setup, GOLDEN_HOST},
     {NULL, NULL, GOLDEN_MODULE},

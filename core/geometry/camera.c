@@ -131,6 +131,17 @@ shu_camera_render_angles (int i, int n_views, float *ret_yaw, float *ret_pitch)
 }
 
 void
+shu_camera_renders (int n_views, float radius, float fov, ShuCamera *ret)
+{
+  for (int i = 0; i < n_views; i++) {
+    float yaw, pitch;
+
+    shu_camera_render_angles (i, n_views, &yaw, &pitch);
+    ret[i] = shu_camera_orbit (yaw, pitch, radius, fov);
+  }
+}
+
+void
 shu_camera_gl_look_at (double yaw, double pitch, double radius, float *ret_view)
 {
   double z[3] = {sin (yaw) * cos (pitch), cos (yaw) * cos (pitch), sin (pitch)};

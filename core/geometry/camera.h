@@ -76,6 +76,17 @@ void shu_camera_render_angles (
     int i, int n_views, float *ret_yaw, float *ret_pitch);
 
 /**
+ * shu_camera_renders:
+ * @n_views: more than SHU_N_VIEWS
+ * @radius: of the orbit; the reference has 2
+ * @fov: degrees; the reference has 40
+ * @ret: (out caller-allocates): @n_views cameras
+ *
+ * All cameras of shu_camera_render_angles().
+ */
+void shu_camera_renders (int n_views, float radius, float fov, ShuCamera *ret);
+
+/**
  * shu_hammersley:
  * Point @i of @n of the Hammersley set in @n_dims (1..10) dimensions: i / n,
  * then radical inverses in the first primes.

@@ -1,67 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* Renders Gaussians as a mip-splatting renderer does (Kerbl et al. 2023, Yu et
- * al. 2024): projected to ellipses, blended front to back in tiles. */
+/* The views of a person's Gaussians from which its texture is made: the
+ * reference's render_multiview(), drawn by ops/render.h. */
 #pragma once
 #include "geometry/camera.h"
 #include "geometry/mesh.h"
+#include "ops/render.h"
 
 G_BEGIN_DECLS
 
+enum {
+  SHU_GAUSSIAN_VIEWS = 100, /* the first SHU_N_VIEWS are those of stage 1 */
+  SHU_GAUSSIAN_VIEW_SIZE = 1024,
+};
+
+/* @camera, a perspective one with its axis in the middle of the image. */
+ShuSplatCamera shu_splat_camera (const ShuCamera *camera);
+
+/* Copies of @gaussians; scoped */
+ShuSplatInput shu_splat_input (ShuCtx *c, const ShuGaussians *gaussians);
+
 /**
- * ShuSplat:
+ * shu_gaussians_views:
+ * @first: the first view that is wanted; SHU_N_VIEWS leaves out those that
+ *   stage 1 has pictures of
+ * @n_views: of all cameras (shu_camera_renders()), which @first is less than;
+ *   at least SHU_N_VIEWS + 1
  * @size: pixels a side
- * @rgb: [S,S,3] colour over black, in the unit of the Gaussians' colour
- * @through: [S,S] share of the background that is seen, 1 - alpha
- * @depth: (nullable): [S,S] mean distance along the axis of what was blended;
- *   0 where nothing was
- */
-typedef struct {
-  int size;
-  float *rgb;
-  float *through;
-  float *depth;
-} ShuSplat;
-
-/**
- * ShuSplatPoint:
- * @mean: centre in pixels; pixel i has its centre at i
- * @cov: xx, xy, yy of the filtered ellipse, pixels^2
- * @conic: xx, xy, yy of its inverse
- * @alpha: opacity in the centre, corrected for the filter
- * @depth: along the camera's axis
- * @radius: pixels; 0 where the Gaussian is not seen
+ * @what: of ShuSplatWhat
  *
- * A Gaussian on the image plane.
- */
-typedef struct {
-  float mean[2];
-  float cov[3];
-  float conic[3];
-  float alpha;
-  float depth;
-  int radius;
-} ShuSplatPoint;
-
-/* Projects Gaussian @i; the first half of shu_splat(), for tests. */
-ShuSplatPoint shu_splat_project (
-    const ShuGaussians *gaussians, int i, const ShuCamera *camera, int size);
-
-/**
- * shu_splat:
- * @camera: a perspective one with its axis in the middle of the image
- * @size: pixels a side, 1..8192
- * @with_depth: whether @depth is wanted
+ * Views @first..@n_views-1, in that order.  Row 0 is the top: the reference
+ * turns these pictures upside down, together with the mesh's.
  *
- * Gaussians nearer than 0.2 are left out; there are no other limits to depth.
- * At equal depth the lower index is in front; the result does not depend on
- * the number of threads.
- *
- * Returns: (transfer full)
+ * Returns: FALSE after a failure of @c; results are scoped
  */
-ShuSplat *shu_splat (const ShuGaussians *gaussians, const ShuCamera *camera,
-    int size, gboolean with_depth);
-void shu_splat_free (ShuSplat *splat);
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuSplat, shu_splat_free)
+gboolean shu_gaussians_views (ShuCtx *c, const ShuSplatInput *gaussians,
+    int first, int n_views, int size, guint what, ShuSplats *ret);
 
 G_END_DECLS

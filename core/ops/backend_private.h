@@ -7,6 +7,7 @@
 #pragma once
 #include "ops/ops.h"
 #include "ops/pictures.h"
+#include "ops/render.h"
 #include "tensor/context_backend.h"
 
 G_BEGIN_DECLS
@@ -136,6 +137,10 @@ struct _ShuBackend {
 
   /* sets @ret, in the caller's scope, unless it fails */
   void (*isosurface) (ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret);
+
+  /* into the results that are there; there may be no Gaussians */
+  void (*splat) (ShuCtx *c, const ShuSplatInput *g, int V,
+      const ShuSplatCamera *cameras, int size, const ShuSplats *ret);
 
   void (*timestep_embedding) (ShuCtx *c, ShuTensor *y, const float *values);
   void (*position_embedding) (ShuCtx *c, ShuTensor *y, ShuTensor *coords);

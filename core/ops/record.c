@@ -423,7 +423,15 @@ isosurface (ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret)
   RECORD_ (isosurface, 0, OPERANDS (cells->coords, cells->feats), cells, ret);
 }
 
-/* ---- embeddings ---- */
+static void
+splat (ShuCtx *c, const ShuSplatInput *g, int V, const ShuSplatCamera *cameras,
+    int size, const ShuSplats *ret)
+{
+  RECORD_ (splat, 0,
+      OPERANDS (ret->rgb, ret->mask, ret->color, ret->through, ret->depth,
+          g->pos, g->scale, g->quat, g->opacity, g->rgb),
+      g, V, cameras, size, ret);
+}
 
 /* ---- states ---- */
 
@@ -504,6 +512,7 @@ const ShuBackend shu_backend_record = {
     .count = count,
 
     .isosurface = isosurface,
+    .splat = splat,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
     .picture_resize = shu_record_picture_resize,

@@ -173,4 +173,8 @@ void shu_cpu_mask_to_picture (
 void shu_cpu_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q,
     const ShuBox *box, int row, ShuMaskMeasures *ret);
 
+/* splat.c */
+void shu_cpu_splat (ShuCtx *c, const ShuSplatInput *g, int V,
+    const ShuSplatCamera *cameras, int size, const ShuSplats *ret);
+
 G_END_DECLS

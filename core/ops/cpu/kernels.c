@@ -236,6 +236,96 @@ scale_rows (float *restrict y, const float *restrict x, const float *restrict m,
   }
 }
 
+/* ---- Gaussians ---- */
+
+enum {
+  SPLAT_LOOK = 8,  /* Gaussians until somebody looks what is still open */
+  SPLAT_AHEAD = 4, /* Gaussians that are on their way from memory */
+  SPLAT_GROUP = 4, /* pixels for a bit of what is open; at most LANES */
+};
+
+/* A vector of pixels from (x, .) on; dy: of their row to the centre */
+SHU_INLINE void
+splat_pixels (
+    ShuSplatPixels *t, gsize at, Vec x, float dy, const ShuSplatDot *d)
+{
+  Vec dx = d->mean[0] - x;
+  Vec e = -0.5f * (d->conic[0] * dx * dx + d->conic[2] * dy * dy) -
+          d->conic[1] * dx * dy;
+  Vec alpha = v_min (d->alpha * v_exp (e), v_set (SHU_SPLAT_MAX_ALPHA));
+  Vec through = v_load (t->through + at), next = through * (1.f - alpha), w;
+  float *open_at = (float *) (t->open + at); /* bits */
+  IVec open = (IVec) v_load (open_at);
+  IVec seen = (e <= 0.f) & (alpha >= SHU_SPLAT_MIN_ALPHA) & open;
+  IVec full = seen & (next < SHU_SPLAT_MIN_THROUGH);
+
+  v_store (open_at, (Vec) (open & ~full));
+  seen &= ~full;
+  w = v_select (seen, alpha * through, v_set (0));
+  for (int k = 0; k < 3; k++)
+    v_store (t->rgb[k] + at, v_load (t->rgb[k] + at) + d->rgb[k] * w);
+  v_store (t->depth + at, v_load (t->depth + at) + d->depth * w);
+  v_store (t->through + at, v_select (seen, next, through));
+}
+
+/* A bit for each group that has open pixels */
+static guint64
+splat_open_groups (const ShuSplatPixels *t)
+{
+  guint64 open = 0;
+
+  for (int i = 0; i < SHU_SPLAT_TILE * SHU_SPLAT_TILE / SPLAT_GROUP; i++) {
+    const gint32 *p = t->open + i * SPLAT_GROUP;
+
+    open |= (guint64) ((p[0] | p[1] | p[2] | p[3]) & 1) << i;
+  }
+  return open;
+}
+
+/* Pixels first..end-1 of the tile's 16, from @at on, that [lo,hi] covers */
+SHU_INLINE void
+splat_range (float lo, float hi, int at, int *ret_first, int *ret_end)
+{
+  *ret_first = (int) MAX (lo - (float) at, 0.f);
+  *ret_end = (int) MIN (hi - (float) at, SHU_SPLAT_TILE - 1.f) + 1;
+}
+
+static void
+splat_tile (ShuSplatPixels *t, int x0, int y0, const ShuSplatDot *dots,
+    const gint32 *list, gsize n)
+{
+  const guint64 vector = (1u << LANES / SPLAT_GROUP) - 1;
+  guint64 open = ~(guint64) 0;
+  Vec lane;
+
+  memset (t, 0, sizeof *t);
+  memset (t->open, 0xff, sizeof t->open);
+  for (int i = 0; i < SHU_SPLAT_TILE * SHU_SPLAT_TILE; i++)
+    t->through[i] = 1;
+  for (int i = 0; i < LANES; i++)
+    lane[i] = (float) i;
+  for (gsize j = 0; j < n && open; j++) {
+    const ShuSplatDot *d = dots + list[j];
+    int u0, u1, v0, v1;
+
+    __builtin_prefetch (dots + list[MIN (j + SPLAT_AHEAD, n - 1)]);
+    splat_range (
+        d->mean[0] - d->half[0], d->mean[0] + d->half[0], x0, &u0, &u1);
+    splat_range (
+        d->mean[1] - d->half[1], d->mean[1] + d->half[1], y0, &v0, &v1);
+    for (int v = v0; v < v1; v++)
+      for (int u = u0 / LANES * LANES; u < u1; u += LANES) {
+        int at = v * SHU_SPLAT_TILE + u;
+
+        if (open >> at / SPLAT_GROUP & vector)
+          splat_pixels (t, (gsize) at, lane + (float) (x0 + u),
+              d->mean[1] - (float) (y0 + v), d);
+      }
+    if (j % SPLAT_LOOK == SPLAT_LOOK - 1)
+      open = splat_open_groups (t);
+  }
+}
+
 const ShuKernels SHU_KERNELS = {
     .gemm_rows = gemm_rows,
     .softmax_rows = softmax_rows,
@@ -243,4 +333,5 @@ const ShuKernels SHU_KERNELS = {
     .act = act_run,
     .geglu = geglu_run,
     .scale_rows = scale_rows,
+    .splat_tile = splat_tile,
 };

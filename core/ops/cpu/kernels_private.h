@@ -3,8 +3,18 @@
  * is compiled for each of several instruction sets. */
 #pragma once
 #include "ops/ops.h"
+#include "ops/splat_point.h"
 
 G_BEGIN_DECLS
+
+/* Pixels of a tile, row by row; @open: -1, or 0 where nothing comes through any
+ * more */
+typedef struct {
+  float rgb[3][SHU_SPLAT_TILE * SHU_SPLAT_TILE];
+  float through[SHU_SPLAT_TILE * SHU_SPLAT_TILE];
+  float depth[SHU_SPLAT_TILE * SHU_SPLAT_TILE];
+  gint32 open[SHU_SPLAT_TILE * SHU_SPLAT_TILE];
+} ShuSplatPixels;
 
 typedef struct {
   /* shu_gemm_rows() */
@@ -29,6 +39,11 @@ typedef struct {
   /* y = (x - m) a + b, the three vectors @plane apart, then perhaps SiLU */
   void (*scale_rows) (float *restrict y, const float *restrict x,
       const float *restrict m, gsize plane, gsize rows, gsize C, gboolean silu);
+
+  /* The tile whose first pixel is (x0, y0): the n @dots that @list names, front
+   * to back */
+  void (*splat_tile) (ShuSplatPixels *y, int x0, int y0,
+      const ShuSplatDot *dots, const gint32 *list, gsize n);
 } ShuKernels;
 
 /* Those for the instruction set that oneDNN uses, so ONEDNN_MAX_CPU_ISA holds

@@ -425,6 +425,7 @@ const ShuBackend shu_backend_cuda = {
     .count = count,
 
     .isosurface = shu_cuda_isosurface,
+    .splat = shu_cuda_splat,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
     .mark = shu_cuda_mark,

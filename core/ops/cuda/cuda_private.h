@@ -284,4 +284,9 @@ void shu_cuda_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q,
 void shu_cuda_isosurface (
     ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret);
 
+/* ---- splat.c ---- */
+
+void shu_cuda_splat (ShuCtx *c, const ShuSplatInput *g, int V,
+    const ShuSplatCamera *cameras, int size, const ShuSplats *ret);
+
 G_END_DECLS

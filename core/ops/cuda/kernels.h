@@ -11,6 +11,7 @@
  * launcher allocates, waits or touches host memory after it returns, so all of
  * them can be captured.  Compile without --use_fast_math. */
 #pragma once
+#include "ops/splat_point.h"
 #include <cuda_runtime_api.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -437,6 +438,47 @@ cudaError_t shu_launch_iso_vertices (
     const ShuCudaIsosurface *g, cudaStream_t stream);
 cudaError_t shu_launch_iso_faces (
     const ShuCudaIsosurface *g, cudaStream_t stream);
+
+/* ---- splat.cu: Gaussians as in ops/render.h.  Views of one set of them;
+ * "tile" counts on from view to view, row by row. ---- */
+
+enum { SHU_CUDA_SPLAT_SCAN = 2048 }; /* items for a word of sums */
+
+typedef struct {
+  /* the scene: n Gaussians, tiles of each view's side */
+  const float *pos, *scale, *quat, *opacity, *rgb;
+  size_t n;
+  int size, side;
+  /* V views at a time */
+  const ShuSplatCamera *cameras; /* [V] */
+  size_t V;
+  ShuSplatDot *dots;    /* [V,n] */
+  ShuSplatTiles *tiles; /* [V,n] */
+  uint32_t *counts;     /* [V,side,side]: of each tile */
+  /* tiles first..end-1 of them, n_pairs in all */
+  size_t first, end, n_pairs;
+  const uint32_t *starts; /* [V,side,side]: of tiles, among these pairs */
+  uint32_t *at;           /* [V,n]: of dots of these views, among these pairs */
+  uint32_t *sums;         /* a word for each SHU_CUDA_SPLAT_SCAN of V n */
+  uint32_t *total;
+  uint64_t *keys[2];  /* [n_pairs]: tile and depth; from one to the other */
+  uint32_t *which[2]; /* [n_pairs]: of the Gaussians */
+  void *room;
+  size_t room_bytes;
+  /* pictures [V,size,size,.], each of them or NULL */
+  uint8_t *out_rgb, *out_mask;
+  float *out_color, *out_through, *out_depth;
+} ShuCudaSplat;
+
+/* Dots, and counts, which are 0 before */
+cudaError_t shu_launch_splat_project (
+    const ShuCudaSplat *g, cudaStream_t stream);
+/* Bytes that sorting n_pairs takes beside keys and which */
+cudaError_t shu_launch_splat_sort_room (size_t n_pairs, size_t *ret_bytes);
+/* The pairs, sorted: in keys[1] and which[1]; none is a success */
+cudaError_t shu_launch_splat_sort (const ShuCudaSplat *g, cudaStream_t stream);
+/* Pixels of the tiles */
+cudaError_t shu_launch_splat_blend (const ShuCudaSplat *g, cudaStream_t stream);
 
 /* ---- embed.cu ---- */
 
