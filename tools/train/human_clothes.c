@@ -20,10 +20,9 @@ static const float dyes[9][3] = {{.10f, .14f, .28f}, {.16f, .24f, .44f},
 static Vec
 tint (Random *r, const float rgb[3], float lo, float hi)
 {
-  float k = uniform (r, lo, hi);
-  return vec (rgb[0] * k * uniform (r, .96f, 1.04f),
-      rgb[1] * k * uniform (r, .96f, 1.04f),
-      rgb[2] * k * uniform (r, .96f, 1.04f));
+  float k = uniform (r, lo, hi), z = uniform (r, .96f, 1.04f);
+  float y = uniform (r, .96f, 1.04f), x = uniform (r, .96f, 1.04f);
+  return vec (rgb[0] * k * x, rgb[1] * k * y, rgb[2] * k * z);
 }
 
 static Vec
@@ -33,9 +32,9 @@ cloth_colour (Random *r)
       .05f, .09f, .15f, .26f, .42f, .62f, .86f, .95f};
   float kind = random_unit (r);
   if (kind < .36f) {
-    float g = greys[choose (r, 8)];
-    return vec (g * uniform (r, .92f, 1.05f), g * uniform (r, .92f, 1.05f),
-        g * uniform (r, .92f, 1.05f));
+    float g = greys[choose (r, 8)], z = uniform (r, .92f, 1.05f);
+    float y = uniform (r, .92f, 1.05f), x = uniform (r, .92f, 1.05f);
+    return vec (g * x, g * y, g * z);
   }
   if (kind < .60f)
     return tint (r, dyes[choose (r, 9)], .85f, 1.1f);
@@ -184,9 +183,10 @@ human_make_top (Maker *m, int top)
   if (top == DRESS) {
     human_trunk (m, TOP, SHIRT, .7f * t, 0);
     sleeves (m, TOP, SHIRT, .7f * t, arm, 1);
+    float width = uniform (r, .18f, .34f), length = uniform (r, .30f, .80f);
     cone (m, CAPPED_CONE, TOP, SHIRT, on_torso (m, m->pelvis, 0, 0, .12f),
-        sub (m->pelvis, mul (Z, uniform (r, .30f, .80f) * m->leg)),
-        .098f * g + t, uniform (r, .18f, .34f), Y, .80f);
+        sub (m->pelvis, mul (Z, length * m->leg)), .098f * g + t, width, Y,
+        .80f);
     return;
   }
   if (top <= BLOUSE) {
@@ -343,10 +343,11 @@ human_make_hair (Maker *m)
     cone (m, ROUND_CONE, HAIR_GROUP, HAIR, on_head (m, 0, .052f, 0),
         on_head (m, 0, back, low), .062f * hs, .058f * hs, m->face.y, .75f);
   }
-  if (style == TAIL)
+  if (style == TAIL) {
+    float low = uniform (r, -.3f, -.1f), aside = uniform (r, -.03f, .03f);
     limb_cone (m, HAIR_GROUP, HAIR, on_head (m, 0, .11f, .06f),
-        on_head (m, uniform (r, -.03f, .03f), .15f, uniform (r, -.3f, -.1f)),
-        .032f, .020f);
+        on_head (m, aside, .15f, low), .032f, .020f);
+  }
   if (style == BUN)
     ball (m, HAIR_GROUP, HAIR, on_head (m, 0, .06f, .115f),
         vec (.042f, .042f, .038f), m->face);

@@ -62,8 +62,10 @@ pose_arm (Maker *m, Limb *arm, float side)
   float ab = uniform (r, t[0], t[1]) * RAD, sw = uniform (r, t[2], t[3]) * RAD;
   float el = uniform (r, t[4], t[5]) * RAD;
   Vec bend = vec (side * t[6], t[7], t[8]);
-  if (kind == ARM_FREE)
-    bend = vec (normal (r, 0, 1), -1, normal (r, .2f, 1));
+  if (kind == ARM_FREE) {
+    float up = normal (r, .2f, 1);
+    bend = vec (normal (r, 0, 1), -1, up);
+  }
   if (m->pose == WALK && kind == ARM_STAND)
     sw = side * uniform (r, 8, 32) * RAD;
   Vec upper =
@@ -163,15 +165,17 @@ human_choose_body (Maker *m)
   if (m->pose == LUNGE || m->pose == FREE)
     lean = normal (r, .15f, .22f);
   float sway = m->pose >= LUNGE ? .15f : .04f;
-  m->torso =
-      product (product (rotation (X, lean), rotation (Y, normal (r, 0, sway))),
-          rotation (Z, normal (r, 0, m->pose >= LUNGE ? .25f : .08f)));
+  float twist = normal (r, 0, m->pose >= LUNGE ? .25f : .08f);
+  float aside = normal (r, 0, sway);
+  m->torso = product (
+      product (rotation (X, lean), rotation (Y, aside)), rotation (Z, twist));
   m->pelvis = vec (0, 0, .93f * m->leg);
   m->chest = on_torso (m, m->pelvis, 0, 0, .34f);
   m->neck = on_torso (m, m->chest, 0, .012f, .185f);
+  float tilt = normal (r, 0, .07f), nod = normal (r, .02f, .11f);
   Mat look = product (product (rotation (Z, normal (r, 0, .24f)),
-                          rotation (X, normal (r, .02f, .11f) - .6f * lean)),
-      rotation (Y, normal (r, 0, .07f)));
+                          rotation (X, nod - .6f * lean)),
+      rotation (Y, tilt));
   m->face = product (m->torso, look);
   m->skull = add (on_torso (m, m->neck, 0, -.012f, .06f),
       apply (m->face, vec (0, -.012f, .115f * m->head)));

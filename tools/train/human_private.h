@@ -23,7 +23,8 @@ enum {
   SOLE
 };
 
-/* Random numbers: a counter hashed with the key (splitmix64). */
+/* Random numbers: a counter hashed with the key (splitmix64). Each has a
+ * statement of its own: compilers differ in the order of a call's arguments. */
 typedef struct {
   uint64_t key, count;
 } Random;
