@@ -180,9 +180,10 @@ struct _ShuBackend {
 
   /* From capture_begin() on operations are not done but recorded, until
    * capture_end() gives the record, or NULL where something could not be
-   * recorded.  FALSE: not now.  NULL where a device cannot do that. */
+   * recorded; @ret_void: another thread spoilt it.  FALSE: not now.  NULL where
+   * a device cannot do that. */
   gboolean (*capture_begin) (ShuCtx *c);
-  gpointer (*capture_end) (ShuCtx *c);
+  gpointer (*capture_end) (ShuCtx *c, gboolean *ret_void);
   void (*replay) (ShuCtx *c, gpointer captured);
   void (*captured_free) (gpointer captured);
 };

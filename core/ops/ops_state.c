@@ -118,7 +118,10 @@ struct _ShuReplay {
   gpointer captured;
   gboolean warm;   /* ran once */
   gboolean direct; /* cannot be recorded */
+  int n_void;      /* records that others spoilt */
 };
+
+enum { MAX_VOID = 3 };
 
 ShuReplay *
 shu_replay_new (ShuCtx *c, ShuReplayFunc func, gpointer data)
@@ -158,15 +161,22 @@ run_directly (ShuReplay *r)
   r->c->pool = outer;
 }
 
-static gpointer
+/* Where others spoilt the record, nothing was done, and nothing has failed. */
+static void
 capture (ShuReplay *r)
 {
   const ShuBackend *be = shu_backend_of (r->c);
+  gboolean spoilt = FALSE;
 
-  if (!be->capture_begin || !be->capture_begin (r->c))
-    return NULL;
-  run_directly (r);
-  return be->capture_end (r->c);
+  if (be->capture_begin && be->capture_begin (r->c)) {
+    run_directly (r);
+    r->captured = be->capture_end (r->c, &spoilt);
+  }
+  if (spoilt) {
+    g_clear_error (&r->c->error);
+    r->n_void++;
+  }
+  r->direct = !r->captured && (!spoilt || r->n_void == MAX_VOID);
 }
 
 void
@@ -183,10 +193,9 @@ shu_replay_run (ShuReplay *r)
     return;
   }
   if (!r->captured) {
-    r->captured = capture (r);
+    capture (r);
     if (shu_ctx_failed (c))
       return;
-    r->direct = !r->captured;
   }
   if (r->captured)
     shu_backend_of (c)->replay (c, r->captured);

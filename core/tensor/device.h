@@ -30,8 +30,11 @@ void shu_device_unreserve (int device, gpointer base, gsize span);
  * goes to shu_device_unmap(), when the device is at rest. */
 gpointer shu_device_map (int device, gpointer at, gsize size);
 void shu_device_unmap (gpointer mapped, gpointer at, gsize size);
-/* Waits until the device is at rest. */
-void shu_device_wait (int device);
+/* Waits until the device is at rest; FALSE where that cannot be. */
+gboolean shu_device_wait (int device);
+/* Between @on and its end this thread records operations of a stream, which a
+ * wait for the whole device would spoil, so that waits for the end of it. */
+void shu_device_records (gboolean on);
 /* As its maker calls it; (transfer full) */
 char *shu_device_name (int device);
 /* Bytes that are free to all, and all of them; FALSE where that cannot be

@@ -103,10 +103,44 @@ shu_device_unmap (gpointer mapped, gpointer at, gsize size)
   driver.release (GPOINTER_TO_SIZE (mapped));
 }
 
+/* ---- to be at rest ---- */
+
+/* A second is many times what a record takes. */
+static const gint64 PATIENCE = G_TIME_SPAN_SECOND;
+
+static struct {
+  GMutex lock;
+  GCond changed;
+  int n; /* threads that record */
+} records;
+
+static _Thread_local gboolean recording;
+
 void
+shu_device_records (gboolean on)
+{
+  recording = on;
+  g_mutex_lock (&records.lock);
+  records.n += on ? 1 : -1;
+  g_cond_broadcast (&records.changed);
+  g_mutex_unlock (&records.lock);
+}
+
+gboolean
 shu_device_wait (int device)
 {
-  if (cudaSetDevice (device) == cudaSuccess)
-    cudaDeviceSynchronize ();
+  gint64 end = g_get_monotonic_time () + PATIENCE;
+  gboolean ok;
+
+  if (recording)
+    return FALSE;
+  g_mutex_lock (&records.lock);
+  while (
+      records.n > 0 && g_cond_wait_until (&records.changed, &records.lock, end))
+    ;
+  ok = records.n == 0 && cudaSetDevice (device) == cudaSuccess &&
+       cudaDeviceSynchronize () == cudaSuccess;
+  g_mutex_unlock (&records.lock);
   cudaGetLastError ();
+  return ok;
 }

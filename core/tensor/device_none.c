@@ -62,8 +62,14 @@ shu_device_unmap (gpointer mapped, gpointer at, gsize size)
 {
 }
 
-void
+gboolean
 shu_device_wait (int device)
+{
+  return FALSE;
+}
+
+void
+shu_device_records (gboolean on)
 {
 }
 

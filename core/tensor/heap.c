@@ -203,8 +203,8 @@ shu_heap_free (ShuHeap *h, gpointer p)
 void
 shu_heap_trim (ShuHeap *h)
 {
-  if (h->n_held > 0 && h->place != SHU_NOWHERE)
-    shu_device_wait (h->place);
+  if (h->n_held > 0 && h->place != SHU_NOWHERE && !shu_device_wait (h->place))
+    return;
   for (Block *b = h->first; b; b = b->next)
     if (!b->used)
       for (gsize i = (b->at + GRANULE - 1) / GRANULE;

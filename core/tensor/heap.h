@@ -18,7 +18,8 @@ void shu_heap_destroy (ShuHeap *heap);
 /* NULL where there is no memory. */
 gpointer shu_heap_alloc (ShuHeap *heap, gsize size);
 void shu_heap_free (ShuHeap *heap, gpointer p);
-/* Gives the device what lies under no block; waits for it. */
+/* Gives the device what lies under no block; waits for it, and gives nothing
+ * where that cannot be. */
 void shu_heap_trim (ShuHeap *heap);
 /* Bytes that the device has given. */
 gsize shu_heap_held (const ShuHeap *heap);

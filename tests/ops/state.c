@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A sampler's state, and functions that run again and again. */
 #include "harness.h"
+#include "tensor/device.h"
+#include <dlfcn.h>
 #include <math.h>
 #include <string.h>
 
@@ -217,6 +219,82 @@ test_replay_failure (void)
   CHECK_FAILS (c, SHU_ERROR_INVALID, "enough");
 }
 
+/* ---- beside other threads ---- */
+
+/* What gives memory back waits for the whole device. */
+static gpointer
+trim_again (gpointer stop)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+
+  while (!g_atomic_int_get ((gint *) stop)) {
+    {
+      SHU_SCOPE (c);
+
+      shu_fill (c, SHU_DIMS (1 << 20), 1);
+    }
+    shu_ctx_trim (c);
+  }
+  g_assert_false (shu_ctx_failed (c));
+  return NULL;
+}
+
+/* The same by others than this library, who know nothing of records */
+static gpointer
+wait_again (gpointer stop)
+{
+  gpointer driver = dlopen ("libcuda.so.1", RTLD_NOW);
+  int (*set) (gpointer), (*wait) (void);
+
+  g_assert_nonnull (driver);
+  *(gpointer *) &set = dlsym (driver, "cuCtxSetCurrent");
+  *(gpointer *) &wait = dlsym (driver, "cuCtxSynchronize");
+  set (shu_device_context (0));
+  while (!g_atomic_int_get ((gint *) stop))
+    wait ();
+  return NULL;
+}
+
+/* @all: no record is spoilt */
+static void
+check_beside (GThreadFunc other, gboolean all)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+  Job a = {NULL};
+  ShuTensor *x, *y;
+  gint stop = 0;
+  GThread *thread;
+
+  run_steps (c, &a, FALSE);
+  x = to_host (c, a.x);
+  thread = g_thread_new ("other", other, &stop);
+  for (int i = 0; i < 20; i++) {
+    Job b = {NULL};
+
+    run_steps (c, &b, TRUE);
+    y = to_host (c, b.x);
+    g_assert_cmpmem (
+        x->data, shu_tensor_bytes (x), y->data, shu_tensor_bytes (y));
+    if (all && on_gpu ())
+      g_assert_cmpint (b.calls, ==, 2);
+  }
+  g_atomic_int_set (&stop, 1);
+  g_thread_join (thread);
+  check_nmse (c, "values", x, as_reference (y), 0);
+}
+
+static void
+test_beside_trims (void)
+{
+  check_beside (trim_again, TRUE);
+}
+
+static void
+test_beside_waits (void)
+{
+  check_beside (wait_again, FALSE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -227,5 +305,7 @@ main (int argc, char **argv)
   test_add ("/ops/state/wrong_shapes_fail", test_wrong);
   test_add ("/ops/replay/same_bits_as_directly", test_replay);
   test_add ("/ops/replay/failure_stops_it", test_replay_failure);
+  test_add ("/ops/replay/beside_trims", test_beside_trims);
+  test_add_cuda ("/ops/replay/beside_waits", test_beside_waits);
   return g_test_run ();
 }

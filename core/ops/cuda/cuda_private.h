@@ -206,7 +206,7 @@ gboolean shu_cuda_forms_make (ShuCtx *c, int n, const ShuCudaForm *forms,
 /* ---- graph.c ---- */
 
 gboolean shu_cuda_capture_begin (ShuCtx *c);
-gpointer shu_cuda_capture_end (ShuCtx *c);
+gpointer shu_cuda_capture_end (ShuCtx *c, gboolean *ret_void);
 void shu_cuda_replay (ShuCtx *c, gpointer captured);
 void shu_cuda_captured_free (gpointer captured);
 

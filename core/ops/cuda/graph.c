@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Recorded operations as a CUDA graph.  The stream is captured in the mode that
- * lets other calls pass: a plan that is made meanwhile loads its code. */
+ * lets other calls pass: a plan that is made meanwhile loads its code.  But if
+ * any thread waits for the whole device, the record is void: ours wait before
+ * or after, others may not. */
 #include "ops/cuda/cuda_private.h"
+#include "tensor/device.h"
 
 gboolean
 shu_cuda_capture_begin (ShuCtx *c)
@@ -9,20 +12,27 @@ shu_cuda_capture_begin (ShuCtx *c)
   ShuCuda *s = shu_cuda (c);
 
   /* who waits after every operation cannot record them */
-  return s && !s->sync &&
-         shu_cuda_check (c,
-             cudaStreamBeginCapture (s->stream, cudaStreamCaptureModeRelaxed),
-             "capture");
+  if (!s || s->sync)
+    return FALSE;
+  shu_device_records (TRUE);
+  if (shu_cuda_check (c,
+          cudaStreamBeginCapture (s->stream, cudaStreamCaptureModeRelaxed),
+          "capture"))
+    return TRUE;
+  shu_device_records (FALSE);
+  return FALSE;
 }
 
 gpointer
-shu_cuda_capture_end (ShuCtx *c)
+shu_cuda_capture_end (ShuCtx *c, gboolean *ret_void)
 {
   ShuCuda *s = c->backend_state;
   cudaGraphExec_t exec = NULL;
   cudaGraph_t graph = NULL;
   cudaError_t e = cudaStreamEndCapture (s->stream, &graph);
 
+  shu_device_records (FALSE);
+  *ret_void = e == cudaErrorStreamCaptureInvalidated;
   if (e == cudaSuccess && !shu_ctx_failed (c))
     e = cudaGraphInstantiate (&exec, graph, 0);
   if (graph)
