@@ -241,13 +241,15 @@ convolve (ShuCuda *cuda, const ShuCudaConv *c, void *y, const void *x,
 {
   gboolean bias = b.data && !b.is_f32;
   Plan *p = plan_for (cuda, c, bias, error);
+  gint64 pixels = c->B * space (c, TRUE);
   const gint64 uids[] = {UID_X, UID_W, UID_Y, UID_B};
   void *data[] = {(void *) x, (void *) w, y, (void *) b.data};
   ShuCudaVector rest = {NULL, 0};
   ShuAct act = c->act;
 
-  if (!p || !shu_cudnn_plan_run (p->engine, cuda->dnn, p->has_bias ? 4 : 3,
-                uids, data, cuda->workspace, error))
+  if (!p || !shu_cuda_expect (cuda, y, pixels, 2 * c->Co, 2 * c->Co, error) ||
+      !shu_cudnn_plan_run (p->engine, cuda->dnn, p->has_bias ? 4 : 3, uids,
+          data, cuda->workspace, error))
     return FALSE;
   if (!p->has_bias)
     rest = b;
@@ -255,9 +257,8 @@ convolve (ShuCuda *cuda, const ShuCudaConv *c, void *y, const void *x,
     act = SHU_ACT_NONE;
   if (!rest.data && act == SHU_ACT_NONE)
     return TRUE;
-  return shu_cuda_ok (
-      shu_launch_bias_act (y, y, rest, NULL, (gsize) (c->B * space (c, TRUE)),
-          (gsize) c->Co, (int) act, cuda->stream),
+  return shu_cuda_ok (shu_launch_bias_act (y, y, rest, NULL, (gsize) pixels,
+                          (gsize) c->Co, (int) act, cuda->stream),
       "bias_act", error);
 }
 

@@ -35,6 +35,7 @@ typedef struct {
   ShuCudaChecks *checks;   /* index.c */
   const char *last;        /* the operation that was started last */
   gboolean sync;           /* wait after each, so that errors name it */
+  gboolean watched;        /* by a tool: shu_cuda_expect() */
 } ShuCuda;
 
 /* ---- state.c ---- */
@@ -58,6 +59,18 @@ void shu_cuda_done_error (ShuCtx *c, const char *op, GError *error);
 /* Device memory in the innermost scope, 256 byte aligned, not cleared; NULL
  * where @c has failed. */
 gpointer shu_cuda_scratch (ShuCtx *c, gsize bytes);
+
+/**
+ * shu_cuda_expect:
+ * @step: bytes from row to row of @y
+ *
+ * Before a library writes @rows of @bytes: initcheck of before CUDA 13.1 does
+ * not see bulk stores, and takes what they wrote for never written.  So where
+ * every result has memory of its own for such tools (SHU_CUDA_HEAP=0), it is
+ * filled with NaN first: a library that left something out would be seen.
+ */
+gboolean shu_cuda_expect (ShuCuda *s, gpointer y, gint64 rows, gint64 bytes,
+    gint64 step, GError **error);
 
 /* ---- scratch.c ---- */
 

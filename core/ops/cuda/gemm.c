@@ -347,11 +347,27 @@ run_stationary (ShuCuda *cuda, const Call *job, gboolean geglu, GError **error)
 /* ---- products ---- */
 
 static gboolean
+expect (ShuCuda *cuda, const Call *job, GError **error)
+{
+  const ShuCudaGemm *g = job->g;
+  gint64 elem = g->y_f32 ? 4 : 2;
+
+  if (job->y == job->residual) /* is there already */
+    return TRUE;
+  for (gint64 i = 0; i < g->batch; i++)
+    if (!shu_cuda_expect (cuda, (char *) job->y + i * g->y_step * elem, g->M,
+            g->N * elem, g->ldy * elem, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
 multiply (ShuCuda *cuda, Plan *p, const Call *job, GError **error)
 {
   const float one = 1, beta = p->has_residual ? 1 : 0;
 
   return (!p->has_bias || set_bias (p, job, error)) &&
+         expect (cuda, job, error) &&
          ok (cublasLtMatmul (cuda->lt, p->desc, &one, job->w, p->a, job->x,
                  p->b, &beta, p->has_residual ? job->residual : job->y, p->c,
                  job->y, p->d, &p->algo, cuda->workspace, cuda->workspace_size,

@@ -121,9 +121,11 @@ run_kernel (
   const gint64 uids[] = {UID_Q, UID_K, UID_V, UID_Y, UID_SCALE};
   float scale = 1.f / sqrtf ((float) s->HD);
   void *data[] = {(void *) s->q, (void *) s->k, (void *) s->v, s->y, &scale};
+  gint64 row = 2 * (gint64) s->NH * s->HD;
 
-  return shu_cudnn_plan_run (
-      plan, cuda->dnn, G_N_ELEMENTS (uids), uids, data, cuda->workspace, error);
+  return shu_cuda_expect (cuda, s->y, s->B * s->Tq, row, row, error) &&
+         shu_cudnn_plan_run (plan, cuda->dnn, G_N_ELEMENTS (uids), uids, data,
+             cuda->workspace, error);
 }
 
 /* ---- few keys ---- */

@@ -214,6 +214,7 @@ shu_cuda (ShuCtx *c)
     }
   }
   s->sync = g_strcmp0 (g_getenv ("SHU_CUDA_SYNC"), "1") == 0;
+  s->watched = g_strcmp0 (g_getenv ("SHU_CUDA_HEAP"), "0") == 0;
   s->workspace_size = WORKSPACE;
   if (!shu_cuda_check (c, cudaSetDevice (s->device), "device") ||
       !shu_cuda_check (c, cudaMalloc (&s->workspace, WORKSPACE), "start")) {
@@ -224,6 +225,20 @@ shu_cuda (ShuCtx *c)
   c->backend_state_free = give_back;
   c->wait = wait_for_stream;
   return s;
+}
+
+gboolean
+shu_cuda_expect (ShuCuda *s, gpointer y, gint64 rows, gint64 bytes, gint64 step,
+    GError **error)
+{
+  if (step == bytes) { /* tools are slow with many rows */
+    step = bytes = rows * bytes;
+    rows = 1;
+  }
+  return !s->watched ||
+         shu_cuda_ok (cudaMemset2DAsync (y, (gsize) step, 0xff, (gsize) bytes,
+                          (gsize) rows, s->stream),
+             "fill", error);
 }
 
 gpointer
