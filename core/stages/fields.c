@@ -276,41 +276,70 @@ shu_bundle_take_mesh (const ShuBundle *b, gboolean with_uv, GError **error)
   return g_steal_pointer (&mesh);
 }
 
-gboolean
-shu_bundle_gaussians (const ShuBundle *b, ShuGaussians *ret, GError **error)
-{
-  static const struct {
-    const char *name;
-    int k;
-  } fields[] = {{"gs_pos", 3}, {"gs_scale", 3}, {"gs_quat", 4},
-      {"gs_opacity", 1}, {"gs_rgb", 3}};
+enum { N_GAUSSIAN_FIELDS = 5 };
 
-  const float *data[G_N_ELEMENTS (fields)];
+static const struct {
+  const char *name;
+  int k;
+} gaussian_fields[N_GAUSSIAN_FIELDS] = {{"gs_pos", 3}, {"gs_scale", 3},
+    {"gs_quat", 4}, {"gs_opacity", 1}, {"gs_rgb", 3}};
+
+/* Of matching sizes; @need: shu_bundle_need() or its like */
+static gboolean
+find_gaussians (const ShuBundle *b,
+    ShuTensor *(*need) (const ShuBundle *b, const char *name, ShuDType dtype,
+        int n_dims, const gint64 *dims, GError **error),
+    ShuTensor **ret, GError **error)
+{
   gint64 n = -1;
 
-  for (gsize i = 0; i < G_N_ELEMENTS (fields); i++) {
-    const gint64 dims[] = {n, fields[i].k};
-    ShuTensor *t = shu_bundle_need (b, fields[i].name, SHU_DTYPE_F32,
-        fields[i].k == 1 ? 1 : 2, dims, error);
+  for (int i = 0; i < N_GAUSSIAN_FIELDS; i++) {
+    int k = gaussian_fields[i].k;
 
-    if (!t)
+    ret[i] = need (b, gaussian_fields[i].name, SHU_DTYPE_F32, k == 1 ? 1 : 2,
+        (const gint64[]){n, k}, error);
+    if (!ret[i])
       return FALSE;
-    n = t->dims[0];
-    data[i] = t->data;
-    if (!check_range (
-            b, fields[i].name, data[i], t->n, -G_MAXFLOAT, G_MAXFLOAT, error))
-      return FALSE;
+    n = ret[i]->dims[0];
   }
-  if (n > G_MAXINT / 16) {
+  if (n > SHU_SPLAT_MAX_COUNT) {
     g_set_error_literal (
         error, SHU_ERROR, SHU_ERROR_LIMIT, "there are too many Gaussians");
     return FALSE;
   }
-  *ret = (ShuGaussians){.n = n,
-      .pos = data[0],
-      .scale = data[1],
-      .quat = data[2],
-      .opacity = data[3],
-      .rgb = data[4]};
+  return TRUE;
+}
+
+gboolean
+shu_bundle_gaussians (const ShuBundle *b, ShuGaussians *ret, GError **error)
+{
+  ShuTensor *t[N_GAUSSIAN_FIELDS];
+
+  if (!find_gaussians (b, shu_bundle_need, t, error))
+    return FALSE;
+  for (int i = 0; i < N_GAUSSIAN_FIELDS; i++)
+    if (!check_range (b, gaussian_fields[i].name, t[i]->data, t[i]->n,
+            -G_MAXFLOAT, G_MAXFLOAT, error))
+      return FALSE;
+  *ret = (ShuGaussians){.n = (int) t[0]->dims[0],
+      .pos = t[0]->data,
+      .scale = t[1]->data,
+      .quat = t[2]->data,
+      .opacity = t[3]->data,
+      .rgb = t[4]->data};
+  return TRUE;
+}
+
+gboolean
+shu_bundle_splat_input (
+    ShuCtx *c, const ShuBundle *b, ShuSplatInput *ret, GError **error)
+{
+  ShuTensor *t[N_GAUSSIAN_FIELDS];
+
+  if (!find_gaussians (b, shu_bundle_need_anywhere, t, error))
+    return FALSE;
+  for (int i = 0; i < N_GAUSSIAN_FIELDS; i++)
+    t[i] = shu_on_device (c, t[i], SHU_TRAFFIC_TENSOR);
+  *ret = (ShuSplatInput){t[0], t[1], t[2], t[3], t[4]};
   return TRUE;
 }

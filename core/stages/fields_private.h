@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "geometry/mesh.h"
 #include "ops/pictures.h"
+#include "ops/render.h"
 #include "tensor/bundle.h"
 
 /* Puts a picture as u8 [H,W,C]. */
@@ -45,6 +46,11 @@ ShuMesh *shu_bundle_take_mesh (
  * all there in matching sizes. */
 gboolean shu_bundle_gaussians (
     const ShuBundle *b, ShuGaussians *ret, GError **error);
+
+/* The same where @c works, for drawing; scoped.  Their values are not looked
+ * at. */
+gboolean shu_bundle_splat_input (
+    ShuCtx *c, const ShuBundle *b, ShuSplatInput *ret, GError **error);
 
 /* The raw surface of a bundle "asset" (FlexiCubes); (transfer full) */
 ShuMesh *shu_asset_extract (

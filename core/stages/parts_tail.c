@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What comes after the networks, from the bundle "asset" to the bytes of the
- * GLB file: over the built-in body, of the model's size or of any, with
- * Gaussians on its surface and pictures of it. */
+ * GLB file, and views of the Gaussians: over the built-in body, of the model's
+ * size or of any, with Gaussians on its surface and pictures of it. */
 #include "geometry/render.h"
+#include "geometry/splat.h"
 #include "models/mesh_decoder.h"
 #include "stages/body_private.h"
 #include "stages/fields_private.h"
@@ -212,9 +213,10 @@ bring (ShuPart *p, ShuBundle *asset)
 
   SHU_SCOPE (p->c);
   for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    ShuTensor *here = shu_bundle_get (asset, names[i]);
     ShuTensor *t =
-        shu_own (p->c, shu_on_device (p->c, shu_bundle_get (asset, names[i]),
-                           SHU_TRAFFIC_MESH));
+        here ? shu_own (p->c, shu_on_device (p->c, here, SHU_TRAFFIC_MESH))
+             : NULL;
 
     if (t)
       shu_bundle_take (asset, names[i], t);
@@ -271,7 +273,59 @@ run_tail (ShuPart *p, GError **error)
   return glb != NULL;
 }
 
+/* ---- views of the Gaussians ---- */
+
+static int
+splat_size (const ShuPart *p)
+{
+  int S = shu_model_defaults (p->model)->view_size;
+
+  return MIN (SHU_GAUSSIAN_VIEW_SIZE, S + S / 3);
+}
+
+static gboolean
+prepare_gaussians (ShuPart *p, GError **error)
+{
+  Body body = choose_body (p);
+  ShuBundle *b = shu_bundle_new ("asset");
+
+  p->data = b;
+  p->data_free = (GDestroyNotify) shu_bundle_unref;
+  put_gaussians (&body, b);
+  g_array_unref (body.rows);
+  bring (p, b);
+  return TRUE;
+}
+
+/* Those that a texture is made from */
+static gboolean
+run_gaussians (ShuPart *p, GError **error)
+{
+  enum { VIEWS = SHU_GAUSSIAN_VIEWS - SHU_N_VIEWS };
+
+  gint64 start = g_get_monotonic_time (), n;
+  int S = splat_size (p);
+  ShuSplatInput input;
+  ShuSplats views;
+  double seconds;
+
+  if (!shu_bundle_splat_input (p->c, p->data, &input, error))
+    return FALSE;
+  shu_gaussians_views (p->c, &input, SHU_N_VIEWS, SHU_GAUSSIAN_VIEWS, S,
+      SHU_SPLAT_RGB | SHU_SPLAT_MASK, &views);
+  if (!shu_ctx_finish (p->c, error))
+    return FALSE;
+  seconds = 1e-6 * (double) MAX (g_get_monotonic_time () - start, 1) / VIEWS;
+  n = input.pos->dims[0];
+  g_free (p->size);
+  p->size = g_strdup_printf ("%d views of %d x %d, %" G_GINT64_FORMAT
+                             " Gaussians: %.2f ms a view, %.0f M a second",
+      VIEWS, S, S, n, 1e3 * seconds, 1e-6 * (double) n / seconds);
+  return TRUE;
+}
+
 const ShuPartKind shu_parts_tail[] = {
+    {"gaussians", SHU_N_NETS, 0, prepare_gaussians, run_gaussians, TRUE},
     {"tail", SHU_N_NETS, 1 << SHU_PART_MESH, prepare_tail, run_tail, TRUE},
     {NULL},
 };

@@ -384,6 +384,30 @@ always_the_same (void)
   }
 }
 
+/* The pictures of a texture, from some camera on */
+static void
+views_go_around (void)
+{
+  enum { S = 33, V = 9, FIRST = SHU_N_VIEWS };
+
+  g_auto (Cloud) c = odd_cloud (300);
+  ShuCamera cameras[V];
+  g_autoptr (ShuCtx) ctx = context_new ();
+  SHU_SCOPE (ctx);
+  ShuSplatInput input = shu_splat_input (ctx, &c.g);
+  g_autofree guint8 *rgb = NULL;
+  ShuSplats out;
+
+  shu_camera_renders (V, 2, 40, cameras);
+  g_auto (Pictures) all = draw (&c.g, V, cameras, S);
+  g_assert_true (
+      shu_gaussians_views (ctx, &input, FIRST, V, S, SHU_SPLAT_RGB, &out));
+  g_assert_cmpint (out.rgb->dims[0], ==, V - FIRST);
+  g_assert_true (!out.mask && !out.color && !out.through && !out.depth);
+  rgb = take (ctx, out.rgb);
+  g_assert_cmpmem (rgb, out.rgb->n, all.rgb + 3 * FIRST * S * S, out.rgb->n);
+}
+
 /* More pairs of Gaussian and tile than are listed at a time */
 static void
 large_ones_come_in_parts (void)
@@ -463,6 +487,7 @@ main (int argc, char **argv)
   test_add ("/ops/splat/nothing_is_black", nothing_is_black);
   test_add ("/ops/splat/wild_ones_are_left_out", wild_ones_are_left_out);
   test_add ("/ops/splat/always_the_same", always_the_same);
+  test_add ("/ops/splat/views_go_around", views_go_around);
   test_add ("/ops/splat/large_ones_come_in_parts", large_ones_come_in_parts);
   test_add ("/ops/splat/million_stays_in_bounds", million_stays_in_bounds);
   test_add ("/ops/splat/errors_say_what_is_wrong", errors_say_what_is_wrong);

@@ -22,7 +22,7 @@ expect () {
 }
 
 run --part all --ops
-for part in matting joint slat-flow flexicubes stage1 stage2 job tail; do
+for part in matting joint slat-flow flexicubes stage1 stage2 job gaussians tail; do
   expect out "$part " "all parts"
 done
 expect out "ms in operations" "--ops"
@@ -56,6 +56,8 @@ expect out "ms  simplification" "what follows the networks"
 expect out "MB  of the host" "what follows the networks"
 run --part tail@3000 --json
 expect out '"laps": {"copies"' "JSON of what follows the networks"
+run --part gaussians@3000
+expect out "ms a view" "views of the Gaussians"
 for part in clip@3000 tail@x tail@1 tail@; do
   if run --part $part; then
     echo "$part: no failure"

@@ -244,6 +244,22 @@ enum {
   SPLAT_GROUP = 4, /* pixels for a bit of what is open; at most LANES */
 };
 
+/* e^x for -80 <= x <= 0, wrong by 3e-6 of itself; elsewhere anything */
+SHU_INLINE Vec
+splat_exp (Vec x)
+{
+  Vec n = x * 1.44269504f + 12582912.f, r, p; /* as in v_exp() */
+  IVec k = (IVec) n << 23;
+
+  r = x - (n - 12582912.f) * 0.69314718f;
+  p = r * (1.f / 120) + 1.f / 24;
+  p = p * r + 1.f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.f;
+  p = p * r + 1.f;
+  return (Vec) ((IVec) p + k);
+}
+
 /* A vector of pixels from (x, .) on; dy: of their row to the centre */
 SHU_INLINE void
 splat_pixels (
@@ -252,11 +268,12 @@ splat_pixels (
   Vec dx = d->mean[0] - x;
   Vec e = -0.5f * (d->conic[0] * dx * dx + d->conic[2] * dy * dy) -
           d->conic[1] * dx * dy;
-  Vec alpha = v_min (d->alpha * v_exp (e), v_set (SHU_SPLAT_MAX_ALPHA));
+  Vec alpha = v_min (d->alpha * splat_exp (e), v_set (SHU_SPLAT_MAX_ALPHA));
   Vec through = v_load (t->through + at), next = through * (1.f - alpha), w;
   float *open_at = (float *) (t->open + at); /* bits */
   IVec open = (IVec) v_load (open_at);
-  IVec seen = (e <= 0.f) & (alpha >= SHU_SPLAT_MIN_ALPHA) & open;
+  IVec seen = (e <= 0.f) & (e >= -0.5f * d->reach) &
+              (alpha >= SHU_SPLAT_MIN_ALPHA) & open;
   IVec full = seen & (next < SHU_SPLAT_MIN_THROUGH);
 
   v_store (open_at, (Vec) (open & ~full));
