@@ -4,6 +4,10 @@
  * @title: shuplyenc
  * @short_description: writes PLY: the mesh or the Gaussians
  *
+ * The mesh of a bundle "asset" is what is extracted, with the colours that the
+ * decoder gave its vertices; that of "mesh" is cleaned and simplified, that of
+ * "model" has the colours of the texture.
+ *
  * |[
  * gst-launch-1.0 filesrc location=asset.safetensors ! shubundledec ! shuplyenc
  * content=gaussians ! filesink location=gaussians.ply
@@ -26,7 +30,7 @@ GST_ELEMENT_REGISTER_DEFINE (
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
-        GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("{ asset, mesh, model }")));
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE ("{ asset, mesh, model }")));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
     "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("application/x-ply"));
 
@@ -70,8 +74,8 @@ process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
   params.height = self->height;
   content = self->content;
   GST_OBJECT_UNLOCK (self);
-  file = content == MESH ? shu_stage_mesh_ply (b, &params, error)
-                         : shu_stage_gaussian_ply (b, error);
+  file = content == MESH ? shu_stage_mesh_ply (b, &params, progress, error)
+                         : shu_stage_gaussian_ply (b, progress, error);
   if (!file)
     return FALSE;
   shu_buffer_fill_bytes (out, file);

@@ -15,7 +15,7 @@ typedef struct {
   char *texture_size, *texture_format, *texture_quality, *max_bytes;
   char *model, *device, *memory, *precision;
   char *from_stage1;
-  char *sheet_file;
+  char *sheet_file, *mesh_ply;
   gboolean sheet, keep_stages, fast, json, verbose, print_pipeline, quantize;
   char **inputs;
   /* from --fast; NULL: as the model says */
@@ -29,7 +29,7 @@ clear_options (Options *o)
   char *strings[] = {o->output, o->seed, o->steps, o->guidance, o->model,
       o->device, o->memory, o->from_stage1, o->sheet_file, o->steps2,
       o->texture_size, o->simplify, o->face_detail, o->precision,
-      o->texture_format, o->texture_quality, o->max_bytes};
+      o->texture_format, o->texture_quality, o->max_bytes, o->mesh_ply};
 
   for (guint i = 0; i < G_N_ELEMENTS (strings); i++)
     g_free (strings[i]);
@@ -95,6 +95,10 @@ parse (int argc, char **argv, Options *o, GError **error)
           "Fewer steps, smaller texture, more simplification", NULL},
       {"keep-stages", 0, 0, G_OPTION_ARG_NONE, &o->keep_stages,
           "Also write NAME/stage1_output and NAME/stage2_output", NULL},
+      {"mesh-ply", 0, 0, G_OPTION_ARG_STRING, &o->mesh_ply,
+          "What is kept as output_mesh.ply: extracted (as it leaves the "
+          "decoder) or final (as in the GLB file)",
+          "WORD"},
       {"from-stage1", 0, 0, G_OPTION_ARG_FILENAME, &o->from_stage1,
           "Begin with a folder stage1_output instead of a photo", "FOLDER"},
       {"sheet", 0, 0, G_OPTION_ARG_NONE, &o->sheet,
@@ -207,6 +211,12 @@ check_options (Options *o, GError **error)
         o->output);
   if (n > 1 && o->sheet_file)
     return BAD (error, "--sheet-file: several photos need --sheet");
+  if (o->mesh_ply && strcmp (o->mesh_ply, "extracted") != 0 &&
+      strcmp (o->mesh_ply, "final") != 0)
+    return BAD (
+        error, "--mesh-ply: \"%s\" is none of extracted, final", o->mesh_ply);
+  if (o->mesh_ply && !o->keep_stages)
+    return BAD (error, "--mesh-ply: needs --keep-stages");
   return check_number ("--seed", o->seed, "shupreprocess", "seed", error) &&
          check_number (
              "--steps", o->steps, "shustage1", "num-inference-steps", error) &&
@@ -395,6 +405,8 @@ describe (const Options *o, const char *input, const Names *n)
     add (s, "device", o->device);
     add (s, "memory", o->memory);
   }
+  if (n->folder)
+    g_string_append (s, " ! tee name=asset ! queue");
   g_string_append (s, " ! shumesh");
   add (s, "simplify", o->simplify);
   g_string_append (s, " ! shutexture");
@@ -418,8 +430,13 @@ describe (const Options *o, const char *input, const Names *n)
   if (n->folder) {
     g_string_append (s, "  file. ! queue ! shufilesink");
     add_path (s, n->folder, "stage2_output", "output.glb");
-    g_string_append (s, "  model. ! queue ! shuplyenc ! shufilesink");
+    g_string_append (s, o->mesh_ply && strcmp (o->mesh_ply, "final") == 0
+                            ? "  model. ! queue ! shuplyenc ! shufilesink"
+                            : "  asset. ! queue ! shuplyenc ! shufilesink");
     add_path (s, n->folder, "stage2_output", "output_mesh.ply");
+    g_string_append (
+        s, "  asset. ! queue ! shuplyenc content=gaussians ! shufilesink");
+    add_path (s, n->folder, "stage2_output", "gaussians.ply");
   }
   if (n->sheet) {
     g_string_append (s, "  model. ! queue ! shusheet");

@@ -14,40 +14,50 @@ to_byte (float v)
   return (guint8) (CLAMP (v, 0.0f, 1.0f) * 255 + 0.5f);
 }
 
+static char *
+mesh_header (const ShuMesh *mesh)
+{
+  return g_strdup_printf (
+      "ply\nformat binary_little_endian 1.0\nelement vertex %d\n"
+      "property float x\nproperty float y\nproperty float z\n%s"
+      "element face %d\nproperty list uchar int vertex_indices\n"
+      "end_header\n",
+      mesh->n_verts,
+      mesh->attr ? "property uchar red\nproperty uchar green\n"
+                   "property uchar blue\n"
+                 : "",
+      mesh->n_faces);
+}
+
 GBytes *
 shu_ply_mesh (const ShuMesh *mesh, float height, GError **error)
 {
-  gsize n = mesh->n_verts;
+  gsize n = mesh->n_verts, size;
   g_autofree float *pos = g_new (float, MAX (1, 3 * n));
-  GString *out;
+  g_autofree char *header = NULL;
+  guint8 *out, *at;
 
   if (!shu_mesh_check (mesh, error) ||
       !shu_mesh_to_y_up (
           mesh, height > 0 ? height : default_height, pos, error))
     return NULL;
-  out = g_string_sized_new (512 + 15 * n + 13 * (gsize) mesh->n_faces);
-  g_string_append_printf (out,
-      "ply\nformat binary_little_endian 1.0\nelement vertex %d\n"
-      "property float x\nproperty float y\nproperty float z\n",
-      mesh->n_verts);
-  if (mesh->attr)
-    g_string_append (out, "property uchar red\nproperty uchar green\n"
-                          "property uchar blue\n");
-  g_string_append_printf (out,
-      "element face %d\nproperty list uchar int vertex_indices\n"
-      "end_header\n",
-      mesh->n_faces);
+  header = mesh_header (mesh);
+  size =
+      strlen (header) + n * (mesh->attr ? 15 : 12) + 13 * (gsize) mesh->n_faces;
+  out = at = g_malloc (size);
+  at = (guint8 *) stpcpy ((char *) at, header);
   for (gsize i = 0; i < n; i++) {
-    g_string_append_len (out, (const char *) (pos + 3 * i), 3 * sizeof (float));
+    memcpy (at, pos + 3 * i, 3 * sizeof (float));
+    at += 3 * sizeof (float);
     for (int k = 0; mesh->attr && k < 3; k++)
-      g_string_append_c (out, (char) to_byte (mesh->attr[6 * i + k]));
+      *at++ = to_byte (mesh->attr[6 * i + k]);
   }
   for (gsize i = 0; i < (gsize) mesh->n_faces; i++) {
-    g_string_append_c (out, 3);
-    g_string_append_len (
-        out, (const char *) (mesh->faces + 3 * i), 3 * sizeof (gint32));
+    *at++ = 3;
+    memcpy (at, mesh->faces + 3 * i, 3 * sizeof (gint32));
+    at += 3 * sizeof (gint32);
   }
-  return g_string_free_to_bytes (out);
+  return g_bytes_new_take (out, size);
 }
 
 GBytes *

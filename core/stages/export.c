@@ -43,35 +43,51 @@ take_painted (const ShuBundle *host, GError **error)
   return texture ? shu_mesh_paint (mesh, texture) : NULL;
 }
 
-GBytes *
-shu_stage_mesh_ply (
-    const ShuBundle *bundle, const ShuGlbParams *params, GError **error)
+/* The mesh of @bundle, which is none of those that have yet to be made. */
+static ShuMesh *
+take_mesh (const ShuBundle *bundle, const ShuProgress *progress, GError **error)
 {
-  static const char *const schemas[] = {"asset", "mesh", "model", NULL};
-  const char *schema = shu_bundle_schema (bundle);
-  g_autoptr (ShuBundle) host = NULL;
-  g_autoptr (ShuMesh) mesh = NULL;
+  g_autoptr (ShuBundle) host =
+      shu_bundle_to_host (bundle, shu_progress_traffic (progress), error);
 
-  if (!shu_bundle_check_schema (bundle, schemas, error) ||
-      !(host = shu_bundle_to_host (bundle, NULL, error)))
+  if (!host)
     return NULL;
-  mesh = g_str_equal (schema, "asset") ? shu_asset_extract (host, NULL, error)
-         : g_str_equal (schema, "model")
+  return g_str_equal (shu_bundle_schema (bundle), "model")
              ? take_painted (host, error)
              : shu_bundle_take_mesh (host, FALSE, error);
+}
+
+GBytes *
+shu_stage_mesh_ply (const ShuBundle *bundle, const ShuGlbParams *params,
+    const ShuProgress *progress, GError **error)
+{
+  static const char *const schemas[] = {"asset", "mesh", "model", NULL};
+  g_autoptr (ShuMesh) mesh = NULL;
+
+  if (!shu_bundle_check_schema (bundle, schemas, error))
+    return NULL;
+  mesh = g_str_equal (shu_bundle_schema (bundle), "asset")
+             ? shu_asset_extract (bundle, progress, error)
+             : take_mesh (bundle, progress, error);
   return mesh ? shu_ply_mesh (mesh, MAX (params->height, 0), error) : NULL;
 }
 
 GBytes *
-shu_stage_gaussian_ply (const ShuBundle *bundle, GError **error)
+shu_stage_gaussian_ply (
+    const ShuBundle *bundle, const ShuProgress *progress, GError **error)
 {
   static const char *const schemas[] = {"asset", "mesh", "model", NULL};
-  g_autoptr (ShuBundle) host = NULL;
+  static const char *const fields[] = {
+      "gs_pos", "gs_scale", "gs_quat", "gs_opacity", "gs_rgb", NULL};
+  g_autoptr (ShuBundle) some = NULL, host = NULL;
   ShuGaussians gaussians;
 
-  if (!shu_bundle_check_schema (bundle, schemas, error) ||
-      !(host = shu_bundle_to_host (bundle, NULL, error)) ||
-      !shu_bundle_gaussians (host, &gaussians, error))
+  if (!shu_bundle_check_schema (bundle, schemas, error))
+    return NULL;
+  some = shu_bundle_new (shu_bundle_schema (bundle));
+  shu_bundle_carry (some, bundle, fields);
+  host = shu_bundle_to_host (some, shu_progress_traffic (progress), error);
+  if (!host || !shu_bundle_gaussians (host, &gaussians, error))
     return NULL;
   return shu_ply_gaussians (&gaussians, error);
 }

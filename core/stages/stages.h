@@ -193,12 +193,14 @@ GBytes *shu_stage_glb (
 /* The same; @ret_report (out) (optional): what the limit of bytes did */
 GBytes *shu_stage_glb_with_report (const ShuBundle *model,
     const ShuGlbParams *params, ShuGlbReport *ret_report, GError **error);
-/* "asset" or later -> (transfer full): mesh as PLY in the GLB's frame; that of
- * "model" with the texture's colours at its vertices */
-GBytes *shu_stage_mesh_ply (
-    const ShuBundle *bundle, const ShuGlbParams *params, GError **error);
+/* "asset" or later -> (transfer full): mesh as PLY in the GLB's frame: of
+ * "asset" as it is extracted, with the colours of its vertices, of "mesh"
+ * cleaned and simplified, of "model" with the texture's colours */
+GBytes *shu_stage_mesh_ply (const ShuBundle *bundle, const ShuGlbParams *params,
+    const ShuProgress *progress, GError **error);
 /* "asset" or later -> (transfer full): Gaussians as PLY */
-GBytes *shu_stage_gaussian_ply (const ShuBundle *bundle, GError **error);
+GBytes *shu_stage_gaussian_ply (
+    const ShuBundle *bundle, const ShuProgress *progress, GError **error);
 
 /**
  * shu_views_frame:

@@ -2,9 +2,11 @@
 /* What is written for other programs shows the model that was made. */
 #include "stages/stages.h"
 #include "formats/photo.h"
+#include "geometry/paint.h"
 #include "geometry/render.h"
 #include "stages/fields_private.h"
 #include "fixtures.h"
+#include "ply_reader.h"
 #include <math.h>
 #include <string.h>
 
@@ -117,21 +119,118 @@ every_way_shows_the_model (void)
   }
 }
 
-/* A PLY file of the finished model has the texture's colours. */
-static void
-ply_has_colors (void)
+static ShuBundle *
+make_asset (void)
 {
-  g_autoptr (ShuBundle) model = make_model (256);
+  g_autoptr (ShuModel) m = fixture_model ();
+  g_autoptr (ShuBundle) views = fixture_views ();
   g_autoptr (GError) error = NULL;
-  g_autoptr (GBytes) mesh =
-      shu_stage_mesh_ply (model, &(ShuGlbParams){.height = 0}, &error);
-  g_assert_no_error (error);
-  g_autoptr (GBytes) gaussians = shu_stage_gaussian_ply (model, &error);
-  g_assert_no_error (error);
-  g_autofree char *head = g_strndup (g_bytes_get_data (mesh, NULL), 400);
+  ShuBundle *asset = shu_stage_stage2 (m, views, &fixture_stage2, NULL, &error);
 
-  g_assert_nonnull (strstr (head, "property uchar red\n"));
-  g_assert_cmpint (g_bytes_get_size (gaussians), >, 1000);
+  g_assert_no_error (error);
+  return asset;
+}
+
+/* Read back, a PLY file has the mesh: y up, facing +z, 1.7 m, feet at 0. */
+static void
+check_ply_mesh (GBytes *file, const ShuMesh *mesh)
+{
+  g_autoptr (PlyFile) ply = ply_read (file);
+  float lo = G_MAXFLOAT, hi = -G_MAXFLOAT;
+
+  g_assert_cmpint (ply->n_vertices, ==, mesh->n_verts);
+  g_assert_cmpint (ply->n_faces, ==, mesh->n_faces);
+  g_assert_cmpint (ply->n_values, ==, 6);
+  g_assert_cmpmem (ply->faces, 3 * ply->n_faces * sizeof (gint32), mesh->faces,
+      3 * mesh->n_faces * sizeof (gint32));
+  for (int i = 0; i < mesh->n_verts; i++) {
+    lo = MIN (lo, mesh->pos[3 * i + 2]);
+    hi = MAX (hi, mesh->pos[3 * i + 2]);
+  }
+  for (int i = 0; i < mesh->n_verts; i++) {
+    const float *p = mesh->pos + 3 * i, *c = mesh->attr + 6 * i;
+    float s = 1.7f / (hi - lo);
+
+    g_assert_cmpfloat_with_epsilon (ply_value (ply, i, "x"), s * p[0], 1e-5);
+    g_assert_cmpfloat_with_epsilon (
+        ply_value (ply, i, "y"), s * (p[2] - lo), 1e-5);
+    g_assert_cmpfloat_with_epsilon (ply_value (ply, i, "z"), -s * p[1], 1e-5);
+    g_assert_cmpfloat_with_epsilon (
+        ply_value (ply, i, "red"), 255 * c[0], 0.501);
+    g_assert_cmpfloat_with_epsilon (
+        ply_value (ply, i, "blue"), 255 * c[2], 0.501);
+  }
+}
+
+/* Of "asset" what is extracted, of "mesh" what is left of it, of "model" that
+ * with the texture's colours. */
+static void
+ply_has_the_mesh (void)
+{
+  const ShuGlbParams params = {.height = 0};
+  g_autoptr (ShuBundle) asset = make_asset (), mesh = NULL, model = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuMesh) raw = shu_asset_extract (asset, NULL, &error);
+  g_autoptr (GBytes) file = shu_stage_mesh_ply (asset, &params, NULL, &error);
+  g_assert_no_error (error);
+  check_ply_mesh (file, raw);
+
+  mesh =
+      shu_stage_mesh (asset, &(ShuMeshParams){.simplify = 0.7}, NULL, &error);
+  g_assert_no_error (error);
+  g_autoptr (ShuMesh) simple = shu_bundle_take_mesh (mesh, FALSE, &error);
+  g_autoptr (GBytes) of_mesh = shu_stage_mesh_ply (mesh, &params, NULL, &error);
+  g_assert_no_error (error);
+  check_ply_mesh (of_mesh, simple);
+  g_assert_cmpint (simple->n_faces, <, raw->n_faces / 2);
+
+  model = shu_stage_texture (mesh, &(ShuTextureParams){256}, NULL, &error);
+  g_assert_no_error (error);
+  g_autoptr (ShuMesh) cut = shu_bundle_take_mesh (model, TRUE, &error);
+  g_autoptr (ShuImage) texture =
+      shu_bundle_take_image (model, "texture", 3, &error);
+  g_assert_no_error (error);
+  g_autoptr (ShuMesh) painted = shu_mesh_paint (cut, texture);
+  g_autoptr (GBytes) of_model =
+      shu_stage_mesh_ply (model, &params, NULL, &error);
+  g_assert_no_error (error);
+  check_ply_mesh (of_model, painted);
+}
+
+/* Read back and activated as splat viewers do, the Gaussians are those of the
+ * bundle. */
+static void
+ply_has_the_gaussians (void)
+{
+  g_autoptr (ShuBundle) asset = make_asset ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) file = shu_stage_gaussian_ply (asset, NULL, &error);
+  ShuGaussians g;
+
+  g_assert_no_error (error);
+  g_assert_true (shu_bundle_gaussians (asset, &g, &error));
+  g_autoptr (PlyFile) ply = ply_read (file);
+  g_assert_cmpint (ply->n_vertices, ==, g.n);
+  g_assert_cmpint (ply->n_faces, ==, 0);
+  for (int i = 0; i < g.n; i++)
+    for (int k = 0; k < 4; k++) {
+      g_autofree char *dc = g_strdup_printf ("f_dc_%d", k);
+      g_autofree char *scale = g_strdup_printf ("scale_%d", k);
+      g_autofree char *rot = g_strdup_printf ("rot_%d", k);
+
+      g_assert_cmpfloat (ply_value (ply, i, rot), ==, g.quat[4 * i + k]);
+      if (k == 3)
+        continue;
+      g_assert_cmpfloat (ply_value (ply, i, (const char *[]){"x", "y", "z"}[k]),
+          ==, g.pos[3 * i + k]);
+      g_assert_cmpfloat_with_epsilon (
+          0.5 + 0.28209479177387814 * ply_value (ply, i, dc), g.rgb[3 * i + k],
+          1e-5);
+      g_assert_cmpfloat_with_epsilon (
+          exp (ply_value (ply, i, scale)), g.scale[3 * i + k], 1e-6);
+      g_assert_cmpfloat_with_epsilon (
+          1 / (1 + exp (-ply_value (ply, i, "opacity"))), g.opacity[i], 1e-5);
+    }
 }
 
 int
@@ -140,6 +239,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func (
       "/stages/export/every_way_shows_the_model", every_way_shows_the_model);
-  g_test_add_func ("/stages/export/ply_has_colors", ply_has_colors);
+  g_test_add_func ("/stages/export/ply_has_the_mesh", ply_has_the_mesh);
+  g_test_add_func (
+      "/stages/export/ply_has_the_gaussians", ply_has_the_gaussians);
   return g_test_run ();
 }

@@ -48,8 +48,8 @@ static void
 run_exports (const ShuBundle *b)
 {
   static const ShuGlbParams glb = {.height = 1.7f};
-  GBytes *files[] = {shu_stage_mesh_ply (b, &glb, NULL),
-      shu_stage_gaussian_ply (b, NULL), shu_bundle_encode (b)};
+  GBytes *files[] = {shu_stage_mesh_ply (b, &glb, NULL, NULL),
+      shu_stage_gaussian_ply (b, NULL, NULL), shu_bundle_encode (b)};
 
   for (gsize i = 0; i < G_N_ELEMENTS (files); i++)
     g_clear_pointer (&files[i], g_bytes_unref);

@@ -3,7 +3,10 @@
  * leaves nothing behind.
  *   test_cli SYNCHUMAN PHOTO_TO_GLB EMBED MINI_MODEL */
 #include "../harness.h"
+#include "../bad_assets.h"
+#include "../ply_reader.h"
 #include "../weights/fixtures.h"
+#include "formats/glb.h"
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <signal.h>
@@ -276,6 +279,10 @@ keeps_stages (Fixture *f, gconstpointer data)
 {
   g_autoptr (GBytes) a = NULL;
   g_autoptr (GBytes) b = NULL;
+  g_autoptr (GBytes) mesh = NULL;
+  g_autoptr (GBytes) points = NULL;
+  g_autoptr (PlyFile) extracted = NULL;
+  g_autoptr (PlyFile) gaussians = NULL;
 
   g_assert_cmpint (
       run (f, program, "--fast --keep-stages --sheet IN/good.png -o m/"), ==,
@@ -284,8 +291,13 @@ keeps_stages (Fixture *f, gconstpointer data)
   g_assert_true (harness_exists (f->out, "m/good-sheet.png"));
   g_assert_true (harness_exists (f->out, "m/good/stage1_output/color_4.png"));
   g_assert_true (harness_exists (f->out, "m/good/stage1_output/latent.npz"));
-  g_assert_true (
-      harness_exists (f->out, "m/good/stage2_output/output_mesh.ply"));
+  mesh = harness_contents (f->out, "m/good/stage2_output/output_mesh.ply");
+  extracted = ply_read (mesh);
+  g_assert_cmpint (extracted->n_faces, >, 1000);
+  points = harness_contents (f->out, "m/good/stage2_output/gaussians.ply");
+  gaussians = ply_read (points);
+  g_assert_cmpint (gaussians->n_vertices, >, 100);
+  g_assert_cmpint (gaussians->n_values, ==, 17);
   a = harness_contents (f->out, "m/good.glb");
   b = harness_contents (f->out, "m/good/stage2_output/output.glb");
   g_assert_true (g_bytes_equal (a, b));
@@ -294,6 +306,61 @@ keeps_stages (Fixture *f, gconstpointer data)
       ==, 0);
   g_assert_nonnull (strstr (f->errors, " faces extracted"));
   g_assert_true (harness_exists (f->out, "c.glb"));
+}
+
+/* Instead of what is extracted, the mesh of the file. */
+static void
+keeps_final_mesh (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GBytes) glb = NULL;
+  g_autoptr (GBytes) mesh = NULL;
+  g_autoptr (PlyFile) ply = NULL;
+  g_autoptr (ShuGlb) file = NULL;
+
+  g_assert_cmpint (run (f, program,
+                       "--fast --keep-stages --mesh-ply final IN/good.png "
+                       "-o final/"),
+      ==, 0);
+  glb = harness_contents (f->out, "final/good.glb");
+  mesh = harness_contents (f->out, "final/good/stage2_output/output_mesh.ply");
+  file = shu_glb_decode (glb, NULL);
+  ply = ply_read (mesh);
+  g_assert_cmpint (ply->n_faces, ==, file->mesh->n_faces);
+  g_assert_cmpint (
+      run (f, program, "--keep-stages --mesh-ply raw IN/good.png"), ==, 2);
+  g_assert_nonnull (strstr (f->errors, "none of extracted, final"));
+  g_assert_cmpint (run (f, program, "--mesh-ply final IN/good.png"), ==, 2);
+  g_assert_nonnull (strstr (f->errors, "--keep-stages"));
+}
+
+/* Bundles of which no model can be made: one error, no file. */
+static void
+bad_bundles_end (Fixture *f, gconstpointer data)
+{
+  for (const BadBundle *b = bad_bundles; b->name; b++) {
+    g_autoptr (GBytes) bytes = bad_bundle_make (b);
+    g_autofree char *args = NULL;
+    static const char text[] = "filesrc location=${in} ! shubundledec ! shumesh"
+                               " ! shutexture texture-size=256 ! shuglbmux ! "
+                               "shufilesink location=${out}\n";
+
+    if (strcmp (b->schema, "asset") != 0)
+      continue;
+    g_test_message ("%s", b->name);
+    harness_put (f->in, "tail.pipeline", text, strlen (text));
+    harness_put (f->in, "asset.safetensors", g_bytes_get_data (bytes, NULL),
+        g_bytes_get_size (bytes));
+    args = g_strdup_printf (
+        "run IN/tail.pipeline in=%s/asset.safetensors out=bad.glb", f->in);
+    g_assert_cmpint (run (f, program, args), ==, b->says ? 1 : 0);
+    g_assert_cmpint (harness_exists (f->out, "bad.glb"), ==, b->says == NULL);
+    g_assert_true (!b->says || strstr (f->errors, b->says) != NULL);
+    if (!b->says) {
+      g_autofree char *path = g_build_filename (f->out, "bad.glb", NULL);
+
+      g_unlink (path);
+    }
+  }
 }
 
 /* Every line is an object; the last one says where the file is. */
@@ -620,6 +687,8 @@ main (int argc, char **argv)
   ADD ("refuses", refuses);
   ADD ("makes_one", makes_one);
   ADD ("keeps_stages", keeps_stages);
+  ADD ("keeps_final_mesh", keeps_final_mesh);
+  ADD ("bad_bundles_end", bad_bundles_end);
   ADD ("json", speaks_json);
   ADD ("strange_names", strange_names);
   ADD ("named_pipelines", named_pipelines);
