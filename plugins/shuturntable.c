@@ -4,7 +4,8 @@
  * @title: shuturntable
  * @short_description: a model from all sides as video frames
  *
- * Frames of a GLB file that is turned, or one frame with all of them.
+ * Frames of a GLB file that is turned, or of Gaussians in a PLY file, or one
+ * frame with all of them.
  *
  * |[
  * gst-launch-1.0 filesrc location=photo.glb ! shuturntable ! videoconvert !
@@ -30,8 +31,9 @@ G_DEFINE_FINAL_TYPE (
 GST_ELEMENT_REGISTER_DEFINE (shuturntable, "shuturntable", GST_RANK_NONE,
     shu_turntable_element_get_type ())
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("model/gltf-binary"));
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS ("model/gltf-binary; application/x-ply"));
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
         GST_STATIC_CAPS (
@@ -59,7 +61,9 @@ static const ShuProp props[] = {
 static gboolean
 begins (const guint8 *data, gsize size)
 {
-  return size >= 4 && memcmp (data, "glTF", 4) == 0;
+  return size >= 4 &&
+         (memcmp (data, "glTF", 4) == 0 || memcmp (data, "ply\n", 4) == 0 ||
+             memcmp (data, "ply\r", 4) == 0);
 }
 
 static GstFlowReturn
@@ -135,7 +139,8 @@ shu_turntable_element_class_init (ShuTurntableElementClass *klass)
   gst_element_class_add_static_pad_template (element, &sink_template);
   gst_element_class_add_static_pad_template (element, &src_template);
   gst_element_class_set_static_metadata (element, "Turntable",
-      "Codec/Decoder/Image", "Draws a GLB file from all sides",
+      "Codec/Decoder/Image",
+      "Draws a GLB file, or Gaussians of a PLY file, from all sides",
       "The synchuman authors");
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* synchuman render FILE.glb: pictures of a model from all sides.  The work is
- * one launch description, which writes into a folder of its own; what it wrote
- * gets its names when all of it is there. */
+/* synchuman render FILE: pictures of a model, or of Gaussians, from all sides.
+ * The work is one launch description, which writes into a folder of its own;
+ * what it wrote gets its names when all of it is there. */
 #include "commands.h"
 #include "job.h"
 #include "launch.h"
@@ -81,11 +81,12 @@ parse (int argc, char **argv, Options *o, GError **error)
       {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
           NULL},
       {NULL}};
-  g_autoptr (GOptionContext) context = g_option_context_new ("FILE.glb");
+  g_autoptr (GOptionContext) context =
+      g_option_context_new ("FILE.glb|FILE.ply");
 
   g_option_context_set_summary (context,
-      "Draws a GLB file (its first mesh) from all sides: a sheet, "
-      "pictures or a video.");
+      "Draws a GLB file (its first mesh), or the Gaussians of a PLY file, from "
+      "all sides: a sheet, pictures or a video.");
   g_option_context_add_main_entries (context, entries, NULL);
   return g_option_context_parse (context, &argc, &argv, error);
 }
@@ -332,7 +333,7 @@ check_input (const char *input, GError **error)
   if (!g_file_test (input, G_FILE_TEST_EXISTS))
     return bad (error, "there is no such file");
   if (!g_file_test (input, G_FILE_TEST_IS_REGULAR))
-    return bad (error, "is no GLB file");
+    return bad (error, "is no GLB or PLY file");
   if (!g_utf8_validate (input, -1, NULL))
     return bad (error, "the name is no UTF-8, which a pipeline's text must be: "
                        "rename it");
@@ -414,7 +415,7 @@ render (const Options *o, Output *out)
 
   if (!input || o->inputs[1]) {
     output_error (out, NULL,
-        input ? "one GLB file at a time" : "no GLB file given (--help)", NULL);
+        input ? "one file at a time" : "no file given (--help)", NULL);
     return status;
   }
   output = o->output ? g_strdup (o->output) : default_output (input);

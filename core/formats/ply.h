@@ -27,6 +27,25 @@ GBytes *shu_ply_mesh (const ShuMesh *mesh, float height, GError **error);
  */
 GBytes *shu_ply_gaussians (const ShuGaussians *gaussians, GError **error);
 
+/* Gaussians and the memory that they lie in */
+typedef struct {
+  ShuGaussians g;
+  /*< private >*/
+  float *values;
+} ShuPlySet;
+
+/**
+ * shu_ply_read_gaussians:
+ * The reverse, of files of other programs, too: binary and little endian,
+ * vertices first, with the properties above as floats, in any order and among
+ * others, which are left out (normals, higher spherical harmonics).  Values are
+ * not looked at.
+ *
+ * Returns: (transfer full): NULL with %SHU_ERROR_INVALID or %SHU_ERROR_MEMORY
+ */
+ShuPlySet *shu_ply_read_gaussians (GBytes *file, GError **error);
+void shu_ply_set_free (ShuPlySet *set);
+
 /**
  * shu_ply_voxels:
  * @coords: [n,4] batch, x, y, z
@@ -38,5 +57,7 @@ GBytes *shu_ply_gaussians (const ShuGaussians *gaussians, GError **error);
  *   there are no voxels
  */
 GBytes *shu_ply_voxels (const gint32 *coords, int n, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuPlySet, shu_ply_set_free)
 
 G_END_DECLS

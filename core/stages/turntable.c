@@ -5,11 +5,13 @@
 #include "formats/photo.h"
 #include "geometry/camera.h"
 #include "geometry/render.h"
+#include "stages/turntable_private.h"
 #include <math.h>
 #include <string.h>
 
 struct _ShuTurntable {
   ShuTurntableParams params;
+  ShuSplatScene *splats; /* in place of all that follows */
   ShuMesh *mesh; /* world frame, around the origin, as large as the picture */
   ShuImage *texture; /* nullable */
   float *normals;
@@ -20,6 +22,7 @@ shu_turntable_free (ShuTurntable *table)
 {
   if (!table)
     return;
+  shu_splat_scene_free (table->splats);
   shu_mesh_free (table->mesh);
   shu_image_free (table->texture);
   g_free (table->normals);
@@ -72,6 +75,12 @@ shu_turntable_new (
 
   g_return_val_if_fail (params->width > 0 && params->height > 0, NULL);
   g_return_val_if_fail (params->n_frames > 0, NULL);
+  table->params = *params;
+  if (shu_splat_scene_knows (file)) {
+    table->splats = shu_splat_scene_new (
+        file, (double) params->width / params->height, error);
+    return table->splats ? g_steal_pointer (&table) : NULL;
+  }
   glb = shu_glb_decode (file, error);
   if (!glb ||
       !place (glb->mesh, (double) params->width / params->height, error))
@@ -83,7 +92,6 @@ shu_turntable_new (
       return NULL;
     }
   }
-  table->params = *params;
   table->mesh = g_steal_pointer (&glb->mesh);
   table->normals = shu_render_normals (table->mesh);
   return g_steal_pointer (&table);
@@ -107,22 +115,34 @@ flatten (const ShuImage *rgba, int background)
   return out;
 }
 
-ShuImage *
-shu_turntable_frame (const ShuTurntable *table, int i)
+/* RGBA */
+static ShuImage *
+draw_mesh (const ShuTurntable *table, float yaw)
 {
   const ShuTurntableParams *p = &table->params;
   ShuRenderParams params = {.width = p->width,
       .height = p->height,
       .light = 0.3f,
       .normals = table->normals};
-  double turned = fmod (p->degrees * i / p->n_frames, 360) * G_PI / 180;
-  ShuCamera camera = shu_camera_turntable ((float) (-G_PI - turned), 1);
+  ShuCamera camera = shu_camera_turntable (yaw, 1);
 
   /* Image sides are widths in x and heights in y. */
   for (int k = 0; k < 4; k++)
     camera.view[k] *= (float) p->height / (float) p->width;
+  return shu_render (table->mesh, table->texture, &camera, &params);
+}
+
+ShuImage *
+shu_turntable_frame (const ShuTurntable *table, int i)
+{
+  const ShuTurntableParams *p = &table->params;
+  double turned = fmod (p->degrees * i / p->n_frames, 360) * G_PI / 180;
+  float yaw = (float) (-G_PI - turned);
   g_autoptr (ShuImage) out =
-      shu_render (table->mesh, table->texture, &camera, &params);
+      table->splats
+          ? shu_splat_scene_draw (table->splats, yaw, p->width, p->height)
+          : draw_mesh (table, yaw);
+
   return p->background < 0 ? g_steal_pointer (&out)
                            : flatten (out, p->background);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pictures of a GLB file from all sides. */
+/* Pictures of a GLB file, or of Gaussians in a PLY file, from all sides. */
 #pragma once
 #include "base/image.h"
 #include "base/progress.h"
@@ -28,17 +28,18 @@ typedef struct _ShuTurntable ShuTurntable;
 
 /**
  * shu_turntable_new:
- * @glb: a GLB file, from anywhere
+ * @file: a GLB file, or a PLY file of Gaussians with z up, from anywhere
  *
  * The model stands upright in the middle, as large as the picture takes it at
  * every angle.  Without a texture it has the colours of its vertices, else it
- * is grey.
+ * is grey.  Gaussians are drawn by a camera that is far away.
  *
- * Returns: (transfer full): NULL with the errors of shu_glb_decode() and
- *   shu_photo_decode(), or %SHU_ERROR_INVALID where the model is but a point
+ * Returns: (transfer full): NULL with the errors of shu_glb_decode(),
+ *   shu_photo_decode() and shu_ply_read_gaussians(), %SHU_ERROR_INVALID where
+ *   the model is but a point, or %SHU_ERROR_LIMIT (too many Gaussians)
  */
 ShuTurntable *shu_turntable_new (
-    GBytes *glb, const ShuTurntableParams *params, GError **error);
+    GBytes *file, const ShuTurntableParams *params, GError **error);
 void shu_turntable_free (ShuTurntable *table);
 
 /* (transfer full): picture @i, from 0; RGB, or RGBA without a background */

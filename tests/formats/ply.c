@@ -88,6 +88,92 @@ gaussians_are_stored_unactivated (void)
   g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
 }
 
+/* What is written is read, beside properties that nobody asked for. */
+static void
+gaussians_come_back (void)
+{
+  enum { N = 20 };
+
+  float pos[3 * N], scale[3 * N], quat[4 * N], opacity[N], rgb[3 * N];
+  ShuGaussians g = {N, pos, scale, quat, opacity, rgb};
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < 3 * N; i++) {
+    pos[i] = 0.1f * (float) i - 1;
+    scale[i] = 0.001f + 0.01f * (float) i;
+    rgb[i] = 0.02f * (float) i;
+  }
+  for (int i = 0; i < N; i++) {
+    opacity[i] = 0.02f + 0.045f * (float) i;
+    for (int k = 0; k < 4; k++)
+      quat[4 * i + k] = (float) (i + k) * 0.1f - 0.9f;
+  }
+  g_autoptr (GBytes) file = shu_ply_gaussians (&g, &error);
+  g_assert_no_error (error);
+  g_autoptr (ShuPlySet) set = shu_ply_read_gaussians (file, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (set->g.n, ==, N);
+  g_assert_cmpmem (set->g.pos, sizeof pos, pos, sizeof pos);
+  g_assert_cmpmem (set->g.quat, sizeof quat, quat, sizeof quat);
+  for (int i = 0; i < 3 * N; i++) {
+    g_assert_cmpfloat_with_epsilon (set->g.scale[i], scale[i], 1e-6);
+    g_assert_cmpfloat_with_epsilon (set->g.rgb[i], rgb[i], 1e-6);
+  }
+  for (int i = 0; i < N; i++)
+    g_assert_cmpfloat_with_epsilon (set->g.opacity[i], opacity[i], 1e-6);
+}
+
+#define FIELDS                                                                 \
+  "property float x\nproperty float y\nproperty float z\n"                     \
+  "property float f_dc_0\nproperty float f_dc_1\nproperty float f_dc_2\n"      \
+  "property float opacity\nproperty float scale_0\nproperty float scale_1\n"   \
+  "property float scale_2\nproperty float rot_0\nproperty float rot_1\n"       \
+  "property float rot_2\nproperty float rot_3\n"
+#define BINARY "ply\nformat binary_little_endian 1.0\n"
+
+static void
+hostile_files_are_errors (void)
+{
+  static const struct {
+    const char *text, *says;
+  } rows[] = {
+      {"", "no polygon file"},
+      {"ply", "no polygon file"},
+      {"glTF\n", "no polygon file"},
+      {"ply\nformat ascii 1.0\n", "binary_little_endian"},
+      {"ply\nformat\n", "binary_little_endian"},
+      {BINARY "element vertex 1\n", "does not end"},
+      {BINARY "element vertex 0\n" FIELDS "end_header\n", "vertices"},
+      {BINARY "element vertex 9999999999999999999999\n" FIELDS "end_header\n",
+          "vertices"},
+      {BINARY "element vertex 30000000\n" FIELDS "end_header\n", "cut off"},
+      {BINARY "element vertex 1\n" FIELDS "end_header\n0123456789", "cut off"},
+      {BINARY "element face 1\nelement vertex 1\n" FIELDS "end_header\n",
+          "first element"},
+      {BINARY "element vertex 1\nproperty list uchar int a\n" FIELDS
+              "end_header\n",
+          "list"},
+      {BINARY "element vertex 1\nproperty quad a\n" FIELDS "end_header\n",
+          "quad"},
+      {BINARY "element vertex 1\nproperty double x\nend_header\n", "float"},
+      {BINARY "element vertex 1\nproperty float x\nend_header\n", "no y"},
+      {"ply\nelement vertex 1\n" FIELDS "end_header\n", "format"},
+      {BINARY "element\nend_header\n", "element"},
+      {BINARY "property float x\nend_header\n", "list"},
+      {"ply\n\n\nend_header\n", "no Gaussians"},
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (GBytes) file = g_bytes_new (rows[i].text, strlen (rows[i].text));
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (shu_ply_read_gaussians (file, &error));
+    g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+    if (!strstr (error->message, rows[i].says))
+      g_error ("\"%s\" does not say \"%s\"", error->message, rows[i].says);
+  }
+}
+
 static void
 voxels_are_cubes (void)
 {
@@ -124,6 +210,9 @@ main (int argc, char **argv)
       "/formats/ply/mesh_is_y_up_in_metres", mesh_is_y_up_in_metres);
   g_test_add_func ("/formats/ply/gaussians_are_stored_unactivated",
       gaussians_are_stored_unactivated);
+  g_test_add_func ("/formats/ply/gaussians_come_back", gaussians_come_back);
+  g_test_add_func (
+      "/formats/ply/hostile_files_are_errors", hostile_files_are_errors);
   g_test_add_func ("/formats/ply/voxels_are_cubes", voxels_are_cubes);
   return g_test_run ();
 }

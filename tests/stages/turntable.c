@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Models from all sides: what is where, and that all of it is there. */
 #include "../harness.h"
+#include "formats/ply.h"
 #include <math.h>
 #include <string.h>
 
@@ -54,6 +55,60 @@ sides_in_order (void)
           rows[r].order[i]);
     }
     g_assert_cmpint (side_at (sheet, 2 * 64 + 32, 64 + 32), ==, 'w');
+  }
+}
+
+/* Four clouds of Gaussians in front, to the right, behind and to the left */
+static GBytes *
+clouds (float x0)
+{
+  enum { EACH = 40, N = 4 * EACH };
+
+  static const float dirs[4][2] = {{0, -1}, {1, 0}, {0, 1}, {-1, 0}};
+  static const float colors[4][3] = {
+      {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 1, 0}};
+  float pos[3 * N], scale[3 * N], quat[4 * N] = {0}, opacity[N], rgb[3 * N];
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < N; i++) {
+    const float *dir = dirs[i / EACH];
+    float across = 0.1f * (float) (i % 5 - 2);
+
+    pos[3 * i] = x0 + 20 * (0.3f * dir[0] - across * dir[1]);
+    pos[3 * i + 1] = 20 * (0.3f * dir[1] + across * dir[0]);
+    pos[3 * i + 2] = 20 * (0.1f * (float) (i % EACH / 5) - 0.35f);
+    for (int k = 0; k < 3; k++) {
+      scale[3 * i + k] = 20 * 0.08f;
+      rgb[3 * i + k] = colors[i / EACH][k];
+    }
+    quat[4 * i] = 1;
+    opacity[i] = 0.95f;
+  }
+  GBytes *file = shu_ply_gaussians (
+      &(ShuGaussians){N, pos, scale, quat, opacity, rgb}, &error);
+  g_assert_no_error (error);
+  return file;
+}
+
+static void
+gaussians_in_order (void)
+{
+  g_autoptr (GBytes) file = clouds (100);
+  g_autoptr (ShuTurntable) t = open_table (file, 80, 64, 4, 360, 0xffffff);
+  g_autoptr (ShuTurntable) clear = open_table (file, 48, 96, 4, 360, -1);
+
+  for (int i = 0; i < 4; i++) {
+    g_autoptr (ShuImage) frame = shu_turntable_frame (t, i);
+    g_autoptr (ShuImage) rgba = shu_turntable_frame (clear, i);
+
+    g_assert_cmpint (frame->n_channels, ==, 3);
+    g_assert_cmpint (side_at (frame, 40, 32), ==, "rgby"[i]);
+    g_assert_cmpint (side_at (frame, 1, 1), ==, 'w');
+    g_assert_cmpint (rgba->n_channels, ==, 4);
+    g_assert_cmpint (rgba->width, ==, 48);
+    g_assert_cmpint (side_at (rgba, 24, 48), ==, "rgby"[i]);
+    g_assert_cmpint (rgba->data[4 * (48 * 48 + 24) + 3], >, 240);
+    g_assert_cmpint (rgba->data[3], ==, 0);
   }
 }
 
@@ -226,6 +281,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/stages/turntable/sides_in_order", sides_in_order);
+  g_test_add_func ("/stages/turntable/gaussians_in_order", gaussians_in_order);
   g_test_add_func ("/stages/turntable/fits", fits);
   g_test_add_func ("/stages/turntable/background_shows", background_shows);
   g_test_add_func ("/stages/turntable/vertex_colors", vertex_colors);

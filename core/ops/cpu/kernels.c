@@ -249,7 +249,7 @@ SHU_INLINE Vec
 splat_exp (Vec x)
 {
   Vec n = x * 1.44269504f + 12582912.f, r, p; /* as in v_exp() */
-  IVec k = (IVec) n << 23;
+  UVec k = (UVec) n << 23;
 
   r = x - (n - 12582912.f) * 0.69314718f;
   p = r * (1.f / 120) + 1.f / 24;
@@ -257,7 +257,7 @@ splat_exp (Vec x)
   p = p * r + 0.5f;
   p = p * r + 1.f;
   p = p * r + 1.f;
-  return (Vec) ((IVec) p + k);
+  return (Vec) ((UVec) p + k);
 }
 
 /* A vector of pixels from (x, .) on; dy: of their row to the centre */

@@ -20,6 +20,7 @@ enum { LANES = VECTOR_BYTES / 4 };
 typedef float Vec
     __attribute__ ((vector_size (VECTOR_BYTES), aligned (4), may_alias));
 typedef gint32 IVec __attribute__ ((vector_size (VECTOR_BYTES), aligned (4)));
+typedef guint32 UVec __attribute__ ((vector_size (VECTOR_BYTES), aligned (4)));
 
 /* Through a pointer: memcpy() goes by halves and over the stack. */
 SHU_INLINE Vec
