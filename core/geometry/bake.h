@@ -19,7 +19,8 @@ G_BEGIN_DECLS
  *   Without one the normals decide, less what is as white as the background.
  * @gaussians: (nullable): colour what no picture sees
  *
- * The front is the photo and overrules the others; the face adds its detail.
+ * The front is the photo and overrules the others (it weighs 50 where a side
+ * weighs 1 and the back 20); the face adds its detail.
  */
 typedef struct {
   const ShuImage *color[SHU_N_VIEWS];
@@ -33,10 +34,19 @@ typedef struct {
  * @size: side of the texture, 64..8192; 0 means 1024
  * @angle_power: power of the cosine of the viewing angle that weights a view;
  *   0 means 4
+ * @n_renders: views from which the Gaussians are drawn; 0 means 95
+ * @render_size: pixels a side of these; 0 means a quarter of @size,
+ *   at least 256
+ * @steps: of the solver that sharpens the texture; 0 means 4
+ * @stiffness: how smooth what it changes is; 0 means 0.5
  */
 typedef struct {
   int size;
   float angle_power;
+  int n_renders;
+  int render_size;
+  int steps;
+  float stiffness;
 } ShuBakeParams;
 
 /**
@@ -48,10 +58,13 @@ typedef struct {
  * angle, by distance from outlines and by picture; what is
  * mixed with the white behind is un-mixed or left out, as far in as each
  * picture shows it; the low frequencies of the sides follow the front, those
- * of the back the sides.  What no picture
- * sees takes the colour of the Gaussians, else of the vertices, shifted so
- * that it joins its surroundings; space between charts is filled with the
- * colours around it.
+ * of the back the sides.  What no picture sees takes the colour of the
+ * Gaussians, drawn from all around and solved for as the texture that shows
+ * what most of these drawings do, else of the vertices, shifted so that it
+ * joins its surroundings; space between charts is filled with the colours
+ * around it.  Last, the texture is sharpened: by weighted least squares, so
+ * that the pixels of the pictures, as means over what they see of it, come
+ * back.
  *
  * Returns: (transfer full): RGB, row 0 is v = 0; or NULL with
  *   %SHU_ERROR_INVALID (pictures that are not square RGB, or differ in size)

@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Fills gaps: pictures by push-pull, surfaces by spreading values from vertex
- * to vertex; colours of Gaussians at a point. */
+ * to vertex. */
 #include "geometry/bake_private.h"
 #include <math.h>
 #include <string.h>
-
-enum {
-  GRID_SIDE = 96, /* cells over the unit cube */
-};
-
-/* The Gaussians of a cell: @list[start[cell]..start[cell + 1] - 1]. */
-struct _ShuGaussianGrid {
-  const ShuGaussians *g;
-  gint32 *start;
-  gint32 *list;
-};
 
 void
 shu_push_pull (float *rgb, const guint8 *mask, int size)
@@ -55,101 +44,6 @@ shu_push_pull (float *rgb, const guint8 *mask, int size)
       if (!mask[at])
         shu_bake_photo_sample (small, half, 3, uv, rgb + 3 * at);
     }
-}
-
-static int
-cell_of (float v)
-{
-  return CLAMP ((int) floorf ((v + 0.5f) * GRID_SIDE), 0, GRID_SIDE - 1);
-}
-
-ShuGaussianGrid *
-shu_gaussian_grid_new (const ShuGaussians *g)
-{
-  ShuGaussianGrid *grid = g_new0 (ShuGaussianGrid, 1);
-  gsize n_cells = (gsize) GRID_SIDE * GRID_SIDE * GRID_SIDE;
-  g_autofree gint32 *cell = g_new (gint32, MAX (1, g->n));
-
-  grid->g = g;
-  grid->start = g_new0 (gint32, n_cells + 1);
-  grid->list = g_new (gint32, MAX (1, g->n));
-  for (gsize i = 0; i < (gsize) g->n; i++) {
-    const float *p = g->pos + 3 * i;
-    cell[i] = isfinite (p[0]) && isfinite (p[1]) && isfinite (p[2])
-                  ? (cell_of (p[0]) * GRID_SIDE + cell_of (p[1])) * GRID_SIDE +
-                        cell_of (p[2])
-                  : -1;
-    if (cell[i] >= 0)
-      grid->start[cell[i] + 1]++;
-  }
-  for (gsize i = 0; i < n_cells; i++)
-    grid->start[i + 1] += grid->start[i];
-  g_autofree gint32 *next = g_memdup2 (grid->start, n_cells * sizeof (gint32));
-  for (int i = 0; i < g->n; i++)
-    if (cell[i] >= 0)
-      grid->list[next[cell[i]]++] = i;
-  return grid;
-}
-
-void
-shu_gaussian_grid_free (ShuGaussianGrid *grid)
-{
-  if (!grid)
-    return;
-  g_free (grid->start);
-  g_free (grid->list);
-  g_free (grid);
-}
-
-/* Density at offset @d of Gaussian @i, widened so that a surface that runs
- * between thin ones still finds them. */
-static float
-density (const ShuGaussians *g, gsize i, const float *d)
-{
-  const float *q = g->quat + 4 * i, *s = g->scale + 3 * i;
-  float w = q[0], x = q[1], y = q[2], z = q[3], e = 0;
-  float rot[3][3] = {
-      {1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)},
-      {2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)},
-      {2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)}};
-  static const float width = 0.3f / GRID_SIDE;
-
-  for (int k = 0; k < 3; k++) {
-    float along = rot[0][k] * d[0] + rot[1][k] * d[1] + rot[2][k] * d[2];
-    e += along * along / (s[k] * s[k] + width * width);
-  }
-  return g->opacity[i] * expf (-0.5f * e);
-}
-
-gboolean
-shu_gaussian_grid_sample (
-    const ShuGaussianGrid *grid, const float *pos, float *ret_rgb)
-{
-  const ShuGaussians *g = grid->g;
-  int c[3] = {cell_of (pos[0]), cell_of (pos[1]), cell_of (pos[2])};
-  double sum = 0, rgb[3] = {0};
-
-  for (int x = MAX (0, c[0] - 1); x <= MIN (GRID_SIDE - 1, c[0] + 1); x++)
-    for (int y = MAX (0, c[1] - 1); y <= MIN (GRID_SIDE - 1, c[1] + 1); y++) {
-      gsize row = ((gsize) x * GRID_SIDE + y) * GRID_SIDE;
-      gint32 end = grid->start[row + MIN (GRID_SIDE - 1, c[2] + 1) + 1];
-      for (gint32 j = grid->start[row + MAX (0, c[2] - 1)]; j < end; j++) {
-        gsize i = grid->list[j];
-        const float *p = g->pos + 3 * i;
-        float d[3] = {pos[0] - p[0], pos[1] - p[1], pos[2] - p[2]};
-        float w = density (g, i, d);
-        if (!(w > 0))
-          continue;
-        sum += w;
-        for (int k = 0; k < 3; k++)
-          rgb[k] += (double) w * g->rgb[3 * i + k];
-      }
-    }
-  if (!(sum > 1e-4))
-    return FALSE;
-  for (int k = 0; k < 3; k++)
-    ret_rgb[k] = (float) CLAMP (rgb[k] / sum, 0, 1);
-  return TRUE;
 }
 
 void

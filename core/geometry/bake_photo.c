@@ -2,7 +2,6 @@
 /* Makes a picture ready for baking: mask, colours grown over the outline,
  * trust, and what the mesh hides from its camera. */
 #include "geometry/bake_private.h"
-#include "geometry/raster.h"
 #include <math.h>
 #include <string.h>
 
@@ -50,7 +49,7 @@ shu_bake_photo_free (ShuBakePhoto *p)
   g_free (p->rgb);
   g_free (p->smooth);
   g_free (p->trust);
-  g_free (p->depth);
+  shu_raster_free (p->raster);
   g_free (p->open);
   g_free (p);
 }
@@ -215,6 +214,7 @@ clear_border (
 static void
 close_jumps (ShuBakePhoto *p, gboolean behind, float reach)
 {
+  const float *depth = p->raster->depth;
   int size = p->size;
   gsize n = (gsize) size * size;
   g_autofree guint8 *edge = g_malloc0 (n);
@@ -230,14 +230,14 @@ close_jumps (ShuBakePhoto *p, gboolean behind, float reach)
         int u = x + steps[k][0], v = y + steps[k][1];
         if (u < 0 || v < 0 || u >= size || v >= size)
           continue;
-        float other = p->depth[(gsize) v * size + u];
-        edge[at] |= other < G_MAXFLOAT && p->depth[at] < G_MAXFLOAT &&
-                    sign * (other - p->depth[at]) > jump;
+        float other = depth[(gsize) v * size + u];
+        edge[at] |= other < G_MAXFLOAT && depth[at] < G_MAXFLOAT &&
+                    sign * (other - depth[at]) > jump;
       }
     }
   shu_plane_nearest (edge, size, dist, from);
   for (gsize i = 0; i < n; i++)
-    if (from[i] >= 0 && sign * (p->depth[i] - p->depth[from[i]]) > jump)
+    if (from[i] >= 0 && sign * (depth[i] - depth[from[i]]) > jump)
       p->open[i] = MIN (
           p->open[i], CLAMP ((dist[i] - 1) / MAX (1, reach), least_trust, 1));
 }
@@ -274,9 +274,8 @@ shu_bake_photo_new (const ShuImage *color, const ShuImage *normal,
   p->smooth = g_memdup2 (p->rgb, 3 * n * sizeof (float));
   shu_plane_blur (
       p->smooth, p->size, 3, MAX (1, SMOOTH_RADIUS * p->size / 768));
-  g_autoptr (ShuRaster) raster = shu_raster_new (p->size, p->size, 0);
-  shu_raster_mesh (raster, mesh, &p->camera, 0);
-  p->depth = g_steal_pointer (&raster->depth);
+  p->raster = shu_raster_new (p->size, p->size, SHU_RASTER_BARY);
+  shu_raster_mesh (p->raster, mesh, &p->camera, SHU_RASTER_BARY);
   find_jumps (p, border);
   return p;
 }
@@ -318,7 +317,7 @@ shu_bake_photo_weight (const ShuBakePhoto *p, const float *pos,
   for (int k = 0; k < 4; k++) {
     int u = CLAMP (x + (k & 1), 0, p->size - 1);
     int v = CLAMP (y + (k >> 1), 0, p->size - 1);
-    far = MAX (far, p->depth[(gsize) v * p->size + u]);
+    far = MAX (far, p->raster->depth[(gsize) v * p->size + u]);
   }
   if (z > far + hidden_tolerance)
     return 0;

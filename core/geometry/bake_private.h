@@ -3,6 +3,8 @@
  * a point, fields over the surface, filling of pictures. */
 #pragma once
 #include "geometry/bake.h"
+#include "geometry/raster.h"
+#include "ops/texture.h"
 
 G_BEGIN_DECLS
 
@@ -13,7 +15,7 @@ G_BEGIN_DECLS
  * @rgb: [S,S,3] 0..255; beyond the person its nearest colour
  * @smooth: the same, low frequencies only
  * @trust: [S,S] 0..1: less near the outline of the person, little outside
- * @depth: [S,S] of the mesh, along the camera's axis
+ * @raster: of the mesh, as the camera sees it
  * @open: [S,S] 0..1: less where something nearer is close
  */
 typedef struct {
@@ -22,7 +24,7 @@ typedef struct {
   float *rgb;
   float *smooth;
   float *trust;
-  float *depth;
+  ShuRaster *raster;
   float *open;
 } ShuBakePhoto;
 
@@ -92,16 +94,6 @@ void shu_plane_nearest (
  * means (Gortler et al. 1996). */
 void shu_push_pull (float *rgb, const guint8 *mask, int size);
 
-typedef struct _ShuGaussianGrid ShuGaussianGrid;
-
-ShuGaussianGrid *shu_gaussian_grid_new (const ShuGaussians *gaussians);
-void shu_gaussian_grid_free (ShuGaussianGrid *grid);
-
-/* Mean colour 0..1 of the Gaussians at a point, weighted by their density
- * there.  Returns: FALSE where there are none. */
-gboolean shu_gaussian_grid_sample (
-    const ShuGaussianGrid *grid, const float *pos, float *ret_rgb);
-
 /**
  * ShuField:
  * Neighbours of the vertices of a welded mesh.
@@ -127,7 +119,71 @@ void shu_field_clear (ShuField *field);
 void shu_field_spread (const ShuField *field, float *value, const float *weight,
     float decay, int n_rounds);
 
+enum { SHU_BAKE_BODY = 4 }; /* pictures of the whole body */
+
+/**
+ * ShuBaker:
+ * @power: of the cosine that weighs a view
+ * @face_shift: [S,S,3] of the face: what it lacks against the front
+ * @normals: [n_verts,3]
+ * @match: [n_verts,3] what a picture lacks against the others
+ * @under: (nullable): [@under_size,@under_size,3] colours of the Gaussians
+ * @bridge: [n_verts,3] from the colours underneath to those of the pictures
+ */
+typedef struct {
+  const ShuMesh *mesh;
+  const ShuBakeViews *views;
+  float power;
+  ShuBakePhoto *photos[SHU_BAKE_BODY]; /* nullable */
+  ShuBakePhoto *face;                  /* nullable */
+  float *face_shift;
+  float *normals;
+  float *match[SHU_BAKE_BODY]; /* nullable */
+  int under_size;
+  float *under;
+  float *bridge;
+} ShuBaker;
+
+/* Where a texel, a pixel or a vertex is. */
+typedef struct {
+  float pos[3], normal[3];
+  float match[SHU_BAKE_BODY][3];
+} ShuBakeSpot;
+
+/* bake_match.c */
+
+/* Photos, normals, differences between views, and the bridge to what lies
+ * underneath, which is there already. */
+void shu_bake_prepare_photos (ShuBaker *b);
+void shu_bake_bridge (ShuBaker *b);
+
+/* The place on a face with weights @l of its corners */
+ShuBakeSpot shu_bake_spot (const ShuBaker *b, int face, const float *l);
+/* Three values of each vertex of a face, @stride floats apart, mixed */
+void shu_bake_mix (const float *values, const gint32 *corners, const float *l,
+    int stride, float *ret);
+/* Weighted sum of the pictures at a spot.  Returns: the sum of the weights */
+float shu_bake_sum_views (
+    const ShuBaker *b, const ShuBakeSpot *spot, float *ret_sum);
+/* What a body picture weighs against the others where both see best */
+float shu_bake_prior (int view);
+/* Share of the face's picture, instead of the front's, at a place of the
+ * front; @ret_in: (out): the place in the face's picture, both in sides */
+float shu_bake_face_share (const ShuBaker *b, const float *uv, float *ret_in);
+/* The colour underneath at texture place @uv, or @own 0..1 (nullable) */
+void shu_bake_under (
+    const ShuBaker *b, const float *uv, const float *own, float *ret);
+
+/* bake_solve.c */
+
+/* Colours of the Gaussians as a texture: b->under.  FALSE on failure */
+gboolean shu_bake_gaussians (
+    ShuBaker *b, const ShuBakeParams *params, GError **error);
+/* Sharpens @rgb [S,S,3]: what pixels of the pictures show of it shall be what
+ * is in them. */
+gboolean shu_bake_sharpen (ShuBaker *b, const ShuBakeParams *params, int size,
+    float *rgb, GError **error);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuBakePhoto, shu_bake_photo_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuGaussianGrid, shu_gaussian_grid_free)
 
 G_END_DECLS

@@ -8,6 +8,7 @@
 #include "ops/ops.h"
 #include "ops/pictures.h"
 #include "ops/render.h"
+#include "ops/texture.h"
 #include "tensor/context_backend.h"
 
 G_BEGIN_DECLS
@@ -177,6 +178,11 @@ struct _ShuBackend {
   /* @box lies inside of p */
   void (*mask_measure) (ShuCtx *c, ShuTensor *p, ShuTensor *q,
       const ShuBox *box, int row, ShuMaskMeasures *ret);
+
+  void (*texture_gather) (
+      ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows, float hold);
+  void (*texture_solve) (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
+      ShuTensor *start, const ShuTextureSolver *p);
 
   /* From capture_begin() on operations are not done but recorded, until
    * capture_end() gives the record, or NULL where something could not be

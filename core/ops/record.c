@@ -433,6 +433,22 @@ splat (ShuCtx *c, const ShuSplatInput *g, int V, const ShuSplatCamera *cameras,
       g, V, cameras, size, ret);
 }
 
+static void
+texture_gather (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows, float hold)
+{
+  RECORD_ (texture_gather, 0,
+      OPERANDS (y, rows->place, rows->color, rows->weight), y, rows, hold);
+}
+
+static void
+texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
+    ShuTensor *start, const ShuTextureSolver *p)
+{
+  RECORD_ (texture_solve, 0,
+      OPERANDS (y, rows->place, rows->color, rows->weight, start), y, rows,
+      start, p);
+}
+
 /* ---- states ---- */
 
 static void
@@ -513,6 +529,8 @@ const ShuBackend shu_backend_record = {
 
     .isosurface = isosurface,
     .splat = splat,
+    .texture_gather = texture_gather,
+    .texture_solve = texture_solve,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
     .picture_resize = shu_record_picture_resize,

@@ -105,6 +105,13 @@ void
 bodies_photograph (const ShuMesh *mesh, ShuView view, int size,
     ShuImage **ret_color, ShuImage **ret_normal)
 {
+  bodies_photograph_as (mesh, view, size, bodies_paint, ret_color, ret_normal);
+}
+
+void
+bodies_photograph_as (const ShuMesh *mesh, ShuView view, int size,
+    BodiesPaint paint, ShuImage **ret_color, ShuImage **ret_normal)
+{
   ShuCamera camera = shu_camera_of_view (view);
   gboolean mirror = view == SHU_VIEW_BACK || view == SHU_VIEW_LEFT;
   g_autoptr (ShuRaster) r = shu_raster_new (size, size, SHU_RASTER_BARY);
@@ -123,7 +130,7 @@ bodies_photograph (const ShuMesh *mesh, ShuView view, int size,
       for (int k = 0; k < 3; k++)
         p[k] = (1 - b1 - b2) * mesh->pos[3 * v[0] + k] +
                b1 * mesh->pos[3 * v[1] + k] + b2 * mesh->pos[3 * v[2] + k];
-      bodies_paint (p, rgb);
+      paint (p, rgb);
     }
     for (int k = 0; k < 3; k++) {
       (*ret_color)->data[to + k] = (guint8) (rgb[k] + 0.5f);

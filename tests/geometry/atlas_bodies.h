@@ -12,6 +12,11 @@ ShuMesh *bodies_person (int n_faces);
 /* The colour 0..255 painted on the surface at a point: smooth stripes. */
 void bodies_paint (const float *pos, float *ret_rgb);
 
+typedef void (*BodiesPaint) (const float *pos, float *ret_rgb);
+
 /* The painted body as stage 1 draws it, and its mask as a normal picture. */
 void bodies_photograph (const ShuMesh *mesh, ShuView view, int size,
     ShuImage **ret_color, ShuImage **ret_normal);
+/* The same with other colours */
+void bodies_photograph_as (const ShuMesh *mesh, ShuView view, int size,
+    BodiesPaint paint, ShuImage **ret_color, ShuImage **ret_normal);

@@ -88,6 +88,20 @@ void human_photo (const Human *human, const HumanFrame *frame, uint64_t photo,
     int width, int height, float margin, int samples, uint8_t *rgba);
 
 /**
+ * human_orbit:
+ * @right, @forward: axes of the picture, unit and at right angles
+ * @side: pixels
+ * @samples: samples per pixel and axis
+ * @rgba: (out): u8 [side, side, 4], straight alpha, transparent background
+ *
+ * The person as human_view() shows it, from any side: orthographic over a
+ * square that is the frame's size.
+ */
+void human_orbit (const Human *human, const HumanFrame *frame,
+    const float right[3], const float forward[3], int side, int samples,
+    uint8_t *rgba);
+
+/**
  * human_voxels:
  * @res: voxels per side of the unit cube
  * @occupied: (out): u8 [res, res, res] in x, y, z order (z fastest), 1 where

@@ -206,6 +206,18 @@ human_view (const Human *human, const HumanFrame *frame, int view, int side,
 }
 
 void
+human_orbit (const Human *human, const HumanFrame *frame, const float right[3],
+    const float forward[3], int side, int samples, uint8_t *rgba)
+{
+  HumanCamera camera;
+  Vec dir = load (forward), across = load (right);
+  float s = frame->size;
+  ortho_camera (&camera, load (frame->centre), dir, across, s, s);
+  store (camera.f + 6, mul (cross (across, dir), s));
+  render (human, &camera, side, side, samples, (Planes){.rgba = rgba});
+}
+
+void
 human_photo (const Human *human, const HumanFrame *frame, uint64_t photo,
     int width, int height, float margin, int samples, uint8_t *rgba)
 {

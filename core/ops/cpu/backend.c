@@ -61,4 +61,6 @@ const ShuBackend shu_backend_cpu = {
     .mask_mean = shu_cpu_mask_mean,
     .mask_to_picture = shu_cpu_mask_to_picture,
     .mask_measure = shu_cpu_mask_measure,
+    .texture_gather = shu_cpu_texture_gather,
+    .texture_solve = shu_cpu_texture_solve,
 };

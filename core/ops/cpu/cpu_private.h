@@ -177,4 +177,10 @@ void shu_cpu_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q,
 void shu_cpu_splat (ShuCtx *c, const ShuSplatInput *g, int V,
     const ShuSplatCamera *cameras, int size, const ShuSplats *ret);
 
+/* texture.c */
+void shu_cpu_texture_gather (
+    ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows, float hold);
+void shu_cpu_texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
+    ShuTensor *start, const ShuTextureSolver *p);
+
 G_END_DECLS

@@ -426,6 +426,8 @@ const ShuBackend shu_backend_cuda = {
 
     .isosurface = shu_cuda_isosurface,
     .splat = shu_cuda_splat,
+    .texture_gather = shu_cuda_texture_gather,
+    .texture_solve = shu_cuda_texture_solve,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
     .mark = shu_cuda_mark,

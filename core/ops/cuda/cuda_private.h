@@ -302,4 +302,11 @@ void shu_cuda_isosurface (
 void shu_cuda_splat (ShuCtx *c, const ShuSplatInput *g, int V,
     const ShuSplatCamera *cameras, int size, const ShuSplats *ret);
 
+/* ---- texture.c ---- */
+
+void shu_cuda_texture_gather (
+    ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows, float hold);
+void shu_cuda_texture_solve (ShuCtx *c, ShuTensor *y,
+    const ShuTextureRows *rows, ShuTensor *start, const ShuTextureSolver *p);
+
 G_END_DECLS

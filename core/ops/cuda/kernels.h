@@ -583,6 +583,35 @@ cudaError_t shu_launch_mask_clean (uint8_t *y, const uint8_t *x, int H, int W,
     int faint, int share, int *label, unsigned long long *sums,
     cudaStream_t stream);
 
+/* ---- texture.cu: core/ops/texture.h ---- */
+
+typedef struct {
+  int size;
+  size_t n;
+  const float *place, *color, *weight; /* rows: [n,3], [n,3], [n] */
+  const float *start;                  /* [S,S,3], and so on */
+  float *y;
+  int rounds, steps;
+  float soft_first, soft_last, variation, hold, stiffness;
+  /* of all levels of the pyramid, [total,3] */
+  float *pyramid;
+  unsigned long long *sum;
+  float *t, *change, *r, *d, *z;
+  float *diagonal; /* [S,S] */
+  float *robust;   /* [n,3] */
+  float *acting;   /* [S,S], with hold or stiffness */
+  float *steady;   /* [S,S,2,3], with variation */
+  double *partial; /* [1024,3] */
+  double *scalars; /* [9] */
+} ShuCudaTexture;
+
+cudaError_t shu_launch_texture_solve (
+    const ShuCudaTexture *job, cudaStream_t stream);
+/* of job: what comes before start, y, hold, pyramid and sum; weight [total,3]
+ */
+cudaError_t shu_launch_texture_gather (
+    const ShuCudaTexture *job, float *weight, cudaStream_t stream);
+
 #ifdef __cplusplus
 }
 #endif

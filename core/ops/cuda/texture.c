@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Room for the kernels of texture.cu. */
+#include "ops/cuda/cuda_private.h"
+#include "ops/texture_taps.h"
+
+enum { SUMS = 1024 * 3, SCALARS = 9 };
+
+static gboolean
+prepare (ShuCtx *c, ShuCudaTexture *t, ShuTensor *y, const ShuTextureRows *rows)
+{
+  gsize total;
+
+  *t = (ShuCudaTexture){.size = (int) y->dims[0],
+      .n = (gsize) rows->place->dims[0],
+      .place = rows->place->data,
+      .color = rows->color->data,
+      .weight = rows->weight->data,
+      .y = y->data};
+  ShuTexturePyramid p = shu_texture_pyramid (t->size);
+  total = 3 * p.start[p.n_levels];
+  t->pyramid = shu_cuda_scratch (c, total * sizeof *t->pyramid);
+  t->sum = shu_cuda_scratch (c, total * sizeof *t->sum);
+  return !shu_ctx_failed (c);
+}
+
+void
+shu_cuda_texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
+    ShuTensor *start, const ShuTextureSolver *p)
+{
+  SHU_SCOPE (c);
+  ShuCuda *s = shu_cuda (c);
+  ShuCudaTexture t;
+  gsize n = y->n / 3;
+  float **const planes[] = {&t.t, &t.change, &t.r, &t.d, &t.z};
+
+  if (!s || !prepare (c, &t, y, rows))
+    return;
+  t.start = start->data;
+  t.rounds = p->rounds;
+  t.steps = p->steps;
+  t.soft_first = p->soft_first;
+  t.soft_last = p->soft_last;
+  t.variation = p->variation;
+  t.hold = p->hold;
+  t.stiffness = p->stiffness;
+  for (gsize i = 0; i < G_N_ELEMENTS (planes); i++)
+    *planes[i] = shu_cuda_scratch (c, 3 * n * sizeof (float));
+  t.diagonal = shu_cuda_scratch (c, n * sizeof (float));
+  t.robust = shu_cuda_scratch (c, 3 * t.n * sizeof (float));
+  t.partial = shu_cuda_scratch (c, SUMS * sizeof (double));
+  t.scalars = shu_cuda_scratch (c, SCALARS * sizeof (double));
+  if (p->variation > 0)
+    t.steady = shu_cuda_scratch (c, 6 * n * sizeof (float));
+  if (p->hold > 0 || p->stiffness > 0)
+    t.acting = shu_cuda_scratch (c, n * sizeof (float));
+  if (!shu_ctx_failed (c))
+    shu_cuda_done (
+        c, "texture_solve", shu_launch_texture_solve (&t, s->stream));
+}
+
+void
+shu_cuda_texture_gather (
+    ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows, float hold)
+{
+  SHU_SCOPE (c);
+  ShuCuda *s = shu_cuda (c);
+  ShuCudaTexture t;
+  ShuTexturePyramid p = shu_texture_pyramid ((int) y->dims[0]);
+  float *weight;
+
+  if (!s || !prepare (c, &t, y, rows))
+    return;
+  t.hold = hold;
+  weight = shu_cuda_scratch (c, 3 * p.start[p.n_levels] * sizeof *weight);
+  if (weight)
+    shu_cuda_done (
+        c, "texture_gather", shu_launch_texture_gather (&t, weight, s->stream));
+}
