@@ -100,7 +100,14 @@ process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
   GST_OBJECT_UNLOCK (self);
   subject =
       shu_stage_preprocess_picture (device, cutout, &params, progress, error);
-  return subject && shu_transform_fill_bundle (trans, out, subject, error);
+  if (!subject || !shu_transform_fill_bundle (trans, out, subject, error))
+    return FALSE;
+  gst_element_post_message (GST_ELEMENT (self),
+      gst_message_new_element (GST_OBJECT (self),
+          gst_structure_new ("synchuman-subject", "alpha-coverage",
+              G_TYPE_DOUBLE, shu_bundle_double (subject, "alpha-coverage", 0),
+              NULL)));
+  return TRUE;
 }
 
 static void

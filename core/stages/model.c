@@ -386,6 +386,18 @@ shu_model_device (const ShuModel *m)
   return m->device;
 }
 
+char *
+shu_model_gpu (const ShuModel *m, gsize *ret_memory)
+{
+  int device;
+  gsize available;
+
+  if (sscanf (m->device, "cuda:%d", &device) != 1 ||
+      !shu_device_memory (device, &available, ret_memory))
+    return NULL;
+  return shu_device_name (device);
+}
+
 const ShuModelDefaults *
 shu_model_defaults (const ShuModel *m)
 {

@@ -3,6 +3,8 @@
  * that uses the same folder on the same device. */
 #pragma once
 #include <gio/gio.h>
+#include "base/precision.h"
+#include "base/progress.h"
 
 G_BEGIN_DECLS
 
@@ -57,6 +59,21 @@ void shu_model_unref (ShuModel *m);
 
 const char *shu_model_folder (const ShuModel *m);
 const char *shu_model_device (const ShuModel *m);
+/* The GPU that @m works on, as its maker calls it, and how many bytes of memory
+ * it has; NULL for the CPU.  (transfer full) (nullable) */
+char *shu_model_gpu (const ShuModel *m, gsize *ret_memory);
+
+/**
+ * shu_model_load:
+ * @precision: of the joint denoiser that will be asked for
+ *
+ * Loads all networks of both stages and the matting now instead of when they
+ * are first used, and keeps them as long as @m lives.  Where memory is
+ * %SHU_MEMORY_LOW it loads nothing, and it is no error that they do not fit
+ * where it is %SHU_MEMORY_AUTO.
+ */
+gboolean shu_model_load (ShuModel *m, ShuPrecision precision,
+    const ShuProgress *progress, GError **error);
 
 /**
  * ShuModelDefaults:

@@ -271,6 +271,52 @@ shu_model_net (ShuModel *m, ShuNet net, GError **error)
   return ok ? m->loaded[net].net : NULL;
 }
 
+/* With the lock held */
+static gboolean
+load_and_keep (ShuModel *m, ShuCtx *c, int n, const ShuNet *nets,
+    const ShuProgress *progress, GError **error)
+{
+  if (!load (m, c, n, nets, progress, error))
+    return FALSE;
+  for (int i = 0; i < n; i++)
+    m->loaded[nets[i]].kept = TRUE;
+  return TRUE;
+}
+
+gboolean
+shu_model_load (ShuModel *m, ShuPrecision precision,
+    const ShuProgress *progress, GError **error)
+{
+  const ShuNet all[] = {SHU_NET_CLIP, SHU_NET_VAE, SHU_NET_DINO,
+      precision == SHU_PRECISION_FP8 ? SHU_NET_JOINT_FP8 : SHU_NET_JOINT,
+      SHU_NET_SS_DECODER, SHU_NET_SLAT_FLOW, SHU_NET_GS_DECODER,
+      SHU_NET_MESH_DECODER};
+  const ShuNet matting = SHU_NET_MATTING;
+  g_autoptr (ShuCtx) c = NULL;
+  g_autoptr (GError) cause = NULL;
+  gboolean ok;
+
+  if (m->memory == SHU_MEMORY_LOW)
+    return TRUE;
+  c = shu_model_context (m, NULL, error);
+  if (!c)
+    return FALSE;
+  g_mutex_lock (&m->lock);
+  ok = load_and_keep (m, c, G_N_ELEMENTS (all), all, progress, &cause);
+  /* pictures may come cut out */
+  if (ok && !load_and_keep (m, c, 1, &matting, progress, &cause) &&
+      g_error_matches (cause, SHU_ERROR, SHU_ERROR_MISSING))
+    g_clear_error (&cause);
+  g_mutex_unlock (&m->lock);
+  if (m->memory == SHU_MEMORY_AUTO &&
+      g_error_matches (cause, SHU_ERROR, SHU_ERROR_MEMORY))
+    g_clear_error (&cause);
+  if (!cause)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&cause));
+  return FALSE;
+}
+
 /* ---- for a stage ---- */
 
 /* What bringing @nets would take, if this were more than a rehearsal */
