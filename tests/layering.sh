@@ -19,7 +19,8 @@ forbid () {
 }
 
 forbid "core knows GLib, not GStreamer" '#include <gst/' core
-forbid "core does not know HTTP" '#include <libsoup' core plugins
+forbid "HTTP only in tools/server and its tests" '#include <libsoup' core plugins examples \
+  $(find tools tests -name '*.[ch]' -not -path 'tools/server/*' -not -path 'tests/tools/server*')
 forbid "oneDNN only in core/ops/cpu" '#include .*(dnnl|oneapi)' \
   $(find core plugins tools tests examples -name '*.[ch]' -not -path 'core/ops/cpu/*')
 forbid "CUDA only in core/ops/cuda and core/tensor/*_cuda.c" '#include .*(cuda[._]|cublas|cudnn)' \

@@ -46,6 +46,7 @@ static const char help_end[] =
     "  synchuman render FILE.glb      draw a model from all sides: a sheet, "
     "pictures\n"
     "                                 or a video\n"
+    "  synchuman serve                the same over HTTP (docs/api.md)\n"
     "  synchuman models check FOLDER  what a model folder lacks; import: make\n"
     "                                 safetensors of PyTorch's and ONNX files\n"
     "\n"

@@ -124,7 +124,10 @@ static char *
 pipelines_folder (void)
 {
   g_autofree char *here = program_folder ();
-  char *built = g_build_filename (here, "..", "pipelines", NULL);
+  const char *said = g_getenv ("SHU_PIPELINES");
+  char *built = said && *said
+                    ? g_strdup (said)
+                    : g_build_filename (here, "..", "pipelines", NULL);
 
   if (g_file_test (built, G_FILE_TEST_IS_DIR))
     return built;

@@ -25,7 +25,8 @@ char *launch_quote (const char *value);
  */
 char *launch_expand (const char *text, GHashTable *values, GError **error);
 
-/* A file of the folder pipelines/ (in the build tree, else installed) or NULL.
+/* A file of the folder pipelines/ (the one that SHU_PIPELINES names, else in
+ * the build tree, else installed) or NULL.
  * (transfer full) */
 char *launch_find (const char *name, const char *suffix);
 /* Names of the pipelines there are.  (transfer full) */

@@ -10,8 +10,9 @@ build_packages=(
   libdnnl-dev
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+  libsoup-3.0-dev libseccomp-dev glib-networking
 )
-check_packages=(clang-format)
+check_packages=(clang-format curl unzip python3)
 # where there is nvcc: GStreamer's library for CUDA, and all that it pulls in
 cuda_packages=(libgstreamer-plugins-bad1.0-dev)
 

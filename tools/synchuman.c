@@ -2,6 +2,7 @@
 /* The command line program: picks the sub-command. */
 #include "commands.h"
 #include "job.h"
+#include <errno.h>
 #include <gst/gst.h>
 #include <locale.h>
 #include <stdio.h>
@@ -31,6 +32,22 @@ wait_without_spinning (char **argv)
   execv ("/proc/self/exe", argv);
 }
 
+/* The server is a program of its own, so that this one does without its
+ * libraries. */
+static int
+serve (char **argv)
+{
+  g_autofree char *exe = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree char *folder = exe ? g_path_get_dirname (exe) : g_strdup (".");
+  g_autofree char *path = g_build_filename (folder, "synchuman-server", NULL);
+
+  execv (path, argv);
+  fprintf (stderr,
+      "synchuman: %s: %s (was it built? it needs libsoup 3 and libseccomp)\n",
+      path, g_strerror (errno));
+  return STATUS_FAILED;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -43,6 +60,8 @@ main (int argc, char **argv)
     printf ("synchuman %s (%s)\n", VERSION, gst);
     return STATUS_OK;
   }
+  if (argc > 1 && strcmp (argv[1], "serve") == 0)
+    return serve (argv + 1);
   for (guint i = 0; argc > 1 && i < G_N_ELEMENTS (commands); i++)
     if (strcmp (argv[1], commands[i].name) == 0)
       return commands[i].run (argc - 1, argv + 1);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* POST /generate: from a form to a job, and from the job to an answer. */
+#include "log.h"
+#include "server.h"
+#include "upload.h"
+#include <string.h>
+
+enum { MAX_KEY = 128 };
+
+/**
+ * Request:
+ * A client whose answer is held back: while its photo is fetched and stored,
+ * and, unless it asked not to wait, until the job is over.
+ * @gone: it went away
+ */
+typedef struct {
+  Server *server;
+  SoupServerMessage *msg;
+  Upload upload;
+  ApiJob *job;
+  GCancellable *cancellable;
+  gboolean gone;
+} Request;
+
+static void watch_job (ApiJob *job, const char *event, gpointer data);
+
+static void
+request_free (Request *r)
+{
+  if (r->job)
+    api_job_unwatch (r->job, watch_job, r);
+  g_clear_pointer (&r->job, api_job_unref);
+  upload_clear (&r->upload);
+  g_object_unref (r->cancellable);
+  g_object_unref (r->msg);
+  g_free (r);
+}
+
+/* Sends what was set. */
+static void
+release (Request *r)
+{
+  web_finish_headers (r->msg, r->server->settings);
+  soup_server_message_unpause (r->msg);
+  request_free (r);
+}
+
+static void
+refuse (Request *r, const Problem *p)
+{
+  serve_problem (r->server, r->msg, p);
+  release (r);
+}
+
+static void
+client_gone (SoupServerMessage *msg, gpointer data)
+{
+  Request *r = data;
+
+  r->gone = TRUE;
+  g_cancellable_cancel (r->cancellable);
+  if (r->job && !r->upload.detached && r->job->watches->len == 1) {
+    log_line (r->job->id, "info", "its client is gone");
+    queue_cancel (r->server->queue, r->job);
+  }
+}
+
+/* ---- the answer ---- */
+
+static void
+answer (Request *r)
+{
+  ApiJob *job = r->job;
+  g_auto (Problem) p = {0};
+
+  if (job->state == API_COMPLETED && r->upload.download) {
+    serve_archive (r->server, r->msg, job);
+    request_free (r);
+  } else if (job->state == API_COMPLETED) {
+    serve_status (r->server, r->msg, SOUP_STATUS_OK, job);
+    release (r);
+  } else {
+    problem_set (&p, job->status ? job->status : 409, "%s",
+        job->message ? job->message : "The job was cancelled.");
+    refuse (r, &p);
+  }
+}
+
+static void
+watch_job (ApiJob *job, const char *event, gpointer data)
+{
+  if (api_job_is_over (job))
+    answer (data);
+}
+
+/* The job is there, new or from an earlier request. */
+static void
+follow (Request *r)
+{
+  if (r->upload.detached) {
+    g_autofree char *location = g_strdup_printf ("/jobs/%s", r->job->id);
+
+    soup_message_headers_replace (
+        soup_server_message_get_response_headers (r->msg), "Location",
+        location);
+    serve_status (r->server, r->msg, SOUP_STATUS_ACCEPTED, r->job);
+    release (r);
+  } else if (api_job_is_over (r->job))
+    answer (r);
+  else {
+    api_job_watch (r->job, watch_job, r);
+    if (r->gone)
+      client_gone (r->msg, r);
+  }
+}
+
+/* ---- the job ---- */
+
+static void
+stored (GObject *object, GAsyncResult *result, gpointer data)
+{
+  Request *r = data;
+  g_autoptr (GError) error = NULL;
+  g_auto (Problem) p = {0};
+
+  if (!g_file_replace_contents_finish (G_FILE (object), result, NULL, &error))
+    problem_set (&p,
+        g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE)
+            ? SOUP_STATUS_INSUFFICIENT_STORAGE
+            : SOUP_STATUS_INTERNAL_SERVER_ERROR,
+        "The photo cannot be stored: %s", error->message);
+  else if (r->gone && !r->upload.detached)
+    problem_set (&p, SOUP_STATUS_BAD_REQUEST, "The client is gone");
+  else if (r->server->draining)
+    problem_set (
+        &p, SOUP_STATUS_SERVICE_UNAVAILABLE, "The server is about to end");
+  else if (!queue_submit (r->server->queue, r->job, &error))
+    problem_set (&p,
+        g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY)
+            ? STATUS_TOO_MANY_REQUESTS
+            : SOUP_STATUS_INSUFFICIENT_STORAGE,
+        "%s", error->message);
+  if (!p.status) {
+    follow (r);
+    return;
+  }
+  api_job_remove (r->job);
+  refuse (r, &p);
+}
+
+static void
+store (Request *r, GBytes *photo)
+{
+  const char *key = soup_message_headers_get_one (
+      soup_server_message_get_request_headers (r->msg), "Idempotency-Key");
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = NULL;
+  g_autoptr (GFile) file = NULL;
+  g_auto (Problem) p = {0};
+
+  r->job = api_job_new (r->server->settings->root, &error);
+  if (!r->job) {
+    problem_set (&p, SOUP_STATUS_INSUFFICIENT_STORAGE, "%s", error->message);
+    refuse (r, &p);
+    return;
+  }
+  r->job->detached = r->upload.detached;
+  r->job->key = g_strdup (key);
+  r->job->print = key ? upload_print (&r->upload) : NULL;
+  g_hash_table_unref (r->job->values);
+  r->job->values = g_hash_table_ref (r->upload.values);
+  path = api_job_upload (r->job);
+  file = g_file_new_for_path (path);
+  g_file_replace_contents_bytes_async (
+      file, photo, NULL, FALSE, G_FILE_CREATE_PRIVATE, NULL, stored, r);
+}
+
+static void
+fetched (GBytes *photo, Problem *p, gpointer data)
+{
+  Request *r = data;
+
+  if (photo && upload_check_kind (photo, p))
+    store (r, photo);
+  else
+    refuse (r, p);
+}
+
+/* A job of an earlier request with the same key; FALSE with a problem where
+ * that asked for something else */
+static gboolean
+find_earlier (Server *s, SoupServerMessage *msg, const Upload *upload,
+    ApiJob **ret_job, Problem *p)
+{
+  const char *key = soup_message_headers_get_one (
+      soup_server_message_get_request_headers (msg), "Idempotency-Key");
+  g_autofree char *print = NULL;
+
+  *ret_job = NULL;
+  if (!key)
+    return TRUE;
+  if (strlen (key) > MAX_KEY || !*key)
+    return problem_set (p, SOUP_STATUS_BAD_REQUEST,
+        "Idempotency-Key: expected 1 to %d characters", MAX_KEY);
+  *ret_job = queue_find_key (s->queue, key);
+  print = upload_print (upload);
+  return !*ret_job || strcmp ((*ret_job)->print, print) == 0 ||
+         problem_set (p, SOUP_STATUS_UNPROCESSABLE_ENTITY,
+             "Idempotency-Key: an earlier request with this key asked for "
+             "something else");
+}
+
+void
+serve_generate (Server *s, SoupServerMessage *msg)
+{
+  g_auto (Upload) upload = {NULL};
+  g_auto (Problem) p = {0};
+  ApiJob *earlier = NULL;
+  Request *r;
+
+  if (upload_parse (msg, &upload, &p) && upload.url && !s->settings->allow_url)
+    problem_set (&p, SOUP_STATUS_FORBIDDEN,
+        "image_url: this server asks no other hosts; it would have to be "
+        "started with --allow-url");
+  if (p.status || !find_earlier (s, msg, &upload, &earlier, &p)) {
+    serve_problem (s, msg, &p);
+    return;
+  }
+  r = g_new0 (Request, 1);
+  r->server = s;
+  r->msg = g_object_ref (msg);
+  r->cancellable = g_cancellable_new ();
+  r->upload = upload;
+  upload = (Upload){NULL};
+  web_hold (msg, client_gone, r);
+  if (earlier) {
+    r->job = api_job_ref (earlier);
+    follow (r);
+  } else if (r->upload.url)
+    fetch (s->fetcher, r->upload.url, r->cancellable, fetched, r);
+  else
+    store (r, r->upload.photo);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+#include "server.h"
+#include "log.h"
+#include "refuse.h"
+#include "server-resources.h"
+#include <string.h>
+
+enum { BACKLOG = 512 };
+
+/* ---- which answer ---- */
+
+typedef void (*Serve) (Server *s, SoupServerMessage *msg);
+
+/**
+ * Route:
+ * @open: asked for without a token: what watches over the server, and what
+ *   says how to ask for more
+ */
+typedef struct {
+  const char *path;
+  const char *method;
+  Serve serve;
+  gboolean open;
+} Route;
+
+static const Route routes[] = {
+    {"/", "GET", serve_page, TRUE},
+    {"/health", "GET", serve_health, TRUE},
+    {"/ready", "GET", serve_ready, TRUE},
+    {"/info", "GET", serve_info},
+    {"/metrics", "GET", serve_metrics},
+    {"/docs", "GET", serve_docs, TRUE},
+    {"/openapi.json", "GET", serve_openapi, TRUE},
+    {"/app.js", "GET", serve_script, TRUE},
+    {"/docs.js", "GET", serve_script, TRUE},
+    {"/viewer.js", "GET", serve_script, TRUE},
+    {"/generate", "POST", serve_generate},
+};
+
+static const char job_prefix[] = "/jobs/";
+
+/* HEAD is GET without the body, which libsoup leaves out. */
+static gboolean
+has_method (const char *asked, const char *method)
+{
+  return strcmp (asked, method) == 0 ||
+         (strcmp (asked, "HEAD") == 0 && strcmp (method, "GET") == 0);
+}
+
+static const Route *
+find_route (const char *path, const char *method, gboolean *ret_path_there)
+{
+  *ret_path_there = FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (routes); i++)
+    if (strcmp (path, routes[i].path) == 0) {
+      *ret_path_there = TRUE;
+      if (has_method (method, routes[i].method))
+        return &routes[i];
+    }
+  return NULL;
+}
+
+/* A page of another origin may ask whether it may ask (CORS). */
+static void
+serve_options (const Server *s, SoupServerMessage *msg)
+{
+  SoupMessageHeaders *h = soup_server_message_get_response_headers (msg);
+
+  soup_server_message_set_status (msg, SOUP_STATUS_NO_CONTENT, NULL);
+  if (!s->settings->cors_origin)
+    return;
+  soup_message_headers_replace (
+      h, "Access-Control-Allow-Methods", "GET, POST, DELETE");
+  soup_message_headers_replace (h, "Access-Control-Allow-Headers",
+      "Authorization, Content-Type, Idempotency-Key, Prefer");
+  soup_message_headers_replace (h, "Access-Control-Max-Age", "3600");
+}
+
+/* Before the body is read: what can be refused already. */
+static void
+early (SoupServer *soup, SoupServerMessage *msg, const char *path,
+    GHashTable *query, gpointer data)
+{
+  Server *s = data;
+  const char *method = soup_server_message_get_method (msg);
+  g_auto (Problem) p = {0};
+  gboolean there, is_job = g_str_has_prefix (path, job_prefix);
+  const Route *route = find_route (path, method, &there);
+
+  if (strcmp (method, "OPTIONS") == 0)
+    return;
+  if (!web_check (msg, s->settings, route && route->open, &p))
+    ;
+  else if (!route && there)
+    problem_set (&p, SOUP_STATUS_METHOD_NOT_ALLOWED, "%s does not take %s",
+        path, method);
+  else if (!route && !is_job)
+    problem_set (&p, SOUP_STATUS_NOT_FOUND,
+        "There is nothing at this path; /docs says what there is");
+  else if (route && route->serve == serve_generate) {
+    if (s->draining)
+      problem_set (
+          &p, SOUP_STATUS_SERVICE_UNAVAILABLE, "The server is about to end");
+    else if (!queue_has_room (s->queue))
+      problem_set (&p, STATUS_TOO_MANY_REQUESTS,
+          "%d jobs wait already; try again later", queue_waiting (s->queue));
+  }
+  if (!p.status)
+    return;
+  serve_problem (s, msg, &p);
+  refuse_now (msg);
+}
+
+static void
+handle (SoupServer *soup, SoupServerMessage *msg, const char *path,
+    GHashTable *query, gpointer data)
+{
+  Server *s = data;
+  const char *method = soup_server_message_get_method (msg);
+  g_auto (Problem) p = {0};
+  gboolean there;
+  const Route *route = find_route (path, method, &there);
+
+  if (web_is_cut (msg)) {
+    problem_set (&p, SOUP_STATUS_REQUEST_ENTITY_TOO_LARGE,
+        "The request is larger than %" G_GINT64_FORMAT " bytes",
+        s->settings->max_upload);
+    serve_problem (s, msg, &p);
+  } else if (strcmp (method, "OPTIONS") == 0)
+    serve_options (s, msg);
+  else if (route)
+    route->serve (s, msg);
+  else {
+    const char *id = path + strlen (job_prefix);
+    const char *rest = strchr (id, '/');
+    g_autofree char *name = rest ? g_strndup (id, rest - id) : g_strdup (id);
+
+    serve_job (s, msg, name, rest ? rest : "");
+  }
+  web_finish_headers (msg, s->settings);
+}
+
+void
+serve_problem (Server *s, SoupServerMessage *msg, const Problem *p)
+{
+  web_problem (msg, p);
+  if (p->status == STATUS_TOO_MANY_REQUESTS ||
+      p->status == SOUP_STATUS_SERVICE_UNAVAILABLE) {
+    g_autofree char *seconds =
+        g_strdup_printf ("%d", queue_retry_after (s->queue));
+
+    soup_message_headers_replace (
+        soup_server_message_get_response_headers (msg), "Retry-After", seconds);
+  }
+  web_finish_headers (msg, s->settings);
+}
+
+static void
+finished (SoupServer *soup, SoupServerMessage *msg, gpointer data)
+{
+  Server *s = data;
+
+  metrics_request (s->metrics, soup_server_message_get_status (msg),
+      web_bytes_in (msg), web_bytes_out (msg));
+}
+
+/* ---- life ---- */
+
+/* A socket of our own, since libsoup's has room for ten clients that come at
+ * the same time, and the eleventh may find the door shut. */
+static GSocket *
+open_socket (const Settings *settings, GError **error)
+{
+  g_autoptr (GSocketAddress) address = g_inet_socket_address_new_from_string (
+      settings->address, (guint) settings->port);
+  g_autoptr (GSocket) socket = NULL;
+
+  if (!address) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+        "--address %s: expected an IP address, e.g. 127.0.0.1 or 0.0.0.0",
+        settings->address);
+    return NULL;
+  }
+  socket = g_socket_new (g_socket_address_get_family (address),
+      G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, error);
+  if (!socket)
+    return NULL;
+  g_socket_set_listen_backlog (socket, BACKLOG);
+  if (!g_socket_bind (socket, address, TRUE, error) ||
+      !g_socket_listen (socket, error)) {
+    g_prefix_error (error, "%s, port %d: ", settings->address, settings->port);
+    return NULL;
+  }
+  return g_steal_pointer (&socket);
+}
+
+static gboolean
+listen_at (Server *s, GError **error)
+{
+  g_autoptr (GSocket) socket = open_socket (s->settings, error);
+
+  return socket &&
+         soup_server_listen_socket (s->soup, socket,
+             s->settings->certificate ? SOUP_SERVER_LISTEN_HTTPS : 0, error);
+}
+
+Server *
+server_new (Settings *settings, const AddressRules *rules, GError **error)
+{
+  g_autoptr (Server) s = g_new0 (Server, 1);
+
+  g_resources_register (server_get_resource ());
+  s->settings = settings;
+  s->metrics = metrics_new ();
+  s->root_name = g_path_get_basename (settings->root);
+  s->fetcher = fetcher_new (settings, rules);
+  s->soup = soup_server_new ("server-header", "synchuman/" VERSION,
+      "tls-certificate", settings->certificate, NULL);
+  web_guard (s->soup, settings);
+  soup_server_add_early_handler (s->soup, NULL, early, s, NULL);
+  soup_server_add_handler (s->soup, NULL, handle, s, NULL);
+  g_signal_connect (s->soup, "request-finished", G_CALLBACK (finished), s);
+  g_signal_connect (s->soup, "request-aborted", G_CALLBACK (finished), s);
+  /* the port first: who cannot have it shall not touch the jobs of who has */
+  if (!listen_at (s, error))
+    return NULL;
+  s->queue = queue_new (settings, s->metrics, error);
+  return s->queue ? g_steal_pointer (&s) : NULL;
+}
+
+void
+server_free (Server *s)
+{
+  if (!s)
+    return;
+  soup_server_disconnect (s->soup);
+  g_clear_object (&s->soup);
+  g_clear_pointer (&s->queue, queue_free);
+  g_clear_pointer (&s->fetcher, fetcher_free);
+  g_clear_pointer (&s->metrics, metrics_free);
+  settings_free (s->settings);
+  g_free (s->root_name);
+  g_free (s);
+}
+
+char *
+server_url (const Server *s)
+{
+  GSList *uris = soup_server_get_uris (s->soup);
+  char *url = uris ? g_uri_to_string (uris->data) : g_strdup ("");
+
+  g_slist_free_full (uris, (GDestroyNotify) g_uri_unref);
+  return url;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* JSON, a member a line. */
+#pragma once
+#include <json-glib/json-glib.h>
+
+G_BEGIN_DECLS
+
+/* Members of an object under construction; NULL: null */
+void web_string (JsonBuilder *b, const char *name, const char *value);
+void web_int (JsonBuilder *b, const char *name, gint64 value);
+void web_double (JsonBuilder *b, const char *name, double value);
+void web_bool (JsonBuilder *b, const char *name, gboolean value);
+/* The text of @b, which is taken over.  (transfer full) */
+char *web_json_text (JsonBuilder *b);
+
+G_END_DECLS
