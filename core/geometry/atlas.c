@@ -23,9 +23,9 @@ static const float texel_reach = 0.12f;
 static const float default_detail = 1.5f;
 static const float head_part = 0.14f; /* of the height, from the top */
 
-/* A directed edge by its ends, smaller first. */
+/* An edge at the lower of its ends. */
 typedef struct {
-  gint32 lo, hi;
+  gint32 hi;
   gint32 face;
   gint32 side;
 } Edge;
@@ -35,11 +35,31 @@ compare_edges (gconstpointer a, gconstpointer b)
 {
   const Edge *p = a, *q = b;
 
-  if (p->lo != q->lo)
-    return p->lo < q->lo ? -1 : 1;
   if (p->hi != q->hi)
     return p->hi < q->hi ? -1 : 1;
-  return (p->face > q->face) - (p->face < q->face);
+  if (p->face != q->face)
+    return p->face < q->face ? -1 : 1;
+  return p->side - q->side;
+}
+
+/* Links the faces of edges that have their lower end in common. */
+static void
+link_edges (ShuSurface *s, Edge *edges, gsize n)
+{
+  const gint32 *v = s->mesh->faces;
+
+  qsort (edges, n, sizeof (Edge), compare_edges);
+  for (gsize i = 0, j; i < n; i = j) {
+    const Edge *p = edges + i, *q = p + 1;
+
+    for (j = i + 1; j < n && edges[j].hi == edges[i].hi; j++)
+      ;
+    if (j - i != 2 || p->face == q->face ||
+        v[3 * (gsize) p->face + p->side] == v[3 * (gsize) q->face + q->side])
+      continue;
+    s->next[p->face][p->side] = q->face;
+    s->next[q->face][q->side] = p->face;
+  }
 }
 
 /* Links faces across edges that exactly two share, in opposite directions. */
@@ -49,31 +69,26 @@ link_faces (ShuSurface *s)
   const ShuMesh *m = s->mesh;
   gsize n = 3 * (gsize) m->n_faces;
   g_autofree Edge *edges = g_new (Edge, n);
+  g_autofree gsize *start = g_new0 (gsize, m->n_verts + 2);
 
-  for (gsize i = 0; i < n; i++) {
-    gint32 a = m->faces[i], b;
-    if (i % 3 == 2)
-      b = m->faces[i - 2];
-    else
-      b = m->faces[i + 1];
-    edges[i] =
-        (Edge){MIN (a, b), MAX (a, b), (gint32) (i / 3), (gint32) (i % 3)};
-    s->next[i / 3][i % 3] = -1;
+  for (int pass = 0; pass < 2; pass++) {
+    for (gsize i = 0; i < n; i++) {
+      gint32 a = m->faces[i], b = m->faces[i % 3 == 2 ? i - 2 : i + 1];
+
+      if (pass == 0) {
+        s->next[i / 3][i % 3] = -1;
+        start[MIN (a, b) + 2] += a != b;
+      } else if (a != b) {
+        edges[start[MIN (a, b) + 1]++] =
+            (Edge){MAX (a, b), (gint32) (i / 3), (gint32) (i % 3)};
+      }
+    }
+    for (int v = 0; pass == 0 && v < m->n_verts; v++)
+      start[v + 2] += start[v + 1];
   }
-  qsort (edges, n, sizeof (Edge), compare_edges);
-  for (gsize i = 0, j; i < n; i = j) {
-    for (j = i + 1;
-         j < n && edges[j].lo == edges[i].lo && edges[j].hi == edges[i].hi; j++)
-      ;
-    const Edge *p = edges + i, *q = p + 1;
-    if (j - i != 2 || p->lo == p->hi || p->face == q->face)
-      continue;
-    if (m->faces[3 * (gsize) p->face + p->side] ==
-        m->faces[3 * (gsize) q->face + q->side])
-      continue;
-    s->next[p->face][p->side] = q->face;
-    s->next[q->face][q->side] = p->face;
-  }
+#pragma omp parallel for schedule(static)
+  for (int v = 0; v < m->n_verts; v++)
+    link_edges (s, edges + start[v], start[v + 1] - start[v]);
 }
 
 static void
@@ -105,6 +120,17 @@ measure_faces (ShuSurface *s)
     float z = (p[0][2] + p[1][2] + p[2][2]) / 3;
     s->zone[f] = z > top - head_part * (top - bottom);
   }
+}
+
+float
+shu_edge_length (const ShuMesh *mesh, int face, int side)
+{
+  const gint32 *f = mesh->faces + 3 * (gsize) face;
+  const float *p = mesh->pos + 3 * (gsize) f[side];
+  const float *q = mesh->pos + 3 * (gsize) f[(side + 1) % 3];
+
+  return sqrtf ((p[0] - q[0]) * (p[0] - q[0]) + (p[1] - q[1]) * (p[1] - q[1]) +
+                (p[2] - q[2]) * (p[2] - q[2]));
 }
 
 /* Faces of the chart by distance, in faces, from @start; the last one found

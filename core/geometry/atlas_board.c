@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum {
-  N_LEVELS = 11, /* windows of 1, 2, .. 1024 cells */
   MAX_WORDS = 1024 / 64,
 };
 
@@ -16,79 +15,126 @@ typedef struct {
   int grid;         /* cells a row */
   int rows;         /* rows there are */
   int words;        /* of 64 cells a row */
-  guint64 *windows; /* [rows, N_LEVELS, words]: unions of 2^k cells from x on */
+  int levels;       /* of windows: the last no wider than a row */
+  guint64 *windows; /* [rows, levels, words]: unions of 2^k cells from x on */
   int *longest;     /* [rows] free cells in a row, to skip full rows */
 } Board;
 
 static guint64 *
 window (const Board *b, int row, int level)
 {
-  return b->windows + ((gsize) row * N_LEVELS + level) * b->words;
+  return b->windows + ((gsize) row * b->levels + level) * b->words;
 }
 
-/* out |= in >> shift, over a row; what lies beyond counts as free. */
+/* out |= in >> shift, over @words of a row; what lies beyond it counts as free.
+ */
 static void
-or_shifted (guint64 *out, const guint64 *in, int words, int shift)
+or_shifted (
+    const Board *b, guint64 *out, const guint64 *in, int words, int shift)
 {
   int skip = shift / 64, bits = shift % 64;
+  int n = MIN (words, b->words - skip);
 
-  for (int i = 0; i + skip < words; i++) {
-    guint64 v = in[i + skip] >> bits;
-    if (bits && i + skip + 1 < words)
-      v |= in[i + skip + 1] << (64 - bits);
+  in += skip;
+  for (int i = 0; i < n; i++) {
+    guint64 v = in[i] >> bits;
+    if (bits && i + skip + 1 < b->words)
+      v |= in[i + 1] << (64 - bits);
     out[i] |= v;
   }
 }
 
 static void
+set_bits (guint64 *bits, int from, int to)
+{
+  for (int x = from; x < to; x = (x / 64 + 1) * 64) {
+    guint64 word = ~(guint64) 0 << (x % 64);
+
+    if (to / 64 == x / 64)
+      word &= ((guint64) 1 << (to % 64)) - 1;
+    bits[x / 64] |= word;
+  }
+}
+
+static gboolean
+is_full (const guint64 *taken, int words)
+{
+  for (int j = 0; j < words; j++)
+    if (taken[j] != ~(guint64) 0)
+      return FALSE;
+  return TRUE;
+}
+
+/* taken |= places at which a run of @len cells, @first cells on, meets others
+ */
+static void
+test_run (
+    const Board *b, int row, int first, int len, int words, guint64 *taken)
+{
+  int k = g_bit_storage (len) - 1;
+  const guint64 *w = window (b, row, k);
+
+  or_shifted (b, taken, w, words, first);
+  or_shifted (b, taken, w, words, first + len - (1 << k));
+}
+
+/* The longest run of free cells, a bit of its length at a time. */
+static int
+longest_run (const Board *b, int row)
+{
+  int longest = 0;
+
+  for (int k = b->levels - 1; k >= 0; k--) {
+    guint64 taken[MAX_WORDS] = {0};
+    int len = longest + (1 << k);
+
+    if (len > b->grid)
+      continue;
+    set_bits (taken, b->grid - len + 1, 64 * b->words);
+    test_run (b, row, 0, len, b->words, taken);
+    if (!is_full (taken, b->words))
+      longest = len;
+  }
+  return longest;
+}
+
+static void
 update_row (Board *b, int row)
 {
-  const guint64 *w = window (b, row, 0);
-  int run = 0, longest = 0;
-
-  for (int k = 1; k < N_LEVELS; k++) {
+  for (int k = 1; k < b->levels; k++) {
     guint64 *wide = window (b, row, k);
     memcpy (wide, window (b, row, k - 1), b->words * sizeof (guint64));
-    or_shifted (wide, window (b, row, k - 1), b->words, 1 << (k - 1));
+    or_shifted (b, wide, window (b, row, k - 1), b->words, 1 << (k - 1));
   }
-  for (int x = 0; x < b->grid; x++) {
-    run = w[x / 64] >> (x % 64) & 1 ? 0 : run + 1;
-    longest = MAX (longest, run);
-  }
-  b->longest[row] = longest;
+  b->longest[row] = longest_run (b, row);
 }
 
 /* First x at which the shape fits with its top at row @y, or -1. */
 static int
 fit_row (const Board *b, const ShuShape *shape, int margin, int y)
 {
-  guint64 taken[MAX_WORDS] = {0};
+  guint64 taken[MAX_WORDS];
   const ShuSpan *spans = (const ShuSpan *) shape->spans->data;
-  int n = shape->spans->len;
+  int n = shape->spans->len, places = b->grid - margin - shape->w + 1;
+  int words = (places + 63) / 64; /* that hold places */
 
-  for (int i = 0; i < n; i++)
-    if (spans[i].last - spans[i].first >= b->longest[y + spans[i].row])
-      return -1;
+  if (places <= 0)
+    return -1;
+  memset (taken, 0, words * sizeof *taken);
+  set_bits (taken, places, 64 * words);
   for (int i = 0; i < n; i++) {
     const ShuSpan *s = spans + i;
-    int len = s->last - s->first + 1, k = g_bit_storage (len) - 1;
-    const guint64 *w = window (b, y + s->row, k);
+    int len = s->last - s->first + 1;
 
-    or_shifted (taken, w, b->words, s->first);
-    or_shifted (taken, w, b->words, s->last + 1 - (1 << k));
-    if (i % 4 == 3) {
-      guint64 all = ~(guint64) 0;
-      for (int j = 0; j < b->words; j++)
-        all &= taken[j];
-      if (all == ~(guint64) 0)
-        return -1;
-    }
+    if (len > b->longest[y + s->row])
+      return -1;
+    test_run (b, y + s->row, s->first, len, words, taken);
+    if (is_full (taken, words))
+      return -1;
   }
-  for (int j = 0; j < b->words; j++)
-    if (taken[j] != ~(guint64) 0) {
-      int x = 64 * j + g_bit_nth_lsf (~taken[j], -1);
-      return x + shape->w + margin <= b->grid ? x : -1;
-    }
+  for (int j = 0; j < words; j++)
+    if (taken[j] != ~(guint64) 0)
+      return 64 * j + g_bit_nth_lsf (~taken[j], -1);
   return -1;
 }
 
@@ -102,11 +148,8 @@ occupy (Board *b, const GArray *spans, int x, int y, int gutter)
     int x1 = MIN (b->grid - 1, x + s->last + gutter);
     int y0 = MAX (0, y + s->row - gutter);
     int y1 = MIN (b->rows - 1, y + s->row + gutter);
-    for (int r = y0; r <= y1; r++) {
-      guint64 *w = window (b, r, 0);
-      for (int c = x0; c <= x1; c++)
-        w[c / 64] |= (guint64) 1 << (c % 64);
-    }
+    for (int r = y0; r <= y1; r++)
+      set_bits (window (b, r, 0), x0, x1 + 1);
   }
 }
 
@@ -137,18 +180,17 @@ shu_board_pack (const ShuTurns *shapes, const int *order, int n,
 {
   int grid = g->side, gutter = g->gutter, bottom = 0;
   int words = (grid + 63) / 64, margin = gutter / 2;
+  int levels = g_bit_storage (grid);
   g_autofree guint64 *windows =
-      g_new0 (guint64, (gsize) limit * N_LEVELS * words);
+      g_new0 (guint64, (gsize) limit * levels * words);
   g_autofree int *longest = g_new (int, limit);
-  Board b = {grid, limit, words, windows, longest};
+  Board b = {grid, limit, words, levels, windows, longest};
 
   g_assert (words <= MAX_WORDS);
   /* The left margin, and what the last word has beyond the grid. */
   for (int y = 0; y < limit; y++) {
-    for (int x = 0; x < margin; x++)
-      window (&b, y, 0)[0] |= (guint64) 1 << x;
-    for (int x = grid; x < 64 * words; x++)
-      window (&b, y, 0)[x / 64] |= (guint64) 1 << (x % 64);
+    set_bits (window (&b, y, 0), 0, margin);
+    set_bits (window (&b, y, 0), grid, 64 * words);
     update_row (&b, y);
   }
   for (int i = 0; i < n; i++) {

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Cuts a mesh into charts: faces are clusters, and the pair of neighbours
+/* Cuts a mesh into charts: of small clusters of faces, the pair of neighbours
  * whose union is flattest and roundest is united until none may be (Garland,
  * Willmott and Heckbert 2001, with the normal metric of Cohen-Steiner et al.
  * 2004). */
 #include "geometry/atlas_private.h"
 #include <math.h>
+#include <string.h>
 
 /* Weight of the squared outline against the spread of the normals. */
 static const float outline_weight = 0.3f;
-
-typedef struct {
-  int other;
-  float length; /* of the common border */
-} Border;
 
 typedef struct {
   float area;
@@ -77,23 +73,17 @@ heap_pop (GArray *heap)
 }
 
 static void
-push_pair (Cutter *c, int a, const Border *border)
+push_pair (Cutter *c, int a, const ShuBorder *border)
 {
   const Cluster *p = c->clusters + a, *q = c->clusters + border->other;
-  float area = p->area + q->area;
-  float outline = p->outline + q->outline - 2 * border->length;
-  float n[3];
+  float cost = shu_union_cost (p->area + q->area, p->normal, q->normal,
+      p->outline + q->outline - 2 * border->length);
 
-  for (int k = 0; k < 3; k++)
-    n[k] = p->normal[k] + q->normal[k];
-  float flat = sqrtf (n[0] * n[0] + n[1] * n[1] + n[2] * n[2]);
-  /* Half a turn of normals apart: never. */
-  if (flat < 0.3f * area)
-    return;
-  heap_push (c->heap, (Pair){area - flat + outline_weight * outline * outline,
-                          MIN (a, border->other), MAX (a, border->other),
-                          a < border->other ? p->stamp : q->stamp,
-                          a < border->other ? q->stamp : p->stamp});
+  if (cost < INFINITY)
+    heap_push (
+        c->heap, (Pair){cost, MIN (a, border->other), MAX (a, border->other),
+                     a < border->other ? p->stamp : q->stamp,
+                     a < border->other ? q->stamp : p->stamp});
 }
 
 /* Whether all faces of both turn less than the limit from their mean. */
@@ -119,7 +109,7 @@ may_unite (const Cutter *c, const Cluster *p, const Cluster *q)
 static void
 rename_border (Cluster *cluster, int from, int to)
 {
-  Border *b = (Border *) cluster->borders->data;
+  ShuBorder *b = (ShuBorder *) cluster->borders->data;
   int at = -1, had = -1;
 
   for (guint i = 0; i < cluster->borders->len; i++) {
@@ -151,7 +141,7 @@ unite (Cutter *c, int ia, int ib)
   a->stamp++;
   b->stamp = -1;
   for (guint i = 0; i < b->borders->len; i++) {
-    Border e = g_array_index (b->borders, Border, i);
+    ShuBorder e = g_array_index (b->borders, ShuBorder, i);
     guint j = 0;
 
     if (e.other == ia) {
@@ -160,67 +150,75 @@ unite (Cutter *c, int ia, int ib)
     }
     rename_border (c->clusters + e.other, ib, ia);
     for (; j < a->borders->len; j++)
-      if (g_array_index (a->borders, Border, j).other == e.other)
+      if (g_array_index (a->borders, ShuBorder, j).other == e.other)
         break;
     if (j < a->borders->len)
-      g_array_index (a->borders, Border, j).length += e.length;
+      g_array_index (a->borders, ShuBorder, j).length += e.length;
     else
       g_array_append_val (a->borders, e);
   }
   for (guint j = 0; j < a->borders->len; j++)
-    if (g_array_index (a->borders, Border, j).other == ib) {
+    if (g_array_index (a->borders, ShuBorder, j).other == ib) {
       g_array_remove_index_fast (a->borders, j);
       break;
     }
   g_clear_pointer (&b->borders, g_array_unref);
   for (guint j = 0; j < a->borders->len; j++)
-    push_pair (c, ia, &g_array_index (a->borders, Border, j));
-}
-
-static float
-edge_length (const ShuMesh *mesh, int face, int k)
-{
-  const gint32 *f = mesh->faces + 3 * (gsize) face;
-  const float *p = mesh->pos + 3 * (gsize) f[k];
-  const float *q = mesh->pos + 3 * (gsize) f[(k + 1) % 3];
-
-  return sqrtf ((p[0] - q[0]) * (p[0] - q[0]) + (p[1] - q[1]) * (p[1] - q[1]) +
-                (p[2] - q[2]) * (p[2] - q[2]));
+    push_pair (c, ia, &g_array_index (a->borders, ShuBorder, j));
 }
 
 static void
-init_clusters (Cutter *c)
+add_border (Cluster *p, int other, float length)
+{
+  guint j = 0;
+
+  while (j < p->borders->len &&
+         g_array_index (p->borders, ShuBorder, j).other != other)
+    j++;
+  if (j == p->borders->len) {
+    ShuBorder e = {other, 0};
+    g_array_append_val (p->borders, e);
+  }
+  g_array_index (p->borders, ShuBorder, j).length += length;
+}
+
+/* @label: cluster of each face to begin with */
+static void
+init_clusters (Cutter *c, const gint32 *label, int n)
 {
   const ShuSurface *s = c->s;
 
+  for (int i = 0; i < n; i++)
+    c->clusters[i] = (Cluster){.first = -1,
+        .borders = g_array_sized_new (FALSE, FALSE, sizeof (ShuBorder), 8)};
   for (int f = 0; f < s->mesh->n_faces; f++) {
-    Cluster *p = c->clusters + f;
+    Cluster *p = c->clusters + label[f];
 
-    *p = (Cluster){.area = s->area[f], .first = f, .last = f};
-    p->borders = g_array_sized_new (FALSE, FALSE, sizeof (Border), 3);
+    p->area += s->area[f];
     c->next_face[f] = -1;
+    if (p->first < 0)
+      p->first = f;
+    else
+      c->next_face[p->last] = f;
+    p->last = f;
     for (int k = 0; k < 3; k++) {
-      Border e = {s->next[f][k], edge_length (s->mesh, f, k)};
-      guint j = 0;
+      int other = s->next[f][k];
+      float length;
 
-      p->normal[k] = s->area[f] * s->normal[f][k];
-      p->outline += e.length;
-      if (e.other < 0 || e.other == f || s->zone[e.other] != s->zone[f])
+      p->normal[k] += s->area[f] * s->normal[f][k];
+      if (other >= 0 && label[other] == label[f])
         continue;
-      for (; j < p->borders->len; j++)
-        if (g_array_index (p->borders, Border, j).other == e.other)
-          break;
-      if (j < p->borders->len)
-        g_array_index (p->borders, Border, j).length += e.length;
-      else
-        g_array_append_val (p->borders, e);
+      length = shu_edge_length (s->mesh, f, k);
+      p->outline += length;
+      if (other >= 0 && s->zone[other] == s->zone[f])
+        add_border (p, label[other], length);
     }
   }
 }
 
 /* The faces of each cluster as a chart. */
 static GPtrArray *
-make_charts (Cutter *c)
+make_charts (Cutter *c, int n_clusters)
 {
   const ShuSurface *s = c->s;
   int n = s->mesh->n_faces, n_charts = 0;
@@ -228,7 +226,7 @@ make_charts (Cutter *c)
   g_autofree gint32 *faces = g_new (gint32, n);
   GPtrArray *charts = g_ptr_array_new_with_free_func (shu_chart_free);
 
-  for (int i = 0; i < n; i++) {
+  for (int i = 0; i < n_clusters; i++) {
     if (c->clusters[i].stamp < 0)
       continue;
     for (int f = c->clusters[i].first; f >= 0; f = c->next_face[f])
@@ -251,22 +249,36 @@ make_charts (Cutter *c)
   return charts;
 }
 
+float
+shu_union_cost (float area, const float *p, const float *q, float outline)
+{
+  float n[3];
+
+  for (int k = 0; k < 3; k++)
+    n[k] = p[k] + q[k];
+  float flat = sqrtf (n[0] * n[0] + n[1] * n[1] + n[2] * n[2]);
+  /* Half a turn of normals apart: never. */
+  return flat < 0.3f * area ? INFINITY
+                            : area - flat + outline_weight * outline * outline;
+}
+
 GPtrArray *
 shu_charts_cut (const ShuSurface *s, float min_cos)
 {
-  int n = s->mesh->n_faces;
+  g_autofree int *next_face = g_new (int, s->mesh->n_faces);
+  g_autofree gint32 *label = g_new (gint32, s->mesh->n_faces);
+  int n = shu_faces_cluster (s, min_cos, label);
   g_autofree Cluster *clusters = g_new (Cluster, n);
-  g_autofree int *next_face = g_new (int, n);
   g_autoptr (GArray) heap = g_array_new (FALSE, FALSE, sizeof (Pair));
   Cutter c = {s, clusters, next_face, min_cos, heap};
   GPtrArray *charts;
 
-  init_clusters (&c);
-  for (int f = 0; f < n; f++)
-    for (guint j = 0; j < clusters[f].borders->len; j++) {
-      const Border *e = &g_array_index (clusters[f].borders, Border, j);
-      if (e->other > f)
-        push_pair (&c, f, e);
+  init_clusters (&c, label, n);
+  for (int i = 0; i < n; i++)
+    for (guint j = 0; j < clusters[i].borders->len; j++) {
+      const ShuBorder *e = &g_array_index (clusters[i].borders, ShuBorder, j);
+      if (e->other > i)
+        push_pair (&c, i, e);
     }
   while (heap->len > 0) {
     Pair p = heap_pop (heap);
@@ -279,7 +291,7 @@ shu_charts_cut (const ShuSurface *s, float min_cos)
     else
       unite (&c, p.b, p.a);
   }
-  charts = make_charts (&c);
+  charts = make_charts (&c, n);
   for (int i = 0; i < n; i++)
     if (clusters[i].stamp >= 0)
       g_array_unref (clusters[i].borders);

@@ -9,94 +9,124 @@
 
 enum {
   SIDE = SHU_FLOW_SIDE,
-  N_CYCLES = 8, /* of multigrid */
+  N_CYCLES = 6, /* of multigrid */
   N_SWEEPS = 2, /* before and after each coarser grid */
-  N_STEPS = 16, /* in time */
+  N_STEPS = 8,  /* in time */
 };
 
-/* One sweep over the cells of one colour: Gauss-Seidel for the five-point
- * Laplacian of cells of side 1, no flow through the border. */
+static const float damping = 0.8f; /* of Jacobi's sweeps */
+
+/* Grids have a frame of one cell, so that of side n is [n+2,n+2]. */
+static float *
+row (float *u, int n, int y)
+{
+  return u + (y + 1) * (n + 2) + 1;
+}
+
+static float *
+grid_new (int n)
+{
+  return g_new0 (float, (gsize) (n + 2) * (n + 2));
+}
+
+/* The frame repeats the cells beside it: no flow through the border. */
 static void
-relax_colour (float *u, const float *f, int n, int colour)
+set_frame (float *u, int n)
 {
-  for (int y = 0; y < n; y++)
-    for (int x = (y + colour) & 1; x < n; x += 2) {
-      float *p = u + y * n + x, sum = 0;
-      int m = 0;
+  for (int y = 0; y < n; y++) {
+    float *p = row (u, n, y);
 
-      if (x > 0)
-        sum += p[-1], m++;
-      if (x + 1 < n)
-        sum += p[1], m++;
-      if (y > 0)
-        sum += p[-n], m++;
-      if (y + 1 < n)
-        sum += p[n], m++;
-      *p = (sum - f[y * n + x]) / m;
+    p[-1] = p[0];
+    p[n] = p[n - 1];
+  }
+  memcpy (row (u, n, -1) - 1, row (u, n, 0) - 1, (n + 2) * sizeof (float));
+  memcpy (row (u, n, n) - 1, row (u, n, n - 1) - 1, (n + 2) * sizeof (float));
+}
+
+/* One sweep for the five-point Laplacian of cells of side 1. */
+static void
+sweep (float *restrict out, float *restrict u, float *restrict f, int n)
+{
+  set_frame (u, n);
+  for (int y = 0; y < n; y++) {
+    const float *p = row (u, n, y), *up = row (u, n, y - 1);
+    const float *down = row (u, n, y + 1), *g = row (f, n, y);
+    float *to = row (out, n, y);
+
+    for (int x = 0; x < n; x++)
+      to[x] =
+          p[x] + damping / 4 *
+                     (p[x - 1] + p[x + 1] + up[x] + down[x] - 4 * p[x] - g[x]);
+  }
+}
+
+/* What is left of @f, summed over the four cells that are one of the coarser
+ * grid: of side 2, its Laplacian has a quarter of the weights. */
+static void
+restrict_residual (float *u, float *f, int n, float *ret)
+{
+  set_frame (u, n);
+  for (int y = 0; y < n; y++) {
+    const float *p = row (u, n, y), *up = row (u, n, y - 1);
+    const float *down = row (u, n, y + 1), *g = row (f, n, y);
+    float *to = row (ret, n / 2, y / 2);
+
+    for (int x = 0; x < n; x++)
+      to[x / 2] += g[x] - (p[x - 1] + p[x + 1] + up[x] + down[x] - 4 * p[x]);
+  }
+}
+
+/* Adds the coarser grid, between its centres. */
+static void
+add_coarse (float *u, int n, float *coarse)
+{
+  int half = n / 2;
+
+  set_frame (coarse, half);
+  for (int y = 0; y < n; y++) {
+    const float *near = row (coarse, half, y / 2);
+    const float *far = row (coarse, half, y / 2 + (y & 1 ? 1 : -1));
+    float *to = row (u, n, y);
+
+    for (int x = 0; x < half; x++) {
+      float mid = 0.75f * near[x] + 0.25f * far[x];
+      float left = 0.75f * near[x - 1] + 0.25f * far[x - 1];
+      float right = 0.75f * near[x + 1] + 0.25f * far[x + 1];
+
+      to[2 * x] += 0.75f * mid + 0.25f * left;
+      to[2 * x + 1] += 0.75f * mid + 0.25f * right;
     }
-}
-
-static float
-residual (const float *u, const float *f, int n, int x, int y)
-{
-  const float *p = u + y * n + x;
-  float sum = 0;
-
-  if (x > 0)
-    sum += p[-1] - *p;
-  if (x + 1 < n)
-    sum += p[1] - *p;
-  if (y > 0)
-    sum += p[-n] - *p;
-  if (y + 1 < n)
-    sum += p[n] - *p;
-  return f[y * n + x] - sum;
-}
-
-/* Value between the cells of a grid, of which the centres are at .5. */
-static float
-sample (const float *u, int n, float x, float y)
-{
-  float px = CLAMP (x - 0.5f, 0, n - 1.f), py = CLAMP (y - 0.5f, 0, n - 1.f);
-  int x0 = MIN ((int) px, MAX (0, n - 2)), y0 = MIN ((int) py, MAX (0, n - 2));
-  int x1 = MIN (x0 + 1, n - 1), y1 = MIN (y0 + 1, n - 1);
-  float a = px - x0, b = py - y0;
-
-  return (1 - b) * ((1 - a) * u[y0 * n + x0] + a * u[y0 * n + x1]) +
-         b * ((1 - a) * u[y1 * n + x0] + a * u[y1 * n + x1]);
+  }
 }
 
 /* One V-cycle for laplacian (u) = f.  @n: a power of two */
 static void
-cycle (float *u, const float *f, int n)
+cycle (float *u, float *f, int n)
 {
-  int half = n / 2;
-  g_autofree float *f2 = NULL, *u2 = NULL;
+  g_autofree float *other = grid_new (n), *f2 = NULL, *u2 = NULL;
 
-  for (int i = 0; i < 2 * N_SWEEPS; i++)
-    relax_colour (u, f, n, i & 1);
+  for (int i = 0; i < N_SWEEPS; i++) {
+    sweep (other, u, f, n);
+    sweep (u, other, f, n);
+  }
   if (n <= 2)
     return;
-  f2 = g_new0 (float, half *half);
-  u2 = g_new0 (float, half *half);
-  /* Four cells of side 1 are one of side 2: their sum is 4 times the mean,
-   * and the Laplacian of side 2 has 1 / 4 of the weights. */
-  for (int y = 0; y < n; y++)
-    for (int x = 0; x < n; x++)
-      f2[y / 2 * half + x / 2] += residual (u, f, n, x, y);
-  cycle (u2, f2, half);
-  for (int y = 0; y < n; y++)
-    for (int x = 0; x < n; x++)
-      u[y * n + x] += sample (u2, half, (x + 0.5f) / 2, (y + 0.5f) / 2);
-  for (int i = 0; i < 2 * N_SWEEPS; i++)
-    relax_colour (u, f, n, i & 1);
+  f2 = grid_new (n / 2);
+  u2 = grid_new (n / 2);
+  restrict_residual (u, f, n, f2);
+  cycle (u2, f2, n / 2);
+  add_coarse (u, n, u2);
+  for (int i = 0; i < N_SWEEPS; i++) {
+    sweep (other, u, f, n);
+    sweep (u, other, f, n);
+  }
 }
 
 /* Mean of 3 x 3 cells: flow that is smooth between cells. */
 static void
-blur (float *u)
+blur (float *rho)
 {
-  g_autofree float *old = g_memdup2 (u, SIDE * SIDE * sizeof (float));
+  g_autofree float *old = g_memdup2 (rho, SIDE * SIDE * sizeof (float));
 
   for (int y = 0; y < SIDE; y++)
     for (int x = 0; x < SIDE; x++) {
@@ -104,49 +134,70 @@ blur (float *u)
       for (int k = 0; k < 9; k++)
         sum += old[CLAMP (y + k / 3 - 1, 0, SIDE - 1) * SIDE +
                    CLAMP (x + k % 3 - 1, 0, SIDE - 1)];
-      u[y * SIDE + x] = sum / 9;
+      rho[y * SIDE + x] = sum / 9;
     }
 }
 
-/* The flow of density @rho and its mean: flux to the right and down. */
+/* What a moving point asks of a cell: its density, and the flux to the right
+ * and down. */
+typedef struct {
+  float density, x, y, unused;
+} Cell;
+
+/* The flow of density @rho towards its mean. */
 static void
-find_flux (const float *rho, double mean, float *ret_x, float *ret_y)
+find_flux (const float *rho, double mean, Cell *ret)
 {
   enum { N = SIDE };
 
-  g_autofree float *u = g_new0 (float, N *N);
-  g_autofree float *f = g_new (float, N *N);
+  g_autofree float *u = grid_new (N);
+  g_autofree float *f = grid_new (N);
 
   /* div (-grad u) = rho - mean */
-  for (int i = 0; i < N * N; i++)
-    f[i] = (float) (mean - rho[i]);
+  for (int y = 0; y < N; y++)
+    for (int x = 0; x < N; x++)
+      row (f, N, y)[x] = (float) (mean - rho[y * N + x]);
   for (int i = 0; i < N_CYCLES; i++)
     cycle (u, f, N);
-  for (int y = 0; y < N; y++)
-    for (int x = 0; x < N; x++) {
-      int i = y * N + x;
-      /* Nothing flows through the border. */
-      float left = x > 0 ? u[i - 1] - u[i] : 0;
-      float right = x + 1 < N ? u[i] - u[i + 1] : 0;
-      float up = y > 0 ? u[i - N] - u[i] : 0;
-      float down = y + 1 < N ? u[i] - u[i + N] : 0;
-      ret_x[i] = (left + right) / 2;
-      ret_y[i] = (up + down) / 2;
-    }
+  set_frame (u, N);
+  for (int y = 0; y < N; y++) {
+    const float *p = row (u, N, y), *up = row (u, N, y - 1);
+    const float *down = row (u, N, y + 1);
+
+    for (int x = 0; x < N; x++)
+      ret[y * N + x] = (Cell){
+          rho[y * N + x], (p[x - 1] - p[x + 1]) / 2, (up[x] - down[x]) / 2, 0};
+  }
+}
+
+/* Between the cells, of which the centres are at .5. */
+static Cell
+sample (const Cell *cells, float x, float y)
+{
+  float px = CLAMP (x - 0.5f, 0, SIDE - 1.f);
+  float py = CLAMP (y - 0.5f, 0, SIDE - 1.f);
+  int x0 = MIN ((int) px, SIDE - 2), y0 = MIN ((int) py, SIDE - 2);
+  const Cell *p = cells + y0 * SIDE + x0, *q = p + SIDE;
+  float a = px - x0, b = py - y0;
+  float w[4] = {(1 - b) * (1 - a), (1 - b) * a, b * (1 - a), b * a};
+
+  return (Cell){w[0] * p[0].density + w[1] * p[1].density +
+                    w[2] * q[0].density + w[3] * q[1].density,
+      w[0] * p[0].x + w[1] * p[1].x + w[2] * q[0].x + w[3] * q[1].x,
+      w[0] * p[0].y + w[1] * p[1].y + w[2] * q[0].y + w[3] * q[1].y, 0};
 }
 
 void
 shu_flow (float *rho, float *uv, int n)
 {
-  g_autofree float *flux_x = g_new (float, SIDE *SIDE);
-  g_autofree float *flux_y = g_new (float, SIDE *SIDE);
+  g_autofree Cell *cells = g_new (Cell, SIDE * SIDE);
   double mean = 0;
 
   blur (rho);
   for (int i = 0; i < SIDE * SIDE; i++)
     mean += rho[i];
   mean /= SIDE * SIDE;
-  find_flux (rho, mean, flux_x, flux_y);
+  find_flux (rho, mean, cells);
 #pragma omp parallel for
   for (int i = 0; i < n; i++) {
     float x = uv[2 * (gsize) i] * SIDE, y = uv[2 * (gsize) i + 1] * SIDE;
@@ -157,12 +208,12 @@ shu_flow (float *rho, float *uv, int n)
 
       for (int stage = 0; stage < 2; stage++) {
         float t = (step + 0.5f * stage) * dt;
-        float d = (1 - t) * sample (rho, SIDE, px, py) + t * (float) mean;
-        float h = stage ? dt : dt / 2;
-        float vx = sample (flux_x, SIDE, px, py) / d;
-        float vy = sample (flux_y, SIDE, px, py) / d;
-        px = CLAMP (x + h * vx, 0, SIDE);
-        py = CLAMP (y + h * vy, 0, SIDE);
+        Cell c = sample (cells, px, py);
+        float h =
+            (stage ? dt : dt / 2) / ((1 - t) * c.density + t * (float) mean);
+
+        px = CLAMP (x + h * c.x, 0, SIDE);
+        py = CLAMP (y + h * c.y, 0, SIDE);
       }
       x = px;
       y = py;

@@ -36,11 +36,20 @@ typedef struct {
   float length;
 } Seam;
 
+/* What decides about the box around a chart. */
+typedef struct {
+  double area; /* of its faces */
+  float fill;  /* how full the smallest box around it is */
+  float *uv;   /* points of the map, outer ones */
+  int n;
+} Outline;
+
 typedef struct {
   const ShuSurface *s;
   GPtrArray *charts; /* NULL where one went into another */
   gint32 *chart;     /* of each face */
   gint32 *slot;      /* of each face: where it is in its chart */
+  GArray *outlines;  /* of each chart */
   float extent;      /* longest side that a union may have */
   float resolution;  /* of the test for folds, texels per unit */
 } Gluer;
@@ -52,17 +61,6 @@ edge_vertex (const Gluer *g, int face, int side, int end)
   const ShuChart *c = g->charts->pdata[g->chart[face]];
 
   return c->tris[3 * (gsize) g->slot[face] + (side + end) % 3];
-}
-
-static float
-edge_length (const ShuMesh *mesh, int face, int side)
-{
-  const gint32 *f = mesh->faces + 3 * (gsize) face;
-  const float *p = mesh->pos + 3 * (gsize) f[side];
-  const float *q = mesh->pos + 3 * (gsize) f[(side + 1) % 3];
-
-  return sqrtf ((p[0] - q[0]) * (p[0] - q[0]) + (p[1] - q[1]) * (p[1] - q[1]) +
-                (p[2] - q[2]) * (p[2] - q[2]));
 }
 
 static int
@@ -166,7 +164,8 @@ find_paths (const Gluer *g, Edge *edges, int first, int n, GArray *seams)
       if (find_root (parent, j) == i) {
         edges[to++] = old[j];
         seam.n_edges++;
-        seam.length += edge_length (g->s->mesh, old[j].face[0], old[j].side[0]);
+        seam.length +=
+            shu_edge_length (g->s->mesh, old[j].face[0], old[j].side[0]);
       }
     g_array_append_val (seams, seam);
   }
@@ -185,7 +184,7 @@ fit_seam (const Gluer *g, const Edge *edges, const Seam *seam, double *ret)
   for (int pass = 0; pass < 2; pass++) {
     for (int i = 0; i < seam->n_edges; i++) {
       const Edge *e = edges + seam->first + i;
-      double w = edge_length (g->s->mesh, e->face[0], e->side[0]);
+      double w = shu_edge_length (g->s->mesh, e->face[0], e->side[0]);
 
       for (int end = 0; end < 2; end++) {
         const float *p =
@@ -284,38 +283,49 @@ join_charts (
   return c;
 }
 
-/* How full the smallest box around a chart is; its longer side. */
-static float
-chart_fill (const ShuSurface *s, const ShuChart *c, float *ret_side)
+/* Whether the charts beside a seam may become one, as far as the seam and the
+ * box around both tell.  @ret_motion: of fit_seam() */
+static gboolean
+may_unite (
+    const Gluer *g, const Edge *edges, const Seam *seam, double *ret_motion)
 {
-  double area = 0, box = shu_chart_smallest_box (c, NULL, ret_side);
+  const ShuChart *a = g->charts->pdata[seam->chart[0]];
+  const ShuChart *b = g->charts->pdata[seam->chart[1]];
+  const Outline *p = &g_array_index (g->outlines, Outline, seam->chart[0]);
+  const Outline *q = &g_array_index (g->outlines, Outline, seam->chart[1]);
+  const double *m = ret_motion;
+  float side;
 
-  for (int i = 0; i < c->n_faces; i++)
-    area += s->area[c->faces[i]];
-  return (float) (area / MAX (box, 1e-30));
+  if (a->n_faces + b->n_faces > MAX_FACES ||
+      fabsf (a->density - b->density) > density_step ||
+      fit_seam (g, edges, seam, ret_motion) > largest_gap * seam->length)
+    return FALSE;
+  g_autofree float *uv = g_new (float, 2 * (p->n + q->n));
+  memcpy (uv, p->uv, 2 * p->n * sizeof (float));
+  for (int i = 0; i < q->n; i++) {
+    float *to = uv + 2 * (p->n + i);
+    to[0] = (float) (m[0] * q->uv[2 * i] - m[1] * q->uv[2 * i + 1] + m[2]);
+    to[1] = (float) (m[1] * q->uv[2 * i] + m[0] * q->uv[2 * i + 1] + m[3]);
+  }
+  double box = shu_smallest_box (uv, p->n + q->n, NULL, &side);
+  double fill = (p->area + q->area) / MAX (box, 1e-30);
+  double wanted =
+      ((double) p->fill * a->n_faces + (double) q->fill * b->n_faces) /
+      (a->n_faces + b->n_faces);
+  return side <= g->extent && fill >= wanted - lost_fill;
 }
 
 /* The union along a seam, if it is a good one; (transfer full) (nullable) */
 static ShuChart *
 try_union (const Gluer *g, const Edge *edges, const Seam *seam)
 {
-  const ShuChart *a = g->charts->pdata[seam->chart[0]];
-  const ShuChart *b = g->charts->pdata[seam->chart[1]];
   double motion[4];
-  float fill, side, stretch;
+  float stretch;
   ShuChart *c;
 
-  if (a->n_faces + b->n_faces > MAX_FACES ||
-      fabsf (a->density - b->density) > density_step ||
-      fit_seam (g, edges, seam, motion) > largest_gap * seam->length)
-    return NULL;
+  fit_seam (g, edges, seam, motion);
   c = join_charts (g, edges, seam, motion);
-  float fill_a = chart_fill (g->s, a, &side);
-  float fill_b = chart_fill (g->s, b, &side);
-  float wanted = (fill_a * a->n_faces + fill_b * b->n_faces) / c->n_faces;
-  fill = chart_fill (g->s, c, &side);
-  if (side > g->extent || fill < wanted - lost_fill ||
-      !shu_chart_relax (g->s, c, N_RELAX, &stretch) || stretch > most_stretch ||
+  if (!shu_chart_relax (g->s, c, N_RELAX, &stretch) || stretch > most_stretch ||
       shu_chart_overlaps (c, g->resolution, NULL)) {
     shu_chart_free (c);
     return NULL;
@@ -334,28 +344,41 @@ compare_seams (gconstpointer pa, gconstpointer pb)
 }
 
 static void
-index_faces (Gluer *g, int chart)
+outline_clear (gpointer data)
 {
-  const ShuChart *c = g->charts->pdata[chart];
+  g_free (((Outline *) data)->uv);
+}
 
-  for (int i = 0; i < c->n_faces; i++) {
-    g->chart[c->faces[i]] = chart;
-    g->slot[c->faces[i]] = i;
+/* Takes in all charts from @first on. */
+static void
+index_charts (Gluer *g, guint first)
+{
+  g_array_set_size (g->outlines, g->charts->len);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (guint i = first; i < g->charts->len; i++) {
+    const ShuChart *c = g->charts->pdata[i];
+    Outline *o = &g_array_index (g->outlines, Outline, i);
+
+    if (!c)
+      continue;
+    o->uv = shu_outer_points (c->uv, c->n_verts, &o->n);
+    for (int j = 0; j < c->n_faces; j++) {
+      o->area += g->s->area[c->faces[j]];
+      g->chart[c->faces[j]] = i;
+      g->slot[c->faces[j]] = j;
+    }
+    o->fill = (float) (o->area /
+                       MAX (shu_smallest_box (o->uv, o->n, NULL, NULL), 1e-30));
   }
 }
 
-/* One pass over all seams.  @tried: pairs of charts that do not match.
- * Returns: how many unions were tried */
-static int
-glue_once (Gluer *g, GHashTable *tried)
+/* All seams, longest first. */
+static GArray *
+find_seams (const Gluer *g, GArray *edges)
 {
-  g_autoptr (GArray) edges = find_edges (g);
-  g_autoptr (GArray) seams = g_array_new (FALSE, FALSE, sizeof (Seam));
+  GArray *seams = g_array_new (FALSE, FALSE, sizeof (Seam));
   Edge *e = (Edge *) edges->data;
-  int n = edges->len, n_charts = g->charts->len;
-  g_autoptr (GArray) chosen = g_array_new (FALSE, FALSE, sizeof (Seam));
-  g_autofree ShuChart **made = NULL;
-  g_autofree guint8 *busy = g_malloc0 (n_charts);
+  int n = edges->len;
 
   for (int i = 0, j; i < n; i = j) {
     for (j = i + 1; j < n && g->chart[e[j].face[0]] == g->chart[e[i].face[0]] &&
@@ -365,21 +388,64 @@ glue_once (Gluer *g, GHashTable *tried)
     find_paths (g, e, i, j - i, seams);
   }
   g_array_sort (seams, compare_seams);
-  /* Seams of which no two touch the same chart, longest first: their trials do
-   * not depend on each other. */
+  return seams;
+}
+
+/* Charts are never the same ones again after a union. */
+static guint64
+seam_key (const Edge *edges, const Seam *s)
+{
+  const Edge *e = edges + s->first;
+
+  return ((guint64) s->chart[0] << 20 ^ s->chart[1]) * 1000003 +
+         3 * (guint64) e->face[0] + e->side[0];
+}
+
+/* Seams to try, of which no two touch the same chart, longest first: their
+ * trials do not depend on each other.  @tried: what does not match */
+static GArray *
+choose_seams (
+    const Gluer *g, const GArray *seams, const Edge *edges, GHashTable *tried)
+{
+  GArray *chosen = g_array_new (FALSE, FALSE, sizeof (Seam));
+  g_autofree guint8 *busy = g_malloc0 (g->charts->len);
+  g_autofree guint8 *ok = g_malloc0 (MAX (1, seams->len));
+
+#pragma omp parallel for schedule(dynamic, 1)
   for (guint i = 0; i < seams->len; i++) {
-    Seam *s = &g_array_index (seams, Seam, i);
-    /* Charts are never the same ones again after a union. */
-    guint64 key = ((guint64) s->chart[0] << 20 ^ s->chart[1]) * 1000003 +
-                  3 * (guint64) e[s->first].face[0] + e[s->first].side[0];
-    if (busy[s->chart[0]] || busy[s->chart[1]] ||
-        g_hash_table_contains (tried, &key))
-      continue;
-    busy[s->chart[0]] = busy[s->chart[1]] = 1;
-    g_hash_table_add (tried, g_memdup2 (&key, sizeof key));
-    g_array_append_val (chosen, *s);
+    const Seam *s = &g_array_index (seams, Seam, i);
+    guint64 key = seam_key (edges, s);
+    double motion[4];
+
+    ok[i] =
+        !g_hash_table_contains (tried, &key) && may_unite (g, edges, s, motion);
   }
-  made = g_new0 (ShuChart *, MAX (1, chosen->len));
+  for (guint i = 0; i < seams->len; i++) {
+    const Seam *s = &g_array_index (seams, Seam, i);
+    guint64 key = seam_key (edges, s);
+
+    if (ok[i] && (busy[s->chart[0]] || busy[s->chart[1]]))
+      continue;
+    if (ok[i]) {
+      busy[s->chart[0]] = busy[s->chart[1]] = 1;
+      g_array_append_val (chosen, *s);
+    }
+    g_hash_table_add (tried, g_memdup2 (&key, sizeof key));
+  }
+  return chosen;
+}
+
+/* One pass over all seams.  Returns: how many unions were tried */
+static int
+glue_once (Gluer *g, GHashTable *tried)
+{
+  g_autoptr (GArray) edges = find_edges (g);
+  g_autoptr (GArray) seams = find_seams (g, edges);
+  const Edge *e = (const Edge *) edges->data;
+  g_autoptr (GArray) chosen = choose_seams (g, seams, e, tried);
+  g_autofree ShuChart **made = g_new0 (ShuChart *, MAX (1, chosen->len));
+  int n_charts = g->charts->len;
+
 #pragma omp parallel for schedule(dynamic, 1)
   for (guint i = 0; i < chosen->len; i++)
     made[i] = try_union (g, e, &g_array_index (chosen, Seam, i));
@@ -392,8 +458,8 @@ glue_once (Gluer *g, GHashTable *tried)
       g->charts->pdata[s->chart[k]] = NULL;
     }
     g_ptr_array_add (g->charts, made[i]);
-    index_faces (g, g->charts->len - 1);
   }
+  index_charts (g, n_charts);
   return chosen->len;
 }
 
@@ -405,15 +471,15 @@ shu_charts_glue (const ShuSurface *s, GPtrArray *charts, float resolution)
   g_autofree gint32 *slot = g_new (gint32, n);
   g_autoptr (GHashTable) tried =
       g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
-  Gluer g = {s, charts, chart, slot, 0, resolution};
+  g_autoptr (GArray) outlines = g_array_new (FALSE, TRUE, sizeof (Outline));
+  Gluer g = {s, charts, chart, slot, outlines, 0, resolution};
   double area = 0;
 
+  g_array_set_clear_func (outlines, outline_clear);
   for (gsize f = 0; f < n; f++)
     area += s->area[f];
   g.extent = (float) (longest_side * sqrt (area));
-  for (guint i = 0; i < charts->len; i++)
-    if (charts->pdata[i])
-      index_faces (&g, i);
+  index_charts (&g, 0);
   while (glue_once (&g, tried) > 0)
     ;
 }

@@ -3,22 +3,6 @@
 #include "geometry/atlas_private.h"
 #include <math.h>
 
-void
-shu_chart_box (
-    const float *uv, int n, double cs, double sn, double *lo, double *hi)
-{
-  lo[0] = lo[1] = G_MAXDOUBLE;
-  hi[0] = hi[1] = -G_MAXDOUBLE;
-  for (int i = 0; i < n; i++) {
-    double p[2] = {cs * uv[2 * i] - sn * uv[2 * i + 1],
-        sn * uv[2 * i] + cs * uv[2 * i + 1]};
-    for (int d = 0; d < 2; d++) {
-      lo[d] = MIN (lo[d], p[d]);
-      hi[d] = MAX (hi[d], p[d]);
-    }
-  }
-}
-
 static void
 map_size (
     const ShuChart *c, const float *uv, float scale, int *ret_w, int *ret_h)
@@ -73,15 +57,25 @@ shu_mask_draw (const ShuChart *c, const float *uv, float scale, float reach)
   return m;
 }
 
+/* The row as a fraction with its bits turned round: rows next to each other
+ * come far apart. */
+static guint32
+turn_round (guint32 row)
+{
+  guint32 r = 0;
+
+  for (int i = 0; i < 16; i++)
+    r |= (row >> i & 1) << (15 - i);
+  return r;
+}
+
 static int
 compare_spans (gconstpointer a, gconstpointer b)
 {
   const ShuSpan *p = a, *q = b;
-  int by_length = (q->last - q->first) - (p->last - p->first);
+  guint32 u = turn_round (p->row), v = turn_round (q->row);
 
-  return by_length          ? by_length
-         : p->row != q->row ? p->row - q->row
-                            : p->first - q->first;
+  return u != v ? (u < v ? -1 : 1) : p->first - q->first;
 }
 
 GArray *

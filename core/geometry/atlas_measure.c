@@ -2,9 +2,12 @@
 /* How good an atlas is. */
 #include "geometry/atlas_private.h"
 #include <math.h>
+#include <string.h>
+
+enum { N_BINS = 4096 };
 
 typedef struct {
-  float stretch;
+  float stretch; /* negative: not to be counted */
   float area;
 } Sample;
 
@@ -51,28 +54,72 @@ measure_face (const ShuMesh *m, int face, Sample *ret)
   return ret->area > 1e-13f && isfinite (ret->stretch);
 }
 
+/* Bins that grow with the stretch: of the bits of a number from 1 on. */
+static int
+bin_of (float stretch)
+{
+  guint32 bits, one = 0x3f800000;
+
+  memcpy (&bits, &stretch, sizeof bits);
+  return bits <= one ? 0 : (int) MIN ((bits - one) >> 14, N_BINS - 1);
+}
+
+/* The stretch that @share of the area does not exceed. */
+static float
+quantile (const Sample *samples, int n, const double *bins, double wanted)
+{
+  g_autoptr (GArray) list = g_array_new (FALSE, FALSE, sizeof (Sample));
+  double sum = 0;
+  int bin = 0;
+
+  while (bin < N_BINS - 1 && sum + bins[bin] < wanted)
+    sum += bins[bin++];
+  for (int i = 0; i < n; i++)
+    if (samples[i].stretch >= 0 && bin_of (samples[i].stretch) == bin)
+      g_array_append_val (list, samples[i]);
+  g_array_sort (list, compare_samples);
+  for (guint i = 0; i < list->len; i++) {
+    const Sample *s = &g_array_index (list, Sample, i);
+
+    sum += s->area;
+    if (sum >= wanted || i + 1 == list->len)
+      return s->stretch;
+  }
+  return 1;
+}
+
 void
-shu_atlas_measure (const ShuMesh *m, const ShuRaster *r, ShuAtlasReport *ret)
+shu_atlas_stretch (const ShuMesh *m, float ret[2])
 {
   static const double shares[2] = {0.5, 0.99};
 
-  float *quantiles[2] = {&ret->stretch_median, &ret->stretch_p99};
   g_autofree Sample *samples = g_new (Sample, m->n_faces);
+  g_autofree double *bins = g_new0 (double, N_BINS);
+  double total = 0;
+
+#pragma omp parallel for schedule(static)
+  for (int f = 0; f < m->n_faces; f++)
+    if (!measure_face (m, f, samples + f))
+      samples[f].stretch = -1;
+  for (int f = 0; f < m->n_faces; f++)
+    if (samples[f].stretch >= 0) {
+      bins[bin_of (samples[f].stretch)] += samples[f].area;
+      total += samples[f].area;
+    }
+  for (int q = 0; q < 2; q++)
+    ret[q] = quantile (samples, m->n_faces, bins, shares[q] * total);
+}
+
+void
+shu_atlas_measure (const ShuMesh *m, const ShuRaster *r, ShuAtlasReport *ret)
+{
   gsize n_texels = (gsize) r->width * r->height, covered = 0;
-  double total = 0, sum = 0;
-  int n = 0;
+  float stretch[2];
 
   for (gsize i = 0; i < n_texels; i++)
     covered += r->face[i] >= 0;
   ret->utilisation = (float) ((double) covered / n_texels);
-  for (int f = 0; f < m->n_faces; f++)
-    if (measure_face (m, f, samples + n))
-      total += samples[n++].area;
-  qsort (samples, n, sizeof (Sample), compare_samples);
-  *quantiles[0] = *quantiles[1] = 1;
-  for (int i = 0, q = 0; i < n; i++) {
-    sum += samples[i].area;
-    while (q < 2 && sum >= shares[q] * total)
-      *quantiles[q++] = samples[i].stretch;
-  }
+  shu_atlas_stretch (m, stretch);
+  ret->stretch_median = stretch[0];
+  ret->stretch_p99 = stretch[1];
 }

@@ -8,11 +8,10 @@
 #include <string.h>
 
 enum {
-  N_ANGLES = 24,     /* tried for the smallest box, over a quarter turn */
   COARSE = 256,      /* cells a side of the coarse board */
-  N_BATCH = 8,       /* orders that are tried at a time, whatever the threads */
-  N_TRIALS = 20,     /* batches */
-  N_ORDERS = 4,      /* of which the full board tries each */
+  N_BATCH = 16,      /* orders that are tried at a time, whatever the threads */
+  N_TRIALS = 16,     /* batches */
+  N_ORDERS = 16,     /* of which the full board tries each */
   FEW_CHARTS = 64,   /* beyond them fewer changes are tried */
   MANY_CHARTS = 400, /* beyond them fewer orders, too */
   PATIENCE = 1,      /* scales that may fail before one is the largest */
@@ -22,32 +21,14 @@ enum {
 static const float scale_step = 1.008f;
 static const float first_share = 0.72f; /* of the square, to begin with */
 
-double
-shu_chart_smallest_box (const ShuChart *c, double *ret_angle, float *ret_side)
-{
-  double best = G_MAXDOUBLE, lo[2], hi[2];
-
-  for (int i = 0; i < N_ANGLES; i++) {
-    double a = i * (G_PI / 2) / N_ANGLES;
-    shu_chart_box (c->uv, c->n_verts, cos (a), sin (a), lo, hi);
-    double size = (hi[0] - lo[0]) * (hi[1] - lo[1]);
-    if (size >= best * (1 - 1e-6))
-      continue;
-    best = size;
-    if (ret_angle)
-      *ret_angle = a;
-    if (ret_side)
-      *ret_side = (float) MAX (hi[0] - lo[0], hi[1] - lo[1]);
-  }
-  return best;
-}
-
 void
 shu_chart_align (ShuChart *c)
 {
   double angle = 0, lo[2], hi[2], cs, sn;
+  int n;
+  g_autofree float *uv = shu_outer_points (c->uv, c->n_verts, &n);
 
-  shu_chart_smallest_box (c, &angle, NULL);
+  shu_smallest_box (uv, n, &angle, NULL);
   cs = cos (angle), sn = sin (angle);
   shu_chart_box (c->uv, c->n_verts, cs, sn, lo, hi);
   for (int i = 0; i < c->n_verts; i++) {

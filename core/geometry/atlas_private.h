@@ -57,10 +57,51 @@ void shu_chart_free (gpointer chart);
 /* Cuts the surface.  Returns: (transfer full): array of ShuChart without uv */
 GPtrArray *shu_charts_cut (const ShuSurface *s, float min_cos);
 
+/* Where two clusters of faces meet. */
+typedef struct {
+  int other;
+  float length;
+} ShuBorder;
+
+/* What it costs to unite clusters, the less the flatter and rounder they are
+ * together; infinite where they turn too much.  @area, @outline: of the union;
+ * @p, @q: sums of area * normal */
+float shu_union_cost (
+    float area, const float *p, const float *q, float outline);
+
+/* Unites faces to clusters that cutting begins with.  @ret_label: of each face
+ * Returns: the number of clusters */
+int shu_faces_cluster (const ShuSurface *s, float min_cos, gint32 *ret_label);
+
+/* Of the edge that begins at corner @side of a face */
+float shu_edge_length (const ShuMesh *mesh, int face, int side);
+
 /* Straightens the borders between charts.  @label: (inout): chart of each face
  * Returns: the number of charts, of which some may be empty */
 int shu_charts_straighten (
     const ShuSurface *s, gint32 *label, int n_labels, float min_cos);
+
+/* A chart as it is on the surface, and what fits its map to that: to be made
+ * again where the chart changes, but for its map. */
+typedef struct _ShuRest ShuRest;
+
+ShuRest *shu_rest_new (const ShuSurface *s, const ShuChart *chart);
+void shu_rest_free (ShuRest *rest);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuRest, shu_rest_free)
+
+/* The least part of its area that a face keeps; negative where it turns. */
+double shu_rest_least_area (const ShuRest *r, const float *uv);
+
+/* Moves the map towards rigid faces, as far as none becomes smaller than
+ * @least of its area. */
+void shu_rest_relax (const ShuRest *r, int n_rounds, double least, float *uv);
+
+/* Squared deviation of lengths from those of the surface, its mean. */
+double shu_rest_stretch (const ShuRest *r, const float *uv);
+
+/* The share of the surface that is twice as long one way as the other. */
+double shu_rest_stretched (const ShuRest *r, const float *uv);
 
 /**
  * shu_chart_flatten:
@@ -88,10 +129,14 @@ gboolean shu_chart_relax (
  * gaps, and has NULL where a chart went into another.  @resolution: as above */
 void shu_charts_glue (const ShuSurface *s, GPtrArray *charts, float resolution);
 
-/* Area of the smallest box; by which angle to turn the chart for it, and its
- * longer side, where the caller wants them. */
-double shu_chart_smallest_box (
-    const ShuChart *chart, double *ret_angle, float *ret_side);
+/* Points of a map that a box around it may touch, however it is turned: those
+ * not inside of a polygon of some that lie far out; (transfer full) */
+float *shu_outer_points (const float *uv, int n, int *ret_n);
+
+/* Area of the smallest box around the points; by which angle to turn them for
+ * it, and its longer side, where the caller wants them. */
+double shu_smallest_box (
+    const float *uv, int n, double *ret_angle, float *ret_side);
 
 /* Texel centres that two faces of the chart claim at @resolution texels per
  * unit; two such faces go to @ret_seed where the caller wants them. */
@@ -138,6 +183,38 @@ void shu_flow (float *rho, float *uv, int n);
  */
 void shu_charts_swell (
     ShuMesh *mesh, const gint32 *chart, int grid, int gutter);
+
+/* What lies between packed charts, on a grid of cells. */
+typedef struct {
+  int side;       /* of the grid */
+  int words;      /* of 64 cells, a row of bits */
+  int gutter;     /* cells that should be free between charts */
+  gint32 *chart;  /* [side,side], -1 where none is */
+  guint64 *taken; /* [side,words] cells of charts */
+  guint64 *rim;   /* [side,words] of these, those beside a free one */
+  float *dense;   /* [side,side] scratch, 0 */
+} ShuGaps;
+
+ShuGaps *shu_gaps_new (int side, int gutter);
+void shu_gaps_free (ShuGaps *gaps);
+
+/* Takes in what @raster shows, of the same size.  @chart: of each vertex
+ * Returns: cells taken */
+int shu_gaps_look (ShuGaps *gaps, const ShuRaster *raster, const ShuMesh *mesh,
+    const gint32 *chart);
+
+/* @ret_rho: of shu_flow(): 1 for charts and their half of each gutter, @rest
+ * elsewhere */
+void shu_gaps_spread (const ShuGaps *gaps, float rest, float *ret_rho);
+
+/* @ret_rho: of shu_flow(): 1, and more between charts that are too close.
+ * Returns: how many cells at their rims are */
+int shu_gaps_part (const ShuGaps *gaps, float *ret_rho);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuGaps, shu_gaps_free)
+
+/* @ret: of half, and of 99 %, of the surface, as in the report */
+void shu_atlas_stretch (const ShuMesh *mesh, float ret[2]);
 
 /* Sets all but the numbers of charts and doubles.  @raster: the atlas drawn */
 void shu_atlas_measure (

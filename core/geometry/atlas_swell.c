@@ -8,7 +8,8 @@
 
 enum {
   N_APART = 8, /* rounds of moving charts apart */
-  N_TRIES = 5,
+  N_TRIES = 8,
+  N_HALVINGS = 5, /* of the way back from too much stretch */
   N_SLIVER_ROUNDS = 6,
   MAX_SLIVERS = 1000, /* vertices of faces that may be turned back */
 };
@@ -18,152 +19,17 @@ static const float first_density = 0.35f;
 /* Of the square: less gain is not worth another try. */
 static const float least_gain = 0.004f;
 /* Stretch that it may come to: of half of the surface, of nearly all. */
-static const float stretch_median = 1.25f, stretch_p99 = 2.3f;
-/* The same density while charts move apart, and how strongly they do: a power
- * of what is missing. */
-static const float slack = 1, push = 3;
+static const float stretch_median = 1.25f, stretch_p99 = 2.4f;
+/* What moving apart may add to that. */
+static const float margin = 0.005f;
 
 typedef struct {
   ShuMesh *mesh;
   const gint32 *chart; /* of each vertex */
   ShuRaster *raster;
-  int gutter;
+  ShuGaps *gaps;
+  float *rho; /* of the flow */
 } Swell;
-
-static int
-chart_at (const Swell *s, int x, int y)
-{
-  gint32 f = s->raster->face[(gsize) y * s->raster->width + x];
-
-  return f < 0 ? -1 : s->chart[s->mesh->faces[3 * (gsize) f]];
-}
-
-/* Marks with @value what is within @reach texels of a chart and not of one. */
-static void
-mark_band (const gint32 *face, int size, int reach, float *rho, float value)
-{
-  g_autofree guint8 *wide = g_malloc ((gsize) size * size);
-
-  /* Along rows, then down columns. */
-  for (int y = 0; y < size; y++) {
-    const gint32 *row = face + (gsize) y * size;
-    int last = -reach - 1, next = 0;
-
-    for (int x = 0; x < size; x++) {
-      next = MAX (next, x);
-      while (next < size && next <= x + reach && row[next] < 0)
-        next++;
-      if (row[x] >= 0)
-        last = x;
-      wide[(gsize) y * size + x] =
-          x - last <= reach || (next < size && next <= x + reach);
-    }
-  }
-  for (int x = 0; x < size; x++)
-    for (int y = 0, last = -reach - 1, next = 0; y < size; y++) {
-      gsize at = (gsize) y * size + x;
-
-      next = MAX (next, y);
-      while (next < size && next <= y + reach && !wide[(gsize) next * size + x])
-        next++;
-      if (wide[at])
-        last = y;
-      if (face[at] < 0 &&
-          (y - last <= reach || (next < size && next <= y + reach)))
-        rho[at] = value;
-    }
-}
-
-/* The nearest texel of another chart, within the gutter or just beyond.
- * Returns: how far; 0: none */
-static int
-find_other (const Swell *s, int x, int y, int *ret_x, int *ret_y)
-{
-  int size = s->raster->width, own = chart_at (s, x, y);
-
-  for (int d = 1; d <= s->gutter + 1; d++)
-    for (int v = MAX (0, y - d); v <= MIN (size - 1, y + d); v++) {
-      int by = ABS (v - y) == d ? 1 : 2 * d; /* the ring of distance d */
-
-      for (int u = x - d; u <= x + d; u += by) {
-        int other = u < 0 || u >= size ? -1 : chart_at (s, u, v);
-
-        if (other < 0 || other == own)
-          continue;
-        *ret_x = u;
-        *ret_y = v;
-        return d;
-      }
-    }
-  return 0;
-}
-
-/* Makes dense what lies between charts that are too close: @rho [size,size].
- * Returns: how many texels are */
-static int
-find_close (const Swell *s, float *rho)
-{
-  int size = s->raster->width, n_close = 0;
-  const gint32 *face = s->raster->face;
-
-  for (int y = 0; y < size; y++)
-    for (int x = 0; x < size; x++) {
-      gsize at = (gsize) y * size + x;
-      int u, v, d;
-
-      if (face[at] < 0 || ((x == 0 || face[at - 1] >= 0) &&
-                              (x + 1 == size || face[at + 1] >= 0) &&
-                              (y == 0 || face[at - size] >= 0) &&
-                              (y + 1 == size || face[at + size] >= 0)))
-        continue;
-      d = find_other (s, x, y, &u, &v);
-      if (!d)
-        continue;
-      n_close += d <= s->gutter;
-      float dense = powf (
-          (s->gutter + 3.f) / d, getenv ("PU") ? atof (getenv ("PU")) : push);
-      for (int i = 0; i <= d; i++) {
-        float *to =
-            rho + (gsize) (y + (v - y) * i / d) * size + x + (u - x) * i / d;
-        *to = MAX (*to, dense);
-      }
-    }
-  return n_close;
-}
-
-/* @rho: [size,size], of which cells of the flow's grid take the mean */
-static void
-flow (Swell *s, const float *rho)
-{
-  enum { SIDE = SHU_FLOW_SIDE };
-
-  int size = s->raster->width;
-  g_autofree float *coarse = g_new (float, SIDE *SIDE);
-
-#pragma omp parallel for
-  for (int cy = 0; cy < SIDE; cy++)
-    for (int cx = 0; cx < SIDE; cx++) {
-      int x0 = cx * size / SIDE, x1 = MAX (x0 + 1, (cx + 1) * size / SIDE);
-      int y0 = cy * size / SIDE, y1 = MAX (y0 + 1, (cy + 1) * size / SIDE);
-      float sum = 0;
-
-      for (int y = y0; y < y1; y++)
-        for (int x = x0; x < x1; x++)
-          sum += rho[(gsize) y * size + x];
-      coarse[cy * SIDE + cx] = sum / ((x1 - x0) * (y1 - y0));
-    }
-  shu_flow (coarse, s->mesh->uv, s->mesh->n_verts);
-}
-
-static void
-fill_density (const Swell *s, float *rho, float rest)
-{
-  gsize n = (gsize) s->raster->width * s->raster->width;
-
-  for (gsize i = 0; i < n; i++)
-    rho[i] = s->raster->face[i] >= 0 ? 1 : rest;
-  mark_band (s->raster->face, s->raster->width, (s->gutter + 2) / 2, rho, 1);
-}
 
 static gboolean
 is_upright (const ShuMesh *m, int face)
@@ -175,6 +41,17 @@ is_upright (const ShuMesh *m, int face)
   return ((double) p[1][0] - p[0][0]) * ((double) p[2][1] - p[0][1]) -
              ((double) p[1][1] - p[0][1]) * ((double) p[2][0] - p[0][0]) >
          0;
+}
+
+static gboolean
+all_upright (const ShuMesh *m)
+{
+  int n_turned = 0;
+
+#pragma omp parallel for schedule(static) reduction(+ : n_turned)
+  for (int f = 0; f < m->n_faces; f++)
+    n_turned += !is_upright (m, f);
+  return n_turned == 0;
 }
 
 /* What is around a vertex. */
@@ -192,6 +69,9 @@ static gboolean
 turn_slivers (ShuMesh *m)
 {
   for (int round = 0; round < N_SLIVER_ROUNDS; round++) {
+    if (all_upright (m))
+      return TRUE;
+
     g_autoptr (GHashTable) index = g_hash_table_new (NULL, NULL);
     g_autoptr (GArray) list = g_array_new (FALSE, TRUE, sizeof (Around));
 
@@ -204,8 +84,6 @@ turn_slivers (ShuMesh *m)
             index, GINT_TO_POINTER (a.vert), GINT_TO_POINTER (list->len));
         g_array_append_val (list, a);
       }
-    if (list->len == 0)
-      return TRUE;
     if (list->len > MAX_SLIVERS)
       return FALSE;
     for (int f = 0; f < m->n_faces; f++)
@@ -232,33 +110,58 @@ turn_slivers (ShuMesh *m)
   return FALSE;
 }
 
-/* Returns: whether the result has no folds, all its gutters and little
- * stretch; @report says how good it is */
+/* Draws the charts as they lie, and moves them apart where they are too close.
+ * Returns: whether they have no folds and all their gutters; how many cells are
+ * theirs */
 static gboolean
-try_density (Swell *s, float rest, ShuAtlasReport *report)
+settle (Swell *s, int *ret_taken)
 {
-  gsize n = (gsize) s->raster->width * s->raster->width;
-  g_autofree float *rho = g_new (float, n);
-  int n_doubles;
-
-  shu_raster_uv (s->raster, s->mesh, 0, NULL);
-  fill_density (s, rho, rest);
-  flow (s, rho);
   for (int round = 0; round <= N_APART; round++) {
+    int n_doubles;
+
     if (!turn_slivers (s->mesh))
       return FALSE;
     shu_raster_uv (s->raster, s->mesh, 0, &n_doubles);
     if (n_doubles)
       return FALSE;
-    fill_density (s, rho, slack);
-    if (find_close (s, rho) == 0) {
-      shu_atlas_measure (s->mesh, s->raster, report);
-      return report->stretch_median <= stretch_median &&
-             report->stretch_p99 <= stretch_p99;
-    }
-    flow (s, rho);
+    *ret_taken = shu_gaps_look (s->gaps, s->raster, s->mesh, s->chart);
+    if (shu_gaps_part (s->gaps, s->rho) == 0)
+      return TRUE;
+    shu_flow (s->rho, s->mesh->uv, s->mesh->n_verts);
   }
   return FALSE;
+}
+
+static gboolean
+is_within (const float *stretch, float room)
+{
+  return stretch[0] <= stretch_median - room &&
+         stretch[1] <= stretch_p99 - room;
+}
+
+/* Goes back as far towards @from as stretch asks for.  Returns: whether that
+ * leaves anything of the way */
+static gboolean
+go_back (ShuMesh *m, const float *from)
+{
+  gsize n = 2 * (gsize) m->n_verts;
+  g_autofree float *to = g_memdup2 (m->uv, n * sizeof (float));
+  float t = 0, step = 0.5f;
+
+  for (int i = 0; i <= N_HALVINGS; i++, step /= 2) {
+    gboolean last = i == N_HALVINGS;
+    float at = last ? t : t + step, stretch[2];
+
+#pragma omp parallel for
+    for (gsize k = 0; k < n; k++)
+      m->uv[k] = from[k] + at * (to[k] - from[k]);
+    if (last)
+      break;
+    shu_atlas_stretch (m, stretch);
+    if (is_within (stretch, margin))
+      t += step;
+  }
+  return t > 0;
 }
 
 void
@@ -266,22 +169,43 @@ shu_charts_swell (ShuMesh *mesh, const gint32 *chart, int grid, int gutter)
 {
   gsize n = 2 * (gsize) mesh->n_verts;
   g_autofree float *best = g_memdup2 (mesh->uv, n * sizeof (float));
+  g_autofree float *rho = g_new (float, SHU_FLOW_SIDE *SHU_FLOW_SIDE);
   g_autoptr (ShuRaster) raster = shu_raster_new (grid, grid, 0);
-  Swell s = {mesh, chart, raster, gutter};
-  float rest = first_density, used = 0;
+  g_autoptr (ShuGaps) gaps = shu_gaps_new (grid, gutter);
+  Swell s = {mesh, chart, raster, gaps, rho};
+  int used = 0, enough = (int) (least_gain * grid * grid);
+  float rest = first_density;
 
   /* What one warp cannot do without folds, several smaller ones may. */
   for (int i = 0; i < N_TRIES; i++) {
-    ShuAtlasReport report;
+    int taken, before;
+    float stretch[2];
+    gboolean ok, back = FALSE;
 
-    if (!try_density (&s, rest, &report)) {
+    shu_raster_uv (raster, mesh, 0, NULL);
+    before = shu_gaps_look (gaps, raster, mesh, chart);
+    shu_gaps_spread (gaps, rest, rho);
+    shu_flow (rho, mesh->uv, mesh->n_verts);
+    ok = settle (&s, &taken);
+    if (ok) {
+      shu_atlas_stretch (mesh, stretch);
+      back = !is_within (stretch, 0);
+      if (back) {
+        ok = go_back (mesh, best) && settle (&s, &taken);
+        shu_atlas_stretch (mesh, stretch);
+        ok = ok && is_within (stretch, 0) && taken > before;
+      }
+    }
+    if (!ok) {
       memcpy (mesh->uv, best, n * sizeof (float));
-      rest = (1 + rest) / 2;
+      if (back)
+        return;
+      rest = (1 + 2 * rest) / 3;
       continue;
     }
     memcpy (best, mesh->uv, n * sizeof (float));
-    if (report.utilisation < used + least_gain)
-      break;
-    used = report.utilisation;
+    if (back || taken < used + enough)
+      return;
+    used = taken;
   }
 }
