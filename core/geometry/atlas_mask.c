@@ -3,6 +3,8 @@
 #include "geometry/atlas_private.h"
 #include <math.h>
 
+enum { WIDE = 8 /* cells: of wider faces rows are narrowed first */ };
+
 static void
 map_size (
     const ShuChart *c, const float *uv, float scale, int *ret_w, int *ret_h)
@@ -32,6 +34,26 @@ touches (const float (*p)[2], int x, int y, float reach)
   return TRUE;
 }
 
+/* Narrows cells *from..*to of row @y to those that the triangle may touch. */
+static void
+narrow_row (const float (*p)[2], int y, float reach, int *from, int *to)
+{
+  for (int k = 0; k < 3; k++) {
+    const float *a = p[k], *b = p[(k + 1) % 3];
+    float nx = b[1] - a[1], ny = a[0] - b[0];
+    float cy = y + 0.5f + (ny > 0 ? -reach : reach);
+    float x; /* the edge's, there, with the reach of a cell */
+
+    if (fabsf (nx) < 1e-3f)
+      continue;
+    x = a[0] - (ny * (cy - a[1]) - 1e-3f) / nx;
+    if (nx > 0 && x + reach < *to)
+      *to = (int) MAX (-1, floorf (x + reach) + 1);
+    else if (nx < 0 && x - reach - 1 > *from)
+      *from = (int) MIN (G_MAXINT16, floorf (x - reach) - 1);
+  }
+}
+
 ShuMask
 shu_mask_draw (const ShuChart *c, const float *uv, float scale, float reach)
 {
@@ -48,11 +70,16 @@ shu_mask_draw (const ShuChart *c, const float *uv, float scale, float reach)
         lo[d] = MIN (lo[d], p[k][d]);
         hi[d] = MAX (hi[d], p[k][d]);
       }
-    for (int y = (int) lo[1]; y <= MIN (m.h - 1, (int) hi[1]); y++)
-      for (int x = (int) lo[0]; x <= MIN (m.w - 1, (int) hi[0]); x++)
+    for (int y = (int) lo[1]; y <= MIN (m.h - 1, (int) hi[1]); y++) {
+      int from = (int) lo[0], to = MIN (m.w - 1, (int) hi[0]);
+
+      if (to - from > WIDE)
+        narrow_row ((const float (*)[2]) p, y, reach, &from, &to);
+      for (int x = from; x <= to; x++)
         if (!m.bits[y * m.w + x] &&
             touches ((const float (*)[2]) p, x, y, reach))
           m.bits[y * m.w + x] = 1;
+    }
   }
   return m;
 }

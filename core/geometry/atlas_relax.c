@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum {
+  FEW = 32,    /* links of a vertex that are compared with each other */
   MIN_CG = 24, /* iterations of the linear solver a round */
   MAX_CG = 64,
 };
@@ -61,6 +62,37 @@ measure_face (const ShuMesh *mesh, int face, float *rest, float *cot)
   }
 }
 
+static int
+compare_links (gconstpointer a, gconstpointer b)
+{
+  const Link *p = a, *q = b;
+
+  if (p->other != q->other)
+    return p->other < q->other ? -1 : 1;
+  return (p->weight > q->weight) - (p->weight < q->weight);
+}
+
+/* Makes one of the links to the same vertex.  Returns: how many are left */
+static int
+unite_links (Link *links, int n)
+{
+  int n_left = 0;
+
+  if (n > FEW)
+    qsort (links, n, sizeof *links, compare_links);
+  for (int i = 0; i < n; i++) {
+    int j = n > FEW ? MAX (0, n_left - 1) : 0;
+
+    while (j < n_left && links[j].other != links[i].other)
+      j++;
+    if (j < n_left)
+      links[j].weight += links[i].weight;
+    else
+      links[n_left++] = links[i];
+  }
+  return n_left;
+}
+
 /* Both ways along each edge; edges of two faces are one link. */
 static void
 link_vertices (ShuRest *r)
@@ -79,26 +111,20 @@ link_vertices (ShuRest *r)
   r->links = g_new (Link, MAX (1, r->start[r->n]));
   for (int i = 0; i < 3 * c->n_faces; i++) {
     int k = i % 3, f = i - k;
-    int v[2] = {c->tris[f + (k + 1) % 3], c->tris[f + (k + 2) % 3]};
+    int p = c->tris[f + (k + 1) % 3], q = c->tris[f + (k + 2) % 3];
+    float weight = r->cot[i / 3][k];
 
-    for (int side = 0; side < 2; side++) {
-      int from = v[side], to = v[1 - side], j = r->start[from];
-
-      while (j < end[from] && r->links[j].other != to)
-        j++;
-      if (j == end[from])
-        r->links[end[from]++] = (Link){to, 0};
-      r->links[j].weight += r->cot[i / 3][k];
-      r->diag[from] += r->cot[i / 3][k];
-    }
+    r->links[end[p]++] = (Link){q, weight};
+    r->links[end[q]++] = (Link){p, weight};
+    r->diag[p] += weight;
+    r->diag[q] += weight;
   }
-  /* Without gaps. */
   for (int i = 0; i < r->n; i++) {
-    int from = r->start[i];
+    int from = r->start[i], left = unite_links (r->links + from, end[i] - from);
 
+    memmove (r->links + n, r->links + from, left * sizeof *r->links);
     r->start[i] = n;
-    for (int j = from; j < end[i]; j++)
-      r->links[n++] = r->links[j];
+    n += left;
   }
   r->start[r->n] = n;
 }

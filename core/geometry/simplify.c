@@ -6,34 +6,13 @@
 #include "base/error.h"
 #include <string.h>
 
-/* Weight of the distance from the old vertices against that from the planes:
- * keeps flat parts well shaped without moving curved ones. */
-static const double POINT_WEIGHT = 1e-3;
-
-/* What a whole step of a colour is worth, as a share of the diagonal. */
-static const double COLOR_WEIGHT = 0.01;
+enum { WAYS = 4 /* children in a heap */ };
 
 /* A face may turn by at most acos of this in one collapse. */
 static const double MIN_TURN_COS = 0.2;
 
 /* Twice the area over the sum of the squared sides; 0.58 is equilateral. */
 static const double MIN_QUALITY = 0.03;
-
-static void
-simplifier_clear (Simplifier *s)
-{
-  g_free (s->pos);
-  g_free (s->attr);
-  g_free (s->quadric);
-  g_free (s->faces);
-  g_free (s->head);
-  g_free (s->next);
-  g_free (s->border);
-  g_free (s->locked);
-  g_free (s->version);
-  g_free (s->mark);
-  g_free (s->count);
-}
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Simplifier, simplifier_clear)
 
@@ -75,32 +54,45 @@ heap_push (Worker *w, Candidate c)
     w->heap_size = MAX (1024, 2 * w->heap_size);
     w->heap = g_renew (Candidate, w->heap, w->heap_size);
   }
-  for (; i > 0 && is_cheaper (&c, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
-    w->heap[i] = w->heap[(i - 1) / 2];
+  for (; i > 0 && is_cheaper (&c, &w->heap[(i - 1) / WAYS]); i = (i - 1) / WAYS)
+    w->heap[i] = w->heap[(i - 1) / WAYS];
+  w->heap[i] = c;
+}
+
+/* Where @c goes, from place @i on, with all below that as a heap should be. */
+static void
+heap_sink (Worker *w, gsize i, Candidate c)
+{
+  for (gsize first; (first = WAYS * i + 1) < w->n_heap;) {
+    gsize end = MIN (first + WAYS, w->n_heap), child = first;
+
+    for (gsize k = first + 1; k < end; k++)
+      if (is_cheaper (&w->heap[k], &w->heap[child]))
+        child = k;
+    if (!is_cheaper (&w->heap[child], &c))
+      break;
+    w->heap[i] = w->heap[child];
+    i = child;
+  }
   w->heap[i] = c;
 }
 
 static Candidate
 heap_pop (Worker *w)
 {
-  Candidate top = w->heap[0], last = w->heap[--w->n_heap];
-  gsize i = 0;
+  Candidate top = w->heap[0];
 
-  for (;;) {
-    gsize child = 2 * i + 1;
-
-    if (child >= w->n_heap)
-      break;
-    if (child + 1 < w->n_heap &&
-        is_cheaper (&w->heap[child + 1], &w->heap[child]))
-      child++;
-    if (!is_cheaper (&w->heap[child], &last))
-      break;
-    w->heap[i] = w->heap[child];
-    i = child;
-  }
-  w->heap[i] = last;
+  w->n_heap--;
+  heap_sink (w, 0, w->heap[w->n_heap]);
   return top;
+}
+
+void
+worker_order (Worker *w)
+{
+  for (gsize i = w->n_heap / WAYS + 1; i-- > 0;)
+    if (i < w->n_heap)
+      heap_sink (w, i, w->heap[i]);
 }
 
 /* Counts in how many faces of @a each of its neighbours is. */
@@ -124,8 +116,7 @@ count_neighbours (Worker *w, int a)
   }
 }
 
-/* What it costs to merge @a and @b, and where. */
-static double
+double
 merge_cost (const Simplifier *s, int a, int b, Vec3 *ret_x)
 {
   Quadric q = s->quadric[a];
@@ -159,142 +150,6 @@ worker_push_edges (Worker *w, int a, gboolean upwards)
                         s->version[lo], s->version[hi]});
     }
   }
-}
-
-/* Corner lists without the faces that name a vertex twice. */
-static void
-link_corners (Simplifier *s)
-{
-  memset (s->head, 0xff, s->n_verts * sizeof (int));
-  for (int f = s->n_faces - 1; f >= 0; f--) {
-    gint32 *v = s->faces + 3 * (gsize) f;
-
-    if (v[0] == v[1] || v[1] == v[2] || v[2] == v[0]) {
-      v[0] = -1;
-      s->n_alive--;
-      continue;
-    }
-    for (int k = 0; k < 3; k++) {
-      s->next[3 * f + k] = s->head[v[k]];
-      s->head[v[k]] = 3 * f + k;
-    }
-  }
-}
-
-/* How the colours of face @f change over it, so that they are what they are at
- * its corners. */
-static void
-add_color_gradients (const Simplifier *s, int f, Vec3 n, Quadric *q)
-{
-  const gint32 *v = s->faces + 3 * (gsize) f;
-  Vec3 e1 = vec3_sub (s->pos[v[1]], s->pos[v[0]]);
-  Vec3 e2 = vec3_sub (s->pos[v[2]], s->pos[v[0]]);
-  double area = vec3_length (n) / 2, n2 = vec3_dot (n, n);
-  Vec3 along1 = vec3_scale (vec3_cross (e2, n), 1 / n2);
-  Vec3 along2 = vec3_scale (vec3_cross (n, e1), 1 / n2);
-
-  q->w += area;
-  for (int k = 0; k < QUADRIC_COLORS; k++) {
-    double c0 = s->color_weight * s->attr[6 * (gsize) v[0] + k];
-    double c1 = s->color_weight * s->attr[6 * (gsize) v[1] + k];
-    double c2 = s->color_weight * s->attr[6 * (gsize) v[2] + k];
-    Vec3 gradient =
-        vec3_add (vec3_scale (along1, c1 - c0), vec3_scale (along2, c2 - c0));
-    double offset = c0 - vec3_dot (gradient, s->pos[v[0]]);
-
-    if (isfinite (offset))
-      quadric_add_color (q, k, gradient, offset, area);
-  }
-}
-
-static void
-add_face_quadric (Simplifier *s, int f)
-{
-  const gint32 *v = s->faces + 3 * (gsize) f;
-  Vec3 n = vec3_normal (s->pos[v[0]], s->pos[v[1]], s->pos[v[2]]);
-  double area = vec3_length (n) / 2;
-  Quadric q = {0};
-
-  quadric_add_plane (&q, vec3_unit (n), s->pos[v[0]], area);
-  if (s->attr && area > 0)
-    add_color_gradients (s, f, n, &q);
-  for (int k = 0; k < 3; k++) {
-    quadric_add (&s->quadric[v[k]], &q);
-    quadric_add_point (&s->quadric[v[k]], s->pos[v[k]], POINT_WEIGHT * area);
-  }
-}
-
-/* Planes through border edges, upright on their faces; locks what is not
- * manifold. */
-static void
-examine_vertex (Worker *w, int a)
-{
-  Simplifier *s = w->s;
-
-  count_neighbours (w, a);
-  for (int c = s->head[a]; c >= 0; c = s->next[c]) {
-    int u, v;
-    Vec3 edge, n;
-
-    others (s, c, &u, &v);
-    if (s->count[u] > 2 || s->count[v] > 2)
-      s->locked[a] = NOT_MANIFOLD;
-    if (s->count[u] == 1 || s->count[v] == 1)
-      s->border[a] = TRUE;
-    if (s->count[u] != 1)
-      continue;
-    edge = vec3_sub (s->pos[u], s->pos[a]);
-    n = vec3_unit (
-        vec3_cross (edge, vec3_normal (s->pos[a], s->pos[u], s->pos[v])));
-    quadric_add_plane (&s->quadric[a], n, s->pos[a], vec3_length (edge));
-    quadric_add_plane (&s->quadric[u], n, s->pos[a], vec3_length (edge));
-  }
-}
-
-static double
-diagonal (const Simplifier *s)
-{
-  Vec3 lo = s->pos[0], hi = lo;
-
-  for (int i = 1; i < s->n_verts; i++) {
-    Vec3 p = s->pos[i];
-
-    lo = (Vec3){MIN (lo.x, p.x), MIN (lo.y, p.y), MIN (lo.z, p.z)};
-    hi = (Vec3){MAX (hi.x, p.x), MAX (hi.y, p.y), MAX (hi.z, p.z)};
-  }
-  return vec3_length (vec3_sub (hi, lo));
-}
-
-static void
-simplifier_init (Simplifier *s, const ShuMesh *mesh)
-{
-  gsize n = mesh->n_verts + 1, n_corners = 3 * (gsize) mesh->n_faces;
-  Worker w = {.s = s};
-
-  s->n_verts = mesh->n_verts;
-  s->n_faces = s->n_alive = mesh->n_faces;
-  s->pos = g_new (Vec3, n);
-  for (int i = 0; i < s->n_verts; i++)
-    s->pos[i] = vec3_load (mesh->pos + 3 * (gsize) i);
-  if (mesh->attr)
-    s->attr = g_memdup2 (mesh->attr, 6 * (n - 1) * sizeof (float));
-  s->color_weight = COLOR_WEIGHT * diagonal (s);
-  s->quadric = g_new0 (Quadric, n);
-  s->faces = g_memdup2 (mesh->faces, n_corners * sizeof (gint32));
-  s->head = g_new (int, n);
-  s->next = g_new (int, n_corners);
-  s->border = g_new0 (guint8, n);
-  s->locked = g_new0 (guint8, n);
-  s->version = g_new0 (guint32, n);
-  s->mark = g_new0 (int, n);
-  s->count = g_new (int, n);
-  link_corners (s);
-  for (int f = 0; f < s->n_faces; f++)
-    if (s->faces[3 * (gsize) f] >= 0)
-      add_face_quadric (s, f);
-  for (int i = 0; i < s->n_verts; i++)
-    examine_vertex (&w, i);
-  memset (s->mark, 0, n * sizeof (int));
 }
 
 /* Whether merging leaves the neighbourhood a (half-)disc: @a and @b share
@@ -410,12 +265,26 @@ merge_attributes (Simplifier *s, int a, int b, Vec3 x)
         CLAMP (quadric_color (q, k, x) / s->color_weight, 0, 1);
 }
 
+/* Takes face @f out of the list of @a, one of its vertices. */
+static void
+remove_corner (Simplifier *s, int a, int f)
+{
+  int c = s->faces[f] == a ? f : s->faces[f + 1] == a ? f + 1 : f + 2;
+
+  if (s->head[a] == c)
+    s->head[a] = s->next[c];
+  else
+    s->next[s->prev[c]] = s->next[c];
+  if (s->next[c] >= 0)
+    s->prev[s->next[c]] = s->prev[c];
+}
+
 /* Merges @b into @a at @x. */
 static void
 collapse (Worker *w, int a, int b, Vec3 x)
 {
   Simplifier *s = w->s;
-  int merged = -1, *tail = &merged;
+  int merged = -1, *tail = &merged, last = -1;
 
   quadric_add (&s->quadric[a], &s->quadric[b]);
   if (s->attr)
@@ -428,12 +297,7 @@ collapse (Worker *w, int a, int b, Vec3 x)
       s->faces[c] = a;
       continue;
     }
-    /* Take the dying face out of the third vertex's list. */
-    for (int *p = &s->head[u == a ? v : u]; *p >= 0; p = &s->next[*p])
-      if (*p - *p % 3 == f) {
-        *p = s->next[*p];
-        break;
-      }
+    remove_corner (s, u == a ? v : u, f);
     s->faces[f] = s->faces[f + 1] = s->faces[f + 2] = -1;
     w->n_removed++;
   }
@@ -442,6 +306,8 @@ collapse (Worker *w, int a, int b, Vec3 x)
       if (s->faces[c] >= 0) {
         *tail = c;
         tail = &s->next[c];
+        s->prev[c] = last;
+        last = c;
       }
   *tail = -1;
 
@@ -471,36 +337,6 @@ worker_drain (Worker *w, double max_cost, int max_removed)
     collapse (w, c.a, c.b, x);
     worker_push_edges (w, c.a, FALSE);
   }
-}
-
-/* All edges that there are, until @target faces are left.  What was refused may
- * become possible once its neighbours have changed. */
-static gboolean
-simplify_whole (
-    Simplifier *s, int target, const ShuProgress *progress, GError **error)
-{
-  enum { FACES_AT_ONCE = 8192 };
-
-  Worker w = {.s = s};
-  int before, total = MAX (1, s->n_faces - target);
-  gboolean ok = TRUE;
-
-  memset (s->mark, 0, s->n_verts * sizeof (int));
-  do {
-    before = s->n_alive;
-    w.n_heap = 0;
-    for (int i = 0; i < s->n_verts; i++)
-      worker_push_edges (&w, i, TRUE);
-    while (ok && s->n_alive > target && w.n_heap > 0) {
-      w.n_removed = 0;
-      worker_drain (&w, INFINITY, MIN (s->n_alive - target, FACES_AT_ONCE));
-      s->n_alive -= w.n_removed;
-      ok = shu_progress (
-          progress, "simplify", s->n_faces - s->n_alive, total, error);
-    }
-  } while (ok && s->n_alive > target && s->n_alive < before);
-  g_free (w.heap);
-  return ok;
 }
 
 static ShuMesh *
@@ -539,6 +375,7 @@ shu_mesh_simplify (const ShuMesh *mesh, const ShuSimplifyParams *params,
     const ShuProgress *progress, GError **error)
 {
   g_auto (Simplifier) s = {0};
+  double cost;
   int target;
 
   g_return_val_if_fail (params->ratio >= 0 && params->ratio <= 1, NULL);
@@ -556,8 +393,8 @@ shu_mesh_simplify (const ShuMesh *mesh, const ShuSimplifyParams *params,
     target = (int) ceil (mesh->n_faces * (1 - params->ratio));
 
   simplifier_init (&s, mesh);
-  if (!simplify_regions (&s, target, progress, error) ||
-      !simplify_whole (&s, target, progress, error))
+  if (!simplify_regions (&s, target, &cost, progress, error) ||
+      !simplify_whole (&s, target, cost, progress, error))
     return NULL;
   if (s.n_alive == 0) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,

@@ -10,7 +10,7 @@ typedef struct {
   guint32 version_a, version_b;
 } Candidate;
 
-enum { NOT_MANIFOLD = 1, ON_SEAM = 2 };
+enum { NOT_MANIFOLD = 1, ON_SEAM = 2, CROWDED = 4 };
 
 typedef struct {
   int n_verts;
@@ -23,6 +23,7 @@ typedef struct {
   gint32 *faces; /* a dead face has faces[3 f] = -1 */
   int *head;     /* first corner of each vertex, -1 at the end */
   int *next;     /* next corner of the same vertex */
+  int *prev;     /* the one before; unset for the first */
   guint8 *border;
   guint8 *locked; /* flags above: stays where it is */
   guint32 *version;
@@ -41,6 +42,11 @@ typedef struct {
   gsize heap_size;
 } Worker;
 
+/* simplify_init.c */
+
+void simplifier_init (Simplifier *s, const ShuMesh *mesh);
+void simplifier_clear (Simplifier *s);
+
 /* simplify.c */
 
 /* The other two corners of the face of @corner, in order. */
@@ -53,15 +59,27 @@ others (const Simplifier *s, int corner, int *ret_u, int *ret_v)
   *ret_v = s->faces[f + (corner + 2) % 3];
 }
 
+/* What it costs to merge @a and @b, and where they would go. */
+double merge_cost (const Simplifier *s, int a, int b, Vec3 *ret_x);
+
 /* Takes the edges from @a, only those to higher vertices if @upwards, as
  * candidates. */
 void worker_push_edges (Worker *w, int a, gboolean upwards);
+
+/* Makes a heap of candidates in any order. */
+void worker_order (Worker *w);
 
 /* Collapses edges of no more than @max_cost until @max_removed faces are gone
  * or no candidate is left. */
 void worker_drain (Worker *w, double max_cost, int max_removed);
 
 /* simplify_regions.c: most of the way to @target faces, in parts of the mesh
- * that threads share; nothing where it is small. */
-gboolean simplify_regions (
-    Simplifier *s, int target, const ShuProgress *progress, GError **error);
+ * that threads share; nothing where it is small.  @ret_cost: all edges but few
+ * that can be collapsed for less have been; infinite where none has */
+gboolean simplify_regions (Simplifier *s, int target, double *ret_cost,
+    const ShuProgress *progress, GError **error);
+
+/* simplify_whole.c: all edges that there are, the cheapest first, until @target
+ * faces are left.  @cost: of simplify_regions() */
+gboolean simplify_whole (Simplifier *s, int target, double cost,
+    const ShuProgress *progress, GError **error);

@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* Large meshes are simplified in slabs of equally many vertices.  Each has a
- * worker with a heap of its own; vertices next to another slab stay.  All go to
- * the same cost, step by step, so that the order over the whole mesh is nearly
- * that of one heap.  How many slabs there are depends on the mesh alone. */
+ * worker with a heap of its own; vertices next to another slab stay, until the
+ * next pass has its slabs across the seams.  All go to the same cost, step by
+ * step, so that the order over the whole mesh is nearly that of one heap.  How
+ * many slabs there are depends on the mesh alone. */
 #include "simplify_private.h"
 #include <string.h>
 
-enum { FACES_OF_REGION = 40000, MAX_REGIONS = 64, MAX_ROUNDS = 400 };
+enum {
+  FEW_FACES = 80000, /* no regions below */
+  ROWS_OF_SLAB = 24, /* faces, if as many lie along the axis as around it */
+  MAX_REGIONS = 64,
+  MAX_ROUNDS = 400,
+};
 
-/* What one heap does afterwards, as a share of the faces to go: the seams. */
-static const double LEFT_TO_WHOLE = 0.1;
+/* What the heap for all does in the end, as a share of the faces to go: the
+ * seams of the last pass.  A pass leaves no less than half of the faces, so
+ * that its seams are no finer than twice what lies between them. */
+static const double LEFT_TO_WHOLE = 0.02;
 
 static const double COST_STEP = 1.5;
 
@@ -41,9 +49,10 @@ longest_axis (const Simplifier *s, double *ret_lo, double *ret_hi)
   return best;
 }
 
-/* Slabs across the longest axis; a histogram is exact enough. */
+/* Slabs across the longest axis; a histogram is exact enough.  Every other
+ * time they begin half a slab earlier, so that there is one more. */
 static void
-divide (const Simplifier *s, int n_regions, guint8 *ret_region)
+divide (const Simplifier *s, int n_regions, gboolean half, guint8 *ret_region)
 {
   enum { BINS = 1 << 14 };
 
@@ -60,20 +69,26 @@ divide (const Simplifier *s, int n_regions, guint8 *ret_region)
   for (int k = 0; k < BINS; k++)
     before[k + 1] += before[k];
   for (int i = 0; i < s->n_verts; i++)
-    ret_region[i] = (guint8) ((gint64) before[bin[i]] * n_regions / s->n_verts);
+    ret_region[i] =
+        (guint8) ((2 * (gint64) before[bin[i]] * n_regions / s->n_verts +
+                      half) /
+                  2);
 }
 
+/* Vertices of faces that more than one region has. */
 static void
 lock_seams (Simplifier *s, const guint8 *region)
 {
-  for (int f = 0; f < s->n_faces; f++) {
-    const gint32 *v = s->faces + 3 * (gsize) f;
+#pragma omp parallel for schedule(static)
+  for (int i = 0; i < s->n_verts; i++) {
+    s->locked[i] &= ~ON_SEAM;
+    for (int c = s->head[i]; c >= 0; c = s->next[c]) {
+      int u, v;
 
-    if (v[0] < 0 ||
-        (region[v[0]] == region[v[1]] && region[v[1]] == region[v[2]]))
-      continue;
-    for (int k = 0; k < 3; k++)
-      s->locked[v[k]] |= ON_SEAM;
+      others (s, c, &u, &v);
+      if (region[u] != region[i] || region[v] != region[i])
+        s->locked[i] |= ON_SEAM;
+    }
   }
 }
 
@@ -95,14 +110,16 @@ regions_clear (Regions *r)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Regions, regions_clear)
 
 static void
-regions_init (Regions *r, Simplifier *s, int n)
+regions_init (Regions *r, Simplifier *s, int n_slabs, gboolean half)
 {
   g_autofree guint8 *region = g_new (guint8, s->n_verts);
   g_autofree int *order = g_new (int, s->n_verts);
+  int n = n_slabs + half;
   g_autofree int *start = g_new0 (int, n + 1);
 
-  divide (s, n, region);
+  divide (s, n_slabs, half, region);
   lock_seams (s, region);
+  memset (s->mark, 0, s->n_verts * sizeof *s->mark);
   r->n = n;
   r->workers = g_new0 (Worker, n);
   r->n_faces = g_new0 (int, n);
@@ -152,33 +169,50 @@ drain_regions (Regions *r, double max_cost, int n_alive, int n_to_go)
   }
 }
 
-gboolean
-simplify_regions (
-    Simplifier *s, int target, const ShuProgress *progress, GError **error)
+/* One pass, until @stop faces are left.  @ret_cost: to which all have come */
+static gboolean
+run_pass (Simplifier *s, int n_slabs, gboolean half, int stop, int target,
+    double *ret_cost, const ShuProgress *progress, GError **error)
 {
-  int n = MIN (MAX_REGIONS, s->n_faces / FACES_OF_REGION), before = s->n_alive;
-  int stop = target + (int) (LEFT_TO_WHOLE * (s->n_alive - target));
   g_auto (Regions) r = {0};
   double cost;
 
-  if (n < 2 || stop >= s->n_alive)
-    return TRUE;
-  regions_init (&r, s, n);
+  regions_init (&r, s, n_slabs, half);
   cost = first_cost (&r);
-  for (int round = 0; round < MAX_ROUNDS && s->n_alive > stop + n; round++) {
+  for (int round = 0; round < MAX_ROUNDS && s->n_alive > stop + r.n; round++) {
     gboolean any = FALSE;
 
-    if (!shu_progress (progress, "simplify", before - s->n_alive,
-            MAX (1, before - target), error))
+    if (!shu_progress (progress, "simplify", s->n_faces - s->n_alive,
+            MAX (1, s->n_faces - target), error))
       return FALSE;
     drain_regions (&r, cost, s->n_alive, s->n_alive - stop);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < r.n; i++) {
       s->n_alive -= r.workers[i].n_removed;
       any |= r.workers[i].n_heap > 0;
     }
+    *ret_cost = cost;
     if (!any)
       break;
     cost *= COST_STEP;
+  }
+  return TRUE;
+}
+
+gboolean
+simplify_regions (Simplifier *s, int target, double *ret_cost,
+    const ShuProgress *progress, GError **error)
+{
+  int end = target + (int) (LEFT_TO_WHOLE * (s->n_alive - target));
+
+  *ret_cost = INFINITY;
+  for (int pass = 0; s->n_alive > MAX (end, FEW_FACES); pass++) {
+    int before = s->n_alive, n = (int) sqrt (before) / ROWS_OF_SLAB;
+
+    if (!run_pass (s, MIN (n, MAX_REGIONS), pass & 1, MAX (end, before / 2),
+            target, ret_cost, progress, error))
+      return FALSE;
+    if (s->n_alive > 0.9 * before)
+      break;
   }
   for (int i = 0; i < s->n_verts; i++)
     s->locked[i] &= ~ON_SEAM;

@@ -189,6 +189,30 @@ test_regions (void)
   g_assert_cmpfloat (inspect_distance (in, one).max, <, 0.0005);
 }
 
+/* Two fans of slivers: all faces around two vertices. */
+static void
+test_crowded_vertices (void)
+{
+  enum { N = 100000 };
+
+  g_autoptr (ShuMesh) in = shu_mesh_new (N + 2, 2 * N, FALSE, FALSE);
+  g_autoptr (ShuMesh) out = NULL;
+
+  for (int i = 0; i < N; i++) {
+    double a = 2 * G_PI * i / N;
+    int j = (i + 1) % N;
+
+    in->pos[3 * i] = (float) (0.4 * cos (a));
+    in->pos[3 * i + 1] = (float) (0.4 * sin (a));
+    in->pos[3 * i + 2] = 0;
+    memcpy (in->faces + 6 * i, (gint32[]){N, i, j, N + 1, j, i}, 24);
+  }
+  memcpy (in->pos + 3 * N, (float[]){0, 0, 0.1f, 0, 0, -0.1f}, 24);
+  out = simplify (in, 0.7, 0);
+  g_assert_cmpint (out->n_faces, ==, 6 * N / 10);
+  shapes_assert_closed (out);
+}
+
 static void
 test_sphere_stays_a_sphere (void)
 {
@@ -418,6 +442,7 @@ main (int argc, char **argv)
   ADD ("simplify/stays_near_bodies", test_stays_near_bodies);
   ADD ("simplify/colors_are_kept", test_colors_are_kept);
   ADD ("simplify/regions", test_regions);
+  ADD ("simplify/crowded_vertices", test_crowded_vertices);
   ADD ("simplify/attributes_follow", test_attributes_follow);
   ADD ("simplify/topology_is_kept", test_topology_is_kept);
   ADD ("simplify/keeps_border", test_keeps_border);

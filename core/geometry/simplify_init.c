@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* What simplification begins with: corners by vertex, and the quadric of each
+ * vertex.  Threads share the faces in chunks; vertices with faces in several
+ * chunks are summed up one by one. */
+#include "simplify_private.h"
+#include <string.h>
+
+enum {
+  FEW = 32, /* neighbours that are counted one by one */
+  CHUNK = 8192,
+  CROWD = 20000, /* neighbours with which a vertex stays: each collapse there
+                    would look at all of them */
+};
+
+/* Weight of the distance from the old vertices against that from the planes:
+ * keeps flat parts well shaped without moving curved ones. */
+static const double POINT_WEIGHT = 1e-3;
+
+/* What a whole step of a colour is worth, as a share of the diagonal. */
+static const double COLOR_WEIGHT = 0.01;
+
+void
+simplifier_clear (Simplifier *s)
+{
+  g_free (s->pos);
+  g_free (s->attr);
+  g_free (s->quadric);
+  g_free (s->faces);
+  g_free (s->head);
+  g_free (s->next);
+  g_free (s->prev);
+  g_free (s->border);
+  g_free (s->locked);
+  g_free (s->version);
+  g_free (s->mark);
+  g_free (s->count);
+}
+
+/* Corner lists without the faces that name a vertex twice. */
+static void
+link_corners (Simplifier *s)
+{
+  memset (s->head, 0xff, s->n_verts * sizeof (int));
+  for (int f = s->n_faces - 1; f >= 0; f--) {
+    gint32 *v = s->faces + 3 * (gsize) f;
+
+    if (v[0] == v[1] || v[1] == v[2] || v[2] == v[0]) {
+      v[0] = -1;
+      s->n_alive--;
+      continue;
+    }
+    for (int k = 0; k < 3; k++) {
+      s->next[3 * f + k] = s->head[v[k]];
+      if (s->head[v[k]] >= 0)
+        s->prev[s->head[v[k]]] = 3 * f + k;
+      s->head[v[k]] = 3 * f + k;
+    }
+  }
+}
+
+/* How the colours of face @f change over it, so that they are what they are at
+ * its corners. */
+static void
+add_color_gradients (const Simplifier *s, int f, Vec3 n, Quadric *q)
+{
+  const gint32 *v = s->faces + 3 * (gsize) f;
+  Vec3 e1 = vec3_sub (s->pos[v[1]], s->pos[v[0]]);
+  Vec3 e2 = vec3_sub (s->pos[v[2]], s->pos[v[0]]);
+  double area = vec3_length (n) / 2, n2 = vec3_dot (n, n);
+  Vec3 along1 = vec3_scale (vec3_cross (e2, n), 1 / n2);
+  Vec3 along2 = vec3_scale (vec3_cross (n, e1), 1 / n2);
+
+  q->w += area;
+  for (int k = 0; k < QUADRIC_COLORS; k++) {
+    double c0 = s->color_weight * s->attr[6 * (gsize) v[0] + k];
+    double c1 = s->color_weight * s->attr[6 * (gsize) v[1] + k];
+    double c2 = s->color_weight * s->attr[6 * (gsize) v[2] + k];
+    Vec3 gradient =
+        vec3_add (vec3_scale (along1, c1 - c0), vec3_scale (along2, c2 - c0));
+    double offset = c0 - vec3_dot (gradient, s->pos[v[0]]);
+
+    if (isfinite (offset))
+      quadric_add_color (q, k, gradient, offset, area);
+  }
+}
+
+/* The part of a face in the quadrics of its vertices, but for where these are.
+ * Returns: its area */
+static double
+face_quadric (const Simplifier *s, int f, Quadric *ret)
+{
+  const gint32 *v = s->faces + 3 * (gsize) f;
+  Vec3 n = vec3_normal (s->pos[v[0]], s->pos[v[1]], s->pos[v[2]]);
+  double area = vec3_length (n) / 2;
+
+  *ret = (Quadric){0};
+  quadric_add_plane (ret, vec3_unit (n), s->pos[v[0]], area);
+  if (s->attr && area > 0)
+    add_color_gradients (s, f, n, ret);
+  return area;
+}
+
+static void
+add_face (Simplifier *s, int a, const Quadric *q, double area)
+{
+  quadric_add (&s->quadric[a], q);
+  quadric_add_point (&s->quadric[a], s->pos[a], POINT_WEIGHT * area);
+}
+
+/* Whether the faces of @a are in several chunks; they are in order. */
+static gboolean
+is_shared (const Simplifier *s, int a)
+{
+  int first = s->head[a], last = first;
+
+  while (s->next[last] >= 0)
+    last = s->next[last];
+  return first / (3 * CHUNK) != last / (3 * CHUNK);
+}
+
+static void
+add_faces (Simplifier *s)
+{
+  g_autofree guint8 *shared = g_malloc0 (s->n_verts + 1);
+
+#pragma omp parallel for schedule(static)
+  for (int a = 0; a < s->n_verts; a++) {
+    s->quadric[a] = (Quadric){0};
+    shared[a] = s->head[a] >= 0 && is_shared (s, a);
+  }
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int first = 0; first < s->n_faces; first += CHUNK)
+    for (int f = first; f < MIN (s->n_faces, first + CHUNK); f++) {
+      const gint32 *v = s->faces + 3 * (gsize) f;
+      Quadric q;
+      double area;
+
+      if (v[0] < 0 || (shared[v[0]] && shared[v[1]] && shared[v[2]]))
+        continue;
+      area = face_quadric (s, f, &q);
+      for (int k = 0; k < 3; k++)
+        if (!shared[v[k]])
+          add_face (s, v[k], &q, area);
+    }
+#pragma omp parallel for schedule(dynamic, 1024)
+  for (int a = 0; a < s->n_verts; a++)
+    for (int c = shared[a] ? s->head[a] : -1; c >= 0; c = s->next[c]) {
+      Quadric q;
+      double area = face_quadric (s, c / 3, &q);
+
+      add_face (s, a, &q, area);
+    }
+}
+
+/* The plane through a border edge, upright on its face. */
+static void
+add_border (const Simplifier *s, int from, int to, int third, Quadric *q)
+{
+  Vec3 edge = vec3_sub (s->pos[to], s->pos[from]);
+  Vec3 n = vec3_normal (s->pos[from], s->pos[to], s->pos[third]);
+
+  quadric_add_plane (
+      q, vec3_unit (vec3_cross (edge, n)), s->pos[from], vec3_length (edge));
+}
+
+static int
+compare_int (gconstpointer a, gconstpointer b)
+{
+  gint32 p = *(const gint32 *) a, q = *(const gint32 *) b;
+
+  return (p > q) - (p < q);
+}
+
+/* The neighbours of @a, once for each face; in order where they are many. */
+static void
+list_neighbours (const Simplifier *s, int a, GArray *ret)
+{
+  g_array_set_size (ret, 0);
+  for (int c = s->head[a]; c >= 0; c = s->next[c]) {
+    gint32 n[2];
+
+    others (s, c, &n[0], &n[1]);
+    g_array_append_vals (ret, n, 2);
+  }
+  if (ret->len > FEW)
+    g_array_sort (ret, compare_int);
+}
+
+/* In how many of the faces @b is, up to 3. */
+static int
+count_of (const GArray *list, gint32 b)
+{
+  const gint32 *n = (const gint32 *) list->data;
+  guint lo = 0, hi = list->len;
+  int count = 0;
+
+  while (list->len > FEW && lo < hi) {
+    guint mid = (lo + hi) / 2;
+
+    if (n[mid] < b)
+      lo = mid + 1;
+    else
+      hi = mid;
+  }
+  for (guint i = lo; i < list->len && count < 3; i++) {
+    count += n[i] == b;
+    if (list->len > FEW && n[i] != b)
+      break;
+  }
+  return count;
+}
+
+/* Whether it is at a border, which its quadric then knows; locked where it is
+ * not manifold, or crowded. */
+static void
+examine_vertex (Simplifier *s, int a, GArray *list)
+{
+  list_neighbours (s, a, list);
+  if (list->len > CROWD)
+    s->locked[a] = CROWDED;
+  for (int c = s->head[a]; c >= 0; c = s->next[c]) {
+    int u, v, n_u, n_v;
+
+    others (s, c, &u, &v);
+    n_u = count_of (list, u);
+    n_v = count_of (list, v);
+    if (n_u > 2 || n_v > 2)
+      s->locked[a] |= NOT_MANIFOLD;
+    if (n_u == 1)
+      add_border (s, a, u, v, &s->quadric[a]);
+    if (n_v == 1)
+      add_border (s, v, a, u, &s->quadric[a]);
+    s->border[a] |= n_u == 1 || n_v == 1;
+  }
+}
+
+static double
+diagonal (const Simplifier *s)
+{
+  Vec3 lo = s->pos[0], hi = lo;
+
+  for (int i = 1; i < s->n_verts; i++) {
+    Vec3 p = s->pos[i];
+
+    lo = (Vec3){MIN (lo.x, p.x), MIN (lo.y, p.y), MIN (lo.z, p.z)};
+    hi = (Vec3){MAX (hi.x, p.x), MAX (hi.y, p.y), MAX (hi.z, p.z)};
+  }
+  return vec3_length (vec3_sub (hi, lo));
+}
+
+void
+simplifier_init (Simplifier *s, const ShuMesh *mesh)
+{
+  gsize n = mesh->n_verts + 1, n_corners = 3 * (gsize) mesh->n_faces;
+
+  s->n_verts = mesh->n_verts;
+  s->n_faces = s->n_alive = mesh->n_faces;
+  s->pos = g_new (Vec3, n);
+  for (int i = 0; i < s->n_verts; i++)
+    s->pos[i] = vec3_load (mesh->pos + 3 * (gsize) i);
+  if (mesh->attr)
+    s->attr = g_memdup2 (mesh->attr, 6 * (n - 1) * sizeof (float));
+  s->color_weight = COLOR_WEIGHT * diagonal (s);
+  s->quadric = g_new (Quadric, n);
+  s->faces = g_memdup2 (mesh->faces, n_corners * sizeof (gint32));
+  s->head = g_new (int, n);
+  s->next = g_new (int, n_corners);
+  s->prev = g_new (int, n_corners);
+  s->border = g_new0 (guint8, n);
+  s->locked = g_new0 (guint8, n);
+  s->version = g_new0 (guint32, n);
+  s->mark = g_new0 (int, n);
+  s->count = g_new (int, n);
+  link_corners (s);
+  add_faces (s);
+#pragma omp parallel
+  {
+    g_autoptr (GArray) list = g_array_new (FALSE, FALSE, sizeof (gint32));
+
+#pragma omp for schedule(dynamic, 1024)
+    for (int i = 0; i < s->n_verts; i++)
+      examine_vertex (s, i, list);
+  }
+}
