@@ -355,16 +355,21 @@ repair_charts (const ShuSurface *s, GPtrArray *charts, const ShuMesh *atlas,
     ShuRaster *r, float resolution, float detail)
 {
   guint n = charts->len;
+  g_autofree int *seeds = g_new (int, 2 * n);
+  g_autofree gboolean *bad = g_new (gboolean, n);
 
+#pragma omp parallel for schedule(dynamic, 1)
+  for (guint i = 0; i < n; i++) {
+    const ShuChart *c = charts->pdata[i];
+
+    bad[i] = shu_chart_overlaps (c, resolution * c->density, seeds + 2 * i) > 0;
+  }
   for (guint i = 0; i < n; i++) {
     ShuChart *c = charts->pdata[i], *part[2];
-    int seed[2];
 
-    if (c->n_faces < 2 ||
-        (!shu_chart_overlaps (c, resolution * c->density, seed) &&
-            !folds_in_place (c, atlas, r)))
+    if (c->n_faces < 2 || !(bad[i] || folds_in_place (c, atlas, r)))
       continue;
-    shu_chart_split (s, c, seed, part);
+    shu_chart_split (s, c, seeds + 2 * i, part);
     shu_chart_free (c);
     charts->pdata[i] = NULL;
     g_ptr_array_add (charts, part[0]);

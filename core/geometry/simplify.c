@@ -349,6 +349,7 @@ simplifier_result (const Simplifier *s)
   for (int i = 0; i < s->n_verts; i++)
     number[i] = s->head[i] >= 0 ? n_verts++ : -1;
   mesh = shu_mesh_new (n_verts, s->n_alive, s->attr != NULL, FALSE);
+#pragma omp parallel for schedule(static)
   for (int i = 0; i < s->n_verts; i++) {
     gsize to = number[i];
 

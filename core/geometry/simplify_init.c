@@ -8,6 +8,7 @@
 enum {
   FEW = 32, /* neighbours that are counted one by one */
   CHUNK = 8192,
+  N_LINKERS = 8, /* tasks that look at all faces */
   CROWD = 20000, /* neighbours with which a vertex stays: each collapse there
                     would look at all of them */
 };
@@ -36,24 +37,46 @@ simplifier_clear (Simplifier *s)
   g_free (s->count);
 }
 
-/* Corner lists without the faces that name a vertex twice. */
+/* Takes faces out that name a vertex twice. */
 static void
-link_corners (Simplifier *s)
+drop_degenerate (Simplifier *s)
 {
-  memset (s->head, 0xff, s->n_verts * sizeof (int));
-  for (int f = s->n_faces - 1; f >= 0; f--) {
+  int n_dropped = 0;
+
+#pragma omp parallel for schedule(static) reduction(+ : n_dropped)
+  for (int f = 0; f < s->n_faces; f++) {
     gint32 *v = s->faces + 3 * (gsize) f;
 
     if (v[0] == v[1] || v[1] == v[2] || v[2] == v[0]) {
       v[0] = -1;
-      s->n_alive--;
-      continue;
+      n_dropped++;
     }
-    for (int k = 0; k < 3; k++) {
-      s->next[3 * f + k] = s->head[v[k]];
-      if (s->head[v[k]] >= 0)
-        s->prev[s->head[v[k]]] = 3 * f + k;
-      s->head[v[k]] = 3 * f + k;
+  }
+  s->n_alive -= n_dropped;
+}
+
+/* Corner lists, in order.  Each task reads all faces and has some of the
+ * vertices. */
+static void
+link_corners (Simplifier *s)
+{
+#pragma omp parallel for schedule(static, 1)
+  for (int task = 0; task < N_LINKERS; task++) {
+    int lo = (int) ((gint64) s->n_verts * task / N_LINKERS);
+    int hi = (int) ((gint64) s->n_verts * (task + 1) / N_LINKERS);
+
+    memset (s->head + lo, 0xff, (hi - lo) * sizeof (int));
+    for (int f = s->n_faces - 1; f >= 0; f--) {
+      const gint32 *v = s->faces + 3 * (gsize) f;
+
+      for (int k = 0; k < 3 && v[0] >= 0; k++) {
+        if (v[k] < lo || v[k] >= hi)
+          continue;
+        s->next[3 * f + k] = s->head[v[k]];
+        if (s->head[v[k]] >= 0)
+          s->prev[s->head[v[k]]] = 3 * f + k;
+        s->head[v[k]] = 3 * f + k;
+      }
     }
   }
 }
@@ -256,13 +279,17 @@ simplifier_init (Simplifier *s, const ShuMesh *mesh)
   s->n_verts = mesh->n_verts;
   s->n_faces = s->n_alive = mesh->n_faces;
   s->pos = g_new (Vec3, n);
+#pragma omp parallel for schedule(static)
   for (int i = 0; i < s->n_verts; i++)
     s->pos[i] = vec3_load (mesh->pos + 3 * (gsize) i);
   if (mesh->attr)
     s->attr = g_memdup2 (mesh->attr, 6 * (n - 1) * sizeof (float));
   s->color_weight = COLOR_WEIGHT * diagonal (s);
   s->quadric = g_new (Quadric, n);
-  s->faces = g_memdup2 (mesh->faces, n_corners * sizeof (gint32));
+  s->faces = g_new (gint32, n_corners);
+#pragma omp parallel for schedule(static)
+  for (gsize i = 0; i < n_corners; i++)
+    s->faces[i] = mesh->faces[i];
   s->head = g_new (int, n);
   s->next = g_new (int, n_corners);
   s->prev = g_new (int, n_corners);
@@ -271,6 +298,7 @@ simplifier_init (Simplifier *s, const ShuMesh *mesh)
   s->version = g_new0 (guint32, n);
   s->mark = g_new0 (int, n);
   s->count = g_new (int, n);
+  drop_degenerate (s);
   link_corners (s);
   add_faces (s);
 #pragma omp parallel

@@ -36,6 +36,9 @@ longest_axis (const Simplifier *s, double *ret_lo, double *ret_hi)
   for (int axis = 0; axis < 3; axis++) {
     double lo = INFINITY, hi = -INFINITY;
 
+#pragma omp parallel for schedule(static) reduction(min                        \
+                                                    : lo) reduction(max        \
+                                                                    : hi)
     for (int i = 0; i < s->n_verts; i++) {
       lo = MIN (lo, along (s->pos[i], axis));
       hi = MAX (hi, along (s->pos[i], axis));
@@ -62,10 +65,11 @@ divide (const Simplifier *s, int n_regions, gboolean half, guint8 *ret_region)
   g_autofree int *before = g_new0 (int, BINS + 1);
 
   scale = hi > lo ? (BINS - 1) / (hi - lo) : 0;
-  for (int i = 0; i < s->n_verts; i++) {
+#pragma omp parallel for schedule(static)
+  for (int i = 0; i < s->n_verts; i++)
     bin[i] = (int) ((along (s->pos[i], axis) - lo) * scale);
+  for (int i = 0; i < s->n_verts; i++)
     before[bin[i] + 1]++;
-  }
   for (int k = 0; k < BINS; k++)
     before[k + 1] += before[k];
   for (int i = 0; i < s->n_verts; i++)
