@@ -159,19 +159,24 @@ static gboolean
 drop_hidden (Surface *s, const ShuCleanupParams *wanted,
     ShuCleanupReport *report, const ShuProgress *progress, GError **error)
 {
+  gboolean on_gpu =
+      wanted->ctx && g_str_has_prefix (shu_ctx_device (wanted->ctx), "cuda");
   ShuCleanupParams possible = *wanted, *params = &possible;
   g_autoptr (GArray) holes = g_array_new (FALSE, FALSE, sizeof (FilledHole));
   g_autofree int *seen = NULL;
   g_autofree guint8 *keep = NULL;
   int first_cap;
 
+  if (params->n_views == 0)
+    params->n_views = on_gpu ? 1000 : 128;
+  if (params->resolution == 0)
+    params->resolution = on_gpu ? 1024 : 512;
   first_cap = s->n_faces;
   surface_fill_holes (s, params->max_hole_edges, holes);
   surface_limit_views (s, params);
   seen = g_new (int, s->n_faces + 1);
   keep = g_new (guint8, s->n_faces + 1);
-  if (!surface_visibility (s, first_cap, params->n_views, params->resolution,
-          seen, progress, error))
+  if (!surface_visibility (s, first_cap, params, seen, progress, error))
     return FALSE;
   memset (keep, TRUE, s->n_faces);
   report->hidden += surface_find_hidden (s, params, seen, keep);
@@ -231,9 +236,11 @@ shu_mesh_outer_surface (const ShuMesh *mesh, const ShuCleanupParams *params,
   Frame frame;
 
   g_return_val_if_fail (
-      params->n_views >= 1 && params->n_views <= MAX_VIEWS, NULL);
+      params->n_views >= 0 && params->n_views <= MAX_VIEWS, NULL);
   g_return_val_if_fail (
-      params->resolution >= 16 && params->resolution <= MAX_VIEW_SIZE, NULL);
+      params->resolution == 0 ||
+          (params->resolution >= 16 && params->resolution <= MAX_VIEW_SIZE),
+      NULL);
   g_return_val_if_fail (params->ratio >= 0 && params->ratio <= 1, NULL);
 
   if (!shu_mesh_check (mesh, error))

@@ -3,13 +3,17 @@
 #pragma once
 #include "geometry/mesh.h"
 #include "base/progress.h"
+#include "tensor/context.h"
 
 G_BEGIN_DECLS
 
 /**
  * ShuCleanupParams:
- * @n_views: Hammersley directions that visibility is sampled from
- * @resolution: pixels along each side of such a view
+ * @ctx: (nullable): where views are drawn; NULL: on the CPU
+ * @n_views: Hammersley directions that visibility is sampled from, up to 4096;
+ *   0: 1000 on a GPU and 128 on a CPU
+ * @resolution: pixels along each side of such a view, up to 1024; 0: 1024 on a
+ *   GPU and 512 on a CPU
  * @ratio: a face counts as outer above this quantile of the visibility...
  * @outer_min: ...but not below this share of the views
  * @inner_max: a face seen from at most this share of the views is inner
@@ -21,6 +25,7 @@ G_BEGIN_DECLS
  * The reference uses 1000 views at 1024, with the other values as here.
  */
 typedef struct {
+  ShuCtx *ctx;
   int n_views;
   int resolution;
   double ratio;
@@ -33,8 +38,8 @@ typedef struct {
 
 #define SHU_CLEANUP_PARAMS_INIT                                                \
   {                                                                            \
-    .n_views = 128, .resolution = 512, .ratio = 0.7, .outer_min = 0.15,        \
-    .inner_max = 0.01, .max_opening = 0.04, .min_piece = 0.005                 \
+    .ratio = 0.7, .outer_min = 0.15, .inner_max = 0.01, .max_opening = 0.04,   \
+    .min_piece = 0.005                                                         \
   }
 
 /**

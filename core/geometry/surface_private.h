@@ -120,10 +120,11 @@ typedef struct {
  * FilledHole each to @filled.  Returns: loops left open. */
 int surface_fill_holes (Surface *s, int max_hole_edges, GArray *filled);
 
-/* visibility.c: in how many of @n_views each face is seen.  Faces from
+/* visibility.c: in how many of the views each face is seen.  Faces from
  * @first_cap on count only where seen from the front. */
-gboolean surface_visibility (const Surface *s, int first_cap, int n_views,
-    int resolution, int *ret_seen, const ShuProgress *progress, GError **error);
+gboolean surface_visibility (const Surface *s, int first_cap,
+    const ShuCleanupParams *params, int *ret_seen, const ShuProgress *progress,
+    GError **error);
 
 /* Fewer and smaller views where the faces have so much area that looking at
  * them would take forever: those of no body. */

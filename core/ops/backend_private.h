@@ -142,6 +142,9 @@ struct _ShuBackend {
   /* into the results that are there; there may be no Gaussians */
   void (*splat) (ShuCtx *c, const ShuSplatInput *g, int V,
       const ShuSplatCamera *cameras, int size, const ShuSplats *ret);
+  /* y complete; @job's tensors are on the device */
+  void (*rasterize) (ShuCtx *c, const ShuRasterJob *job, ShuRastered *y);
+  void (*count_seen) (ShuCtx *c, const ShuSeenJob *job, ShuTensor *seen);
 
   void (*timestep_embedding) (ShuCtx *c, ShuTensor *y, const float *values);
   void (*position_embedding) (ShuCtx *c, ShuTensor *y, ShuTensor *coords);

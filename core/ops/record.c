@@ -449,6 +449,19 @@ texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
       start, p);
 }
 
+static void
+rasterize (ShuCtx *c, const ShuRasterJob *job, ShuRastered *y)
+{
+  RECORD_ (rasterize, 0, OPERANDS (y->face, job->at, job->faces), job, y);
+}
+
+static void
+count_seen (ShuCtx *c, const ShuSeenJob *job, ShuTensor *seen)
+{
+  RECORD_ (count_seen, 0, OPERANDS (seen, job->at, job->faces, job->kinds), job,
+      seen);
+}
+
 /* ---- states ---- */
 
 static void
@@ -531,6 +544,8 @@ const ShuBackend shu_backend_record = {
     .splat = splat,
     .texture_gather = texture_gather,
     .texture_solve = texture_solve,
+    .rasterize = rasterize,
+    .count_seen = count_seen,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
     .picture_resize = shu_record_picture_resize,

@@ -2,6 +2,7 @@
 /* Operations that draw: scenes to pictures, on the device where they are.
  * Results are scoped; a failure is the context's, as in ops.h. */
 #pragma once
+#include "base/raster.h"
 #include "ops/ops.h"
 #include "ops/splat_point.h"
 
@@ -79,5 +80,67 @@ typedef struct {
  */
 gboolean shu_splat (ShuCtx *c, const ShuSplatInput *gaussians, int V,
     const ShuSplatCamera *cameras, int size, guint what, ShuSplats *ret);
+
+/* ---- faces on pixels ---- */
+
+/**
+ * ShuRasterJob:
+ * @at: F32 [n,3] places in the world, or [n,2] in the plane of a texture
+ * @faces: I32 [m,3] numbers of vertices; like @at they are brought to the device
+ *   by shu_on_device() where they are in host memory
+ * @n_views: 1 for the plane
+ * @cameras: (nullable): [n_views]; NULL: the plane
+ * @width, @height: pixels of a view, 1..16384
+ */
+typedef struct {
+  ShuTensor *at;
+  ShuTensor *faces;
+  int n_views;
+  const ShuCamera *cameras;
+  int width, height;
+  ShuRasterFlags flags;
+} ShuRasterJob;
+
+/**
+ * ShuRastered:
+ * As #ShuRaster has it, view by view.
+ *
+ * @face: I32 [V,H,W]
+ * @bary: F32 [V,H,W,2]; NULL without %SHU_RASTER_BARY
+ * @depth: F32 [V,H,W]; NULL without %SHU_RASTER_DEPTH
+ * @n_doubles: I32 [1] of the plane: pixels that two faces or more claim, each
+ *   as often as there are faces but one; NULL with cameras
+ */
+typedef struct {
+  ShuTensor *face;
+  ShuTensor *bary;
+  ShuTensor *depth;
+  ShuTensor *n_doubles;
+} ShuRastered;
+
+/* By the rules of shu_raster_draw(), to the bit.  FALSE after a failure. */
+gboolean shu_rasterize (ShuCtx *c, const ShuRasterJob *job, ShuRastered *ret);
+
+/**
+ * ShuSeenJob:
+ * @at: F32 [n,3]
+ * @faces: I32 [m,3]
+ * @kinds: U8 [m] of #ShuSeenFlags
+ * @size: pixels along each side of a view, 1..16384
+ * @slack: of depth, for thin faces
+ */
+typedef struct {
+  ShuTensor *at;
+  ShuTensor *faces;
+  ShuTensor *kinds;
+  int n_views;
+  const ShuCamera *cameras;
+  int size;
+  float slack;
+} ShuSeenJob;
+
+/* seen I32 [m], on the device, grows by the number of views in which each face
+ * is seen, by the rules of shu_raster_seen(). */
+void shu_count_seen (ShuCtx *c, const ShuSeenJob *job, ShuTensor *seen);
 
 G_END_DECLS

@@ -63,4 +63,6 @@ const ShuBackend shu_backend_cpu = {
     .mask_measure = shu_cpu_mask_measure,
     .texture_gather = shu_cpu_texture_gather,
     .texture_solve = shu_cpu_texture_solve,
+    .rasterize = shu_cpu_rasterize,
+    .count_seen = shu_cpu_count_seen,
 };

@@ -183,4 +183,8 @@ void shu_cpu_texture_gather (
 void shu_cpu_texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
     ShuTensor *start, const ShuTextureSolver *p);
 
+/* raster.c */
+void shu_cpu_rasterize (ShuCtx *c, const ShuRasterJob *job, ShuRastered *y);
+void shu_cpu_count_seen (ShuCtx *c, const ShuSeenJob *job, ShuTensor *seen);
+
 G_END_DECLS

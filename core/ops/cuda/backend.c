@@ -450,4 +450,6 @@ const ShuBackend shu_backend_cuda = {
     .capture_end = shu_cuda_capture_end,
     .replay = shu_cuda_replay,
     .captured_free = shu_cuda_captured_free,
+    .rasterize = shu_cuda_rasterize,
+    .count_seen = shu_cuda_count_seen,
 };

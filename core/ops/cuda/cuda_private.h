@@ -309,4 +309,9 @@ void shu_cuda_texture_gather (
 void shu_cuda_texture_solve (ShuCtx *c, ShuTensor *y,
     const ShuTextureRows *rows, ShuTensor *start, const ShuTextureSolver *p);
 
+/* ---- raster.c ---- */
+
+void shu_cuda_rasterize (ShuCtx *c, const ShuRasterJob *job, ShuRastered *y);
+void shu_cuda_count_seen (ShuCtx *c, const ShuSeenJob *job, ShuTensor *seen);
+
 G_END_DECLS

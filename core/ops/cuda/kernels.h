@@ -612,6 +612,43 @@ cudaError_t shu_launch_texture_solve (
 cudaError_t shu_launch_texture_gather (
     const ShuCudaTexture *job, float *weight, cudaStream_t stream);
 
+/* ---- raster.cu: base/raster.h, some views at a time ---- */
+
+enum { SHU_CUDA_RASTER_VIEWS = 32 }; /* at most */
+
+/* ShuCamera without what never changes */
+typedef struct {
+  float view[12];
+  float focal, cx, cy;
+  int perspective;
+} ShuCudaCamera;
+
+typedef struct {
+  const float *at;  /* [n_verts,3], or [n_verts,2] of the plane */
+  const int *faces; /* [n_faces,3] */
+  size_t n_verts, n_faces;
+  const ShuCudaCamera *cameras; /* [V], in device memory; NULL: the plane */
+  int V, H, W;
+  int cull;
+  unsigned long long *keys; /* [V,H,W]: depth and face of the nearest */
+  int *n_doubles;           /* of the plane */
+  /* of seen faces */
+  const uint8_t *kinds; /* [n_faces] of ShuSeenFlags, or NULL */
+  uint32_t *seen;       /* [n_faces] a bit a view, zero at first */
+  uint32_t *missed;     /* likewise: thin and without a pixel */
+  float slack;
+} ShuCudaRaster;
+
+/* Sets keys, n_doubles, and missed where there are kinds. */
+cudaError_t shu_launch_raster_draw (
+    const ShuCudaRaster *r, cudaStream_t stream);
+/* keys -> face, bary (NULL: not wanted), depth (likewise), of all views */
+cudaError_t shu_launch_raster_resolve (int *face, float *bary, float *depth,
+    const ShuCudaRaster *r, cudaStream_t stream);
+/* keys, missed -> counts [n_faces] grow; seen and missed are zero again */
+cudaError_t shu_launch_raster_seen (
+    int *counts, const ShuCudaRaster *r, cudaStream_t stream);
+
 #ifdef __cplusplus
 }
 #endif
