@@ -104,11 +104,16 @@ static int
 drop_hollows (Surface *s)
 {
   g_autofree int *label = g_new (int, s->n_faces + 1);
-  int n_pieces = surface_label_pieces (s, label), before = s->n_faces;
-  g_autofree Piece *pieces = measure_pieces (s, label, n_pieces);
-  g_autofree guint8 *keep = g_new (guint8, s->n_faces + 1);
-  g_autofree guint8 *hollow = g_new0 (guint8, n_pieces + 1);
+  int n_pieces = surface_label_pieces (s, NULL, label), before = s->n_faces;
+  g_autofree Piece *pieces = NULL;
+  g_autofree guint8 *keep = NULL;
+  g_autofree guint8 *hollow = NULL;
 
+  if (n_pieces < 2)
+    return 0;
+  pieces = measure_pieces (s, label, n_pieces);
+  keep = g_new (guint8, s->n_faces + 1);
+  hollow = g_new0 (guint8, n_pieces + 1);
   for (int i = 0; i < n_pieces; i++)
     for (int k = 0; k < n_pieces && pieces[i].volume < 0 && !hollow[i]; k++)
       hollow[i] = pieces[k].volume > -pieces[i].volume &&
@@ -123,11 +128,15 @@ static void
 drop_small_pieces (Surface *s, double min_piece, ShuCleanupReport *report)
 {
   g_autofree int *label = g_new (int, s->n_faces + 1);
-  int n_pieces = surface_label_pieces (s, label), before = s->n_faces;
-  g_autofree Piece *pieces = measure_pieces (s, label, n_pieces);
-  g_autofree guint8 *keep = g_new (guint8, s->n_faces + 1);
+  int n_pieces = surface_label_pieces (s, NULL, label), before = s->n_faces;
+  g_autofree Piece *pieces = NULL;
+  g_autofree guint8 *keep = NULL;
   double area = 0;
 
+  if (n_pieces == 1 && s->n_faces >= 4)
+    return;
+  pieces = measure_pieces (s, label, n_pieces);
+  keep = g_new (guint8, s->n_faces + 1);
   for (int i = 0; i < n_pieces; i++)
     area += pieces[i].area;
   for (int i = 0; i < n_pieces; i++)
@@ -200,6 +209,14 @@ encloses_something (const Surface *s)
 }
 
 static gboolean
+nothing_left (GError **error)
+{
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      "clean-up: the mesh encloses no volume, nothing is left of it");
+  return FALSE;
+}
+
+static gboolean
 clean (Surface *s, const ShuCleanupParams *params, ShuCleanupReport *report,
     const ShuProgress *progress, GError **error)
 {
@@ -208,23 +225,21 @@ clean (Surface *s, const ShuCleanupParams *params, ShuCleanupReport *report,
   report->degenerate = surface_drop_degenerate (s);
   surface_make_manifold (s);
   drop_small_pieces (s, 0, report);
+  if (s->n_faces == 0)
+    return nothing_left (error);
   if (!drop_hidden (s, params, report, progress, error))
     return FALSE;
   report->hidden += drop_hollows (s);
   drop_small_pieces (s, params->min_piece, report);
-  surface_make_manifold (s);
+  surface_split_vertices (s);
   report->holes_left = surface_fill_holes (s, params->max_hole_edges, holes);
   count_holes (holes, NULL, report);
   surface_repair_slivers (s);
   surface_orient_outwards (s);
   report->turned = s->n_turned;
   report->split = s->n_split;
-  if (s->n_faces == 0 || !encloses_something (s)) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-        "clean-up: the mesh encloses no volume, nothing is left of it");
-    return FALSE;
-  }
-  return TRUE;
+  return s->n_faces == 0 || !encloses_something (s) ? nothing_left (error)
+                                                    : TRUE;
 }
 
 ShuMesh *

@@ -86,7 +86,7 @@ mark_terminals (const Surface *s, const ShuCleanupParams *p, const int *seen,
       sort_by_key (NULL, s->n_faces, seen, p->n_views + 1, &start);
   double q_all = quantile (all, s->n_faces, seen, p->ratio);
   g_auto (Pieces) pieces = {0};
-  int n_pieces = surface_label_pieces (s, label);
+  int n_pieces = surface_label_pieces (s, NULL, label);
   gboolean any_inner = FALSE;
 
   pieces_init (&pieces, g_steal_pointer (&label), n_pieces, seen, s->n_faces,
@@ -124,38 +124,6 @@ cut_surface (const Surface *s, const gint8 *side, guint8 *ret_inner)
         cut, h / 3, s->twin[h] / 3, (gint64) (CAPACITY_UNIT * vec3_length (d)));
   }
   min_cut_solve (cut, ret_inner);
-}
-
-/* Pieces of the faces that are marked; the label of others is -1. */
-static int
-label_marked (const Surface *s, const guint8 *marked, int *ret_label)
-{
-  g_autofree int *stack = g_new (int, s->n_faces + 1);
-  int n_pieces = 0;
-
-  memset (ret_label, 0xff, s->n_faces * sizeof (int));
-  for (int seed = 0; seed < s->n_faces; seed++) {
-    int n = 0;
-
-    if (!marked[seed] || ret_label[seed] >= 0)
-      continue;
-    ret_label[seed] = n_pieces;
-    stack[n++] = seed;
-    while (n > 0) {
-      int f = stack[--n];
-
-      for (int k = 0; k < 3; k++) {
-        int o = s->twin[3 * f + k] < 0 ? -1 : s->twin[3 * f + k] / 3;
-
-        if (o >= 0 && marked[o] && ret_label[o] < 0) {
-          ret_label[o] = n_pieces;
-          stack[n++] = o;
-        }
-      }
-    }
-    n_pieces++;
-  }
-  return n_pieces;
 }
 
 static int
@@ -261,7 +229,7 @@ surface_find_hidden (const Surface *s, const ShuCleanupParams *params,
   if (s->n_faces == 0 || !mark_terminals (s, params, seen, side))
     return 0;
   cut_surface (s, side, inner);
-  n_pieces = label_marked (s, inner, label);
+  n_pieces = surface_label_pieces (s, inner, label);
   pieces_init (&pieces, g_steal_pointer (&label), n_pieces, seen, s->n_faces,
       params->n_views);
   for (int i = 0; i < n_pieces; i++) {

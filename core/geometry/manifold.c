@@ -77,36 +77,41 @@ edge_groups_clear (EdgeGroups *g)
   g_clear_pointer (&g->at, g_free);
 }
 
-static int
-compare_places (gconstpointer a, gconstpointer b, gpointer data)
+static guint
+hash_place (Vec3 p)
 {
-  int i = *(const int *) a, k = *(const int *) b;
-  Vec3 p = ((const Vec3 *) data)[i], q = ((const Vec3 *) data)[k];
+  /* both zeros are one place */
+  double v[3] = {p.x + 0.0, p.y + 0.0, p.z + 0.0};
+  guint64 bits[3], h = 0;
 
-  if (p.x != q.x)
-    return p.x < q.x ? -1 : 1;
-  if (p.y != q.y)
-    return p.y < q.y ? -1 : 1;
-  if (p.z != q.z)
-    return p.z < q.z ? -1 : 1;
-  return i < k ? -1 : i > k;
+  memcpy (bits, v, sizeof bits);
+  for (int k = 0; k < 3; k++)
+    h = (h ^ bits[k]) * 0x9e3779b97f4a7c15u, h ^= h >> 29;
+  return (guint) (h >> 32);
 }
 
+/* Vertices at one place become the lowest of them. */
 static void
 weld (Surface *s)
 {
-  g_autofree int *order = g_new (int, s->n_verts + 1);
+  gsize size = (gsize) 1 << g_bit_storage (2 * (gsize) s->n_verts + 1);
+  g_autofree int *table = g_new (int, size);
   g_autofree int *to = g_new (int, s->n_verts + 1);
 
-  for (int i = 0; i < s->n_verts; i++)
-    order[i] = i;
-  g_qsort_with_data (order, s->n_verts, sizeof (int), compare_places, s->pos);
+  memset (table, 0xff, size * sizeof *table);
   for (int i = 0; i < s->n_verts; i++) {
-    int v = order[i], o = i > 0 ? order[i - 1] : -1;
-    gboolean same = o >= 0 && s->pos[v].x == s->pos[o].x &&
-                    s->pos[v].y == s->pos[o].y && s->pos[v].z == s->pos[o].z;
+    Vec3 p = s->pos[i];
+    gsize at = hash_place (p) & (size - 1);
 
-    to[v] = same ? to[o] : v;
+    for (; table[at] >= 0; at = (at + 1) & (size - 1)) {
+      Vec3 q = s->pos[table[at]];
+
+      if (p.x == q.x && p.y == q.y && p.z == q.z)
+        break;
+    }
+    if (table[at] < 0)
+      table[at] = i;
+    to[i] = table[at];
   }
   for (int h = 0; h < 3 * s->n_faces; h++)
     s->faces[h] = to[s->faces[h]];
@@ -139,15 +144,47 @@ compare_faces (gconstpointer a, gconstpointer b)
   return l->face < r->face ? -1 : l->face > r->face;
 }
 
+/* By their vertices, then by number; in linear time but for odd meshes. */
+static FaceKey *
+sort_faces (const Surface *s)
+{
+  enum { MANY = 64 };
+
+  FaceKey *keys = g_new (FaceKey, s->n_faces + 1);
+  g_autofree int *start = g_new0 (int, s->n_verts + 2);
+
+  for (int f = 0; f < s->n_faces; f++)
+    start[face_key (s, f).v[0] + 1]++;
+  for (int v = 0; v < s->n_verts; v++)
+    start[v + 1] += start[v];
+  for (int f = 0; f < s->n_faces; f++) {
+    FaceKey key = face_key (s, f);
+
+    keys[start[key.v[0]]++] = key;
+  }
+  for (int v = 0, from = 0; v < s->n_verts; from = start[v++]) {
+    if (start[v] - from > MANY) {
+      qsort (keys + from, start[v] - from, sizeof *keys, compare_faces);
+      continue;
+    }
+    for (int i = from + 1; i < start[v]; i++) {
+      FaceKey key = keys[i];
+      int k = i;
+
+      for (; k > from && compare_faces (&keys[k - 1], &key) > 0; k--)
+        keys[k] = keys[k - 1];
+      keys[k] = key;
+    }
+  }
+  return keys;
+}
+
 /* Of faces over the same vertices one stays; none if front meets back. */
 static void
 mark_duplicates (const Surface *s, guint8 *keep)
 {
-  g_autofree FaceKey *keys = g_new (FaceKey, s->n_faces + 1);
+  g_autofree FaceKey *keys = sort_faces (s);
 
-  for (int f = 0; f < s->n_faces; f++)
-    keys[f] = face_key (s, f);
-  qsort (keys, s->n_faces, sizeof *keys, compare_faces);
   for (int i = 0, end; i < s->n_faces; i = end) {
     int sum = 0;
     gboolean found = FALSE;
@@ -232,6 +269,20 @@ agree_on_winding (Surface *s, const EdgeGroups *g)
       v[0] = v[1];
       v[1] = t;
     }
+}
+
+/* Whether all edges have one face, or two of one winding. */
+static gboolean
+is_plain (const Surface *s, const EdgeGroups *g)
+{
+  for (int i = 0; i < g->n; i++) {
+    int n = g->at[i + 1] - g->at[i];
+
+    if (n > 2 || (n == 2 && half_from (s, g->half[g->at[i]]) ==
+                                half_from (s, g->half[g->at[i] + 1])))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 static gboolean
@@ -355,8 +406,32 @@ split_fan (Surface *s, const int *fan, int n)
     s->faces[fan[i]] = copy;
 }
 
+/* Half-edges around the start of @start: one way round, then the other if a
+ * border stops that.  @seen, @fan: (nullable) */
 static void
-split_vertices (Surface *s)
+walk_fan (const Surface *s, int start, guint8 *seen, GArray *fan)
+{
+  int h = start, twin;
+
+  do {
+    if (seen)
+      seen[h] = TRUE;
+    if (fan)
+      g_array_append_val (fan, h);
+    h = s->twin[half_prev (h)];
+  } while (h >= 0 && h != start);
+  if (h < 0)
+    for (h = start; (twin = s->twin[h]) >= 0;) {
+      h = half_next (twin);
+      if (seen)
+        seen[h] = TRUE;
+      if (fan)
+        g_array_append_val (fan, h);
+    }
+}
+
+void
+surface_split_vertices (Surface *s)
 {
   int n_half = 3 * s->n_faces;
   g_autofree guint8 *seen = g_new0 (guint8, n_half + 1);
@@ -364,26 +439,16 @@ split_vertices (Surface *s)
   g_autoptr (GArray) fan = g_array_new (FALSE, FALSE, sizeof (int));
 
   for (int start = 0; start < n_half; start++) {
-    int v = half_from (s, start), h = start, twin;
+    int v = half_from (s, start);
 
     if (seen[start])
       continue;
-    g_array_set_size (fan, 0);
-    /* One way round, then the other if a border stopped us. */
-    do {
-      seen[h] = TRUE;
-      g_array_append_val (fan, h);
-      twin = s->twin[half_prev (h)];
-      h = twin;
-    } while (h >= 0 && h != start);
-    if (h < 0)
-      for (h = start; (twin = s->twin[h]) >= 0;) {
-        h = half_next (twin);
-        seen[h] = TRUE;
-        g_array_append_val (fan, h);
-      }
-    if (used[v])
+    walk_fan (s, start, seen, NULL);
+    if (used[v]) {
+      g_array_set_size (fan, 0);
+      walk_fan (s, start, NULL, fan);
       split_fan (s, (const int *) fan->data, fan->len);
+    }
     used[v] = TRUE;
   }
 }
@@ -457,7 +522,10 @@ surface_make_manifold (Surface *s)
       edge_groups_init (&g, s);
     }
     link_edges (s, &g);
-    split_vertices (s);
+    again = !is_plain (s, &g);
+    surface_split_vertices (s);
+    if (!again) /* no two edges join the same vertices */
+      break;
     edge_groups_init (&split, s);
     again = split_parallel_edges (s, &split);
   }

@@ -96,6 +96,8 @@ surface_keep_faces (Surface *s, const guint8 *keep)
 
   for (int f = 0; f < s->n_faces; f++)
     number[f] = keep[f] ? n++ : -1;
+  if (n == s->n_faces)
+    return;
   for (int f = 0; f < s->n_faces; f++)
     for (int k = 0; keep[f] && k < 3; k++) {
       gsize from = 3 * (gsize) f + k, to = 3 * (gsize) number[f] + k;
@@ -109,34 +111,39 @@ surface_keep_faces (Surface *s, const guint8 *keep)
   s->n_faces = n;
 }
 
-int
-surface_label_pieces (const Surface *s, int *ret_label)
+/* The lowest face known to be of the same piece; ways get shorter. */
+static int
+find_root (int *parent, int f)
 {
-  g_autofree int *stack = g_new (int, s->n_faces + 1);
+  while (parent[f] != f)
+    f = parent[f] = parent[parent[f]];
+  return f;
+}
+
+int
+surface_label_pieces (const Surface *s, const guint8 *marked, int *ret_label)
+{
   int n_pieces = 0;
 
   for (int f = 0; f < s->n_faces; f++)
-    ret_label[f] = -1;
-  for (int seed = 0; seed < s->n_faces; seed++) {
-    int n = 0;
+    ret_label[f] = f;
+  for (int h = 0; h < 3 * s->n_faces; h++) {
+    int o = s->twin[h], a, b;
 
-    if (ret_label[seed] >= 0)
+    if (o > h || o < 0 || (marked && !(marked[h / 3] && marked[o / 3])))
       continue;
-    ret_label[seed] = n_pieces;
-    stack[n++] = seed;
-    while (n > 0) {
-      int f = stack[--n];
+    a = find_root (ret_label, h / 3);
+    b = find_root (ret_label, o / 3);
+    ret_label[MAX (a, b)] = MIN (a, b);
+  }
+  /* Roots come before the rest of their pieces. */
+  for (int f = 0; f < s->n_faces; f++) {
+    int root = ret_label[f];
 
-      for (int k = 0; k < 3; k++) {
-        int twin = s->twin[3 * (gsize) f + k];
-
-        if (twin >= 0 && ret_label[twin / 3] < 0) {
-          ret_label[twin / 3] = n_pieces;
-          stack[n++] = twin / 3;
-        }
-      }
-    }
-    n_pieces++;
+    if (marked && !marked[f])
+      ret_label[f] = -1;
+    else
+      ret_label[f] = root == f ? n_pieces++ : ret_label[root];
   }
   return n_pieces;
 }
@@ -155,7 +162,7 @@ void
 surface_orient_outwards (Surface *s)
 {
   g_autofree int *label = g_new (int, s->n_faces + 1);
-  int n_pieces = surface_label_pieces (s, label);
+  int n_pieces = surface_label_pieces (s, NULL, label);
   g_autofree double *volume = g_new0 (double, n_pieces + 1);
 
   for (int f = 0; f < s->n_faces; f++) {

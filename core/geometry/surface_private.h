@@ -91,11 +91,17 @@ int surface_drop_degenerate (Surface *s);
  * Faces are turned where neighbours disagree. */
 void surface_make_manifold (Surface *s);
 
+/* The same where edges are manifold, as after faces were dropped. */
+void surface_split_vertices (Surface *s);
+
 /* Keeps the faces that are marked, and their vertices; twins follow. */
 void surface_keep_faces (Surface *s, const guint8 *keep);
 
-/* Pieces connected over edges.  Returns: their number. */
-int surface_label_pieces (const Surface *s, int *ret_label);
+/* Pieces connected over edges, of all faces or of those that are marked, in the
+ * order of their lowest faces; the label of others is -1.  Returns: their
+ * number. */
+int surface_label_pieces (
+    const Surface *s, const guint8 *marked, int *ret_label);
 
 /* Turns pieces that enclose a negative volume.  Twins must be set. */
 void surface_orient_outwards (Surface *s);

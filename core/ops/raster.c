@@ -30,7 +30,7 @@ shu_rasterize (ShuCtx *c, const ShuRasterJob *wanted, ShuRastered *ret)
       (V > 1 && !job.cameras) || H < 1 || W < 1 || H > MAX_SIDE ||
       W > MAX_SIDE) {
     shu_op_wrong (c, "rasterize",
-        "expected F32 [n,3], or [n,2] without cameras, I32 [m,3] and views of "
+        "F32 [n,3], or [n,2] without cameras, I32 [m,3] and views of "
         "1..16384 pixels",
         job.at, job.faces, NULL);
     return FALSE;
@@ -64,7 +64,7 @@ shu_count_seen (ShuCtx *c, const ShuSeenJob *wanted, ShuTensor *seen)
       seen->n != (gsize) m || seen->storage->place != c->place ||
       job.size < 1 || job.size > MAX_SIDE || job.n_views < 1)
     shu_op_wrong (c, "count_seen",
-        "expected F32 [n,3], I32 [m,3], U8 [m], views of 1..16384 pixels, and "
+        "F32 [n,3], I32 [m,3], U8 [m], views of 1..16384 pixels, and "
         "I32 [m] on the device",
         job.at, job.faces, job.kinds, seen, NULL);
   else

@@ -38,30 +38,40 @@ widen (ShuTensor *feats, const ShuProgress *progress, GError **error)
   return wide;
 }
 
-/* On the GPU where the features are */
-static ShuMesh *
-extract_on_device (ShuTensor *coords, ShuTensor *feats, int R,
-    const ShuProgress *progress, GError **error)
+/* *@ret: on the device where the features of a mesh are; NULL where that is
+ * the host */
+static gboolean
+find_context (const ShuBundle *asset, const ShuProgress *progress, ShuCtx **ret,
+    GError **error)
 {
-  g_autofree char *device = shu_tensor_device (feats);
-  g_autoptr (ShuCtx) c = shu_ctx_new (device, error);
-  ShuMesh *mesh;
+  ShuTensor *feats = shu_bundle_get (asset, "mesh_feats");
+  g_autofree char *device = NULL;
 
-  if (!c)
-    return NULL;
-  shu_ctx_set_traffic (c, shu_progress_traffic (progress));
-  {
-    SHU_SCOPE (c);
-
-    mesh = shu_flexicubes_on_device (
-        c, R, shu_on_device (c, coords, SHU_TRAFFIC_MESH), feats, error);
-  }
-  return mesh;
+  *ret = NULL;
+  if (!feats || shu_tensor_is_host (feats))
+    return TRUE;
+  device = shu_tensor_device (feats);
+  *ret = shu_ctx_new (device, error);
+  if (*ret)
+    shu_ctx_set_traffic (*ret, shu_progress_traffic (progress));
+  return *ret != NULL;
 }
 
-ShuMesh *
-shu_asset_extract (
-    const ShuBundle *asset, const ShuProgress *progress, GError **error)
+/* On the GPU where the features are */
+static ShuMesh *
+extract_on_device (
+    ShuCtx *c, ShuTensor *coords, ShuTensor *feats, int R, GError **error)
+{
+  SHU_SCOPE (c);
+
+  return shu_flexicubes_on_device (
+      c, R, shu_on_device (c, coords, SHU_TRAFFIC_MESH), feats, error);
+}
+
+/* @c: of find_context() */
+static ShuMesh *
+extract (const ShuBundle *asset, ShuCtx *c, const ShuProgress *progress,
+    GError **error)
 {
   ShuTensor *coords = shu_bundle_need (
       asset, "mesh_coords", SHU_DTYPE_I32, SHU_DIMS (-1, 3), error);
@@ -83,8 +93,8 @@ shu_asset_extract (
         R, coords->dims[0]);
     return NULL;
   }
-  if (!shu_tensor_is_host (feats) && feats->dtype == SHU_DTYPE_F16)
-    return extract_on_device (coords, feats, R, progress, error);
+  if (c && feats->dtype == SHU_DTYPE_F16)
+    return extract_on_device (c, coords, feats, R, error);
   wide = widen (feats, progress, error);
   if (!wide)
     return NULL;
@@ -98,6 +108,17 @@ shu_asset_extract (
           .feats = wide->data,
       },
       error);
+}
+
+ShuMesh *
+shu_asset_extract (
+    const ShuBundle *asset, const ShuProgress *progress, GError **error)
+{
+  g_autoptr (ShuCtx) c = NULL;
+
+  return find_context (asset, progress, &c, error)
+             ? extract (asset, c, progress, error)
+             : NULL;
 }
 
 /* What is carried to the mesh, in host memory; (transfer full) */
@@ -124,19 +145,22 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
       .target_faces = MAX (0, params->faces)};
   g_autoptr (ShuMesh) raw = NULL, outer = NULL, simple = NULL;
   g_autoptr (ShuBundle) host = NULL;
+  g_autoptr (ShuCtx) c = NULL;
   ShuBundle *b;
 
   if (!shu_bundle_check_schema (asset, schemas, error) ||
-      !shu_progress (progress, "mesh", 0, 3, error))
+      !shu_progress (progress, "mesh", 0, 3, error) ||
+      !find_context (asset, progress, &c, error))
     return NULL;
   host = carry_to_host (asset, progress, error);
   if (!host)
     return NULL;
   shu_progress_lap (progress, "copies");
-  raw = shu_asset_extract (asset, progress, error);
+  raw = extract (asset, c, progress, error);
   shu_progress_lap (progress, "extraction");
   if (!raw || !shu_progress (progress, "mesh", 1, 3, error))
     return NULL;
+  cleanup.ctx = c;
   outer = shu_mesh_outer_surface (raw, &cleanup, &report, &inner, error);
   shu_progress_lap (progress, "outer surface");
   if (!outer || !shu_progress (progress, "mesh", 2, 3, error))
