@@ -168,21 +168,15 @@ static gboolean
 drop_hidden (Surface *s, const ShuCleanupParams *wanted,
     ShuCleanupReport *report, const ShuProgress *progress, GError **error)
 {
-  gboolean on_gpu =
-      wanted->ctx && g_str_has_prefix (shu_ctx_device (wanted->ctx), "cuda");
   ShuCleanupParams possible = *wanted, *params = &possible;
   g_autoptr (GArray) holes = g_array_new (FALSE, FALSE, sizeof (FilledHole));
   g_autofree int *seen = NULL;
   g_autofree guint8 *keep = NULL;
   int first_cap;
 
-  if (params->n_views == 0)
-    params->n_views = on_gpu ? 1000 : 128;
-  if (params->resolution == 0)
-    params->resolution = on_gpu ? 1024 : 512;
   first_cap = s->n_faces;
   surface_fill_holes (s, params->max_hole_edges, holes);
-  surface_limit_views (s, params);
+  surface_choose_views (s, params);
   seen = g_new (int, s->n_faces + 1);
   keep = g_new (guint8, s->n_faces + 1);
   if (!surface_visibility (s, first_cap, params, seen, progress, error))

@@ -12,9 +12,15 @@ enum {
   RELAX_PASSES = 30,
   MAX_FAN = 12,     /* faces around the middle of a ring */
   MAX_FINE = 20000, /* faces of a patch as fine as its border */
+  MAX_FACES = 12,   /* beyond these, for each edge of the border */
+  MAX_LOOP = 4096,  /* edges; longer ones get rings of faces and no more */
 };
 
 static const double SLOPE = 0.3;
+
+/* Steps of triangulating all loops: a sixth of the edges of each times the
+ * square of those that are triangulated at once. */
+static const double MAX_STEPS = 4e9;
 
 /* The border edge after @h: the one that leaves the vertex where @h ends. */
 static int
@@ -68,6 +74,7 @@ typedef struct {
   int n;
   int n_verts; /* of the mesh before it was filled */
   int *place;  /* by vertex up to there: where on the loop, or -1 */
+  int longest; /* loops with more edges are not triangulated */
 } Loop;
 
 static int
@@ -155,7 +162,8 @@ triangulate (Surface *s, const Loop *l)
     verts[i] = half_from (s, l->half[i]);
     pos[i] = s->pos[verts[i]];
   }
-  if (!polygon_triangulate (
+  if (l->n > l->longest ||
+      !polygon_triangulate (
           pos, l->n, &(Chords){start, (const int *) to->data}, triangles)) {
     fill_with_rings (s, verts, l->n);
     return;
@@ -359,8 +367,9 @@ refine (Surface *s, const Loop *l, int first_face, int first_vert)
     g_array_append_val (inner, mean);
 
   flip_edges (s, first_face);
-  for (int round = 0; round < MAX_ROUNDS; round++) {
-    if (!split_coarse_faces (s, first_face, &density))
+  for (int round = 0; round < MAX_ROUNDS && l->n <= l->longest; round++) {
+    if (s->n_faces - first_face > MAX_FINE + MAX_FACES * l->n ||
+        !split_coarse_faces (s, first_face, &density))
       break;
     flip_edges (s, first_face);
   }
@@ -385,6 +394,16 @@ fill_hole (Surface *s, const Loop *l, GArray *filled)
   g_array_append_val (filled, hole);
 }
 
+static int
+longest_loop (const Surface *s)
+{
+  gsize n_border = 0;
+
+  for (int h = 0; h < 3 * s->n_faces; h++)
+    n_border += s->twin[h] < 0;
+  return (int) MIN (MAX_LOOP, sqrt (6 * MAX_STEPS / MAX (1, n_border)));
+}
+
 int
 surface_fill_holes (Surface *s, int max_hole_edges, GArray *filled)
 {
@@ -392,6 +411,7 @@ surface_fill_holes (Surface *s, int max_hole_edges, GArray *filled)
   g_autofree guint8 *done = g_new0 (guint8, n_half + 1);
   g_autofree int *place = g_new (int, n_verts + 1);
   g_autoptr (GArray) loop = g_array_new (FALSE, FALSE, sizeof (int));
+  int longest = longest_loop (s);
 
   memset (place, 0xff, n_verts * sizeof (int));
   for (int start = 0; start < n_half; start++) {
@@ -406,7 +426,8 @@ surface_fill_holes (Surface *s, int max_hole_edges, GArray *filled)
       n_left++;
     else
       fill_hole (s,
-          &(Loop){(const int *) loop->data, (int) loop->len, n_verts, place},
+          &(Loop){(const int *) loop->data, (int) loop->len, n_verts, place,
+              longest},
           filled);
   }
   return n_left;

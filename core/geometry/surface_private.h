@@ -132,9 +132,10 @@ gboolean surface_visibility (const Surface *s, int first_cap,
     const ShuCleanupParams *params, int *ret_seen, const ShuProgress *progress,
     GError **error);
 
-/* Fewer and smaller views where the faces have so much area that looking at
- * them would take forever: those of no body. */
-void surface_limit_views (const Surface *s, ShuCleanupParams *params);
+/* Sets how many views there are and how large: what the device can do where
+ * nothing is asked for; fewer and smaller ones where the faces have so much
+ * area that looking at them would take forever: those of no body. */
+void surface_choose_views (const Surface *s, ShuCleanupParams *params);
 
 /* hidden.c: clears @keep for the faces that nothing outside sees.
  * Returns: their number. */

@@ -12,8 +12,9 @@ enum {
   LEAST_VIEWS = 32,
 };
 
-/* Of all faces in all views: a body has a hundredth of them. */
-static const double MAX_PIXELS = 4e9;
+/* Steps of all faces in all views: rows and pixels on a CPU, on a GPU pixels of
+ * boxes around faces.  A body takes a tenth of them or less. */
+static const double MAX_STEPS_CPU = 4e8, MAX_STEPS_GPU = 2e11;
 
 static const double EYE_RADIUS = 2;
 static const double FOV = 40; /* degrees */
@@ -28,9 +29,8 @@ pixel_size (int resolution)
   return 2 * EYE_RADIUS * TAN_HALF_FOV / resolution;
 }
 
-/* Over the longest side. */
 static double
-height (const Surface *s, int f)
+longest_side (const Surface *s, int f)
 {
   double longest = 0;
 
@@ -39,22 +39,44 @@ height (const Surface *s, int f)
 
     longest = MAX (longest, vec3_dot (d, d));
   }
-  return longest > 0 ? vec3_length (face_normal (s, f)) / sqrt (longest) : 0;
+  return sqrt (longest);
+}
+
+/* Over the longest side. */
+static double
+height (const Surface *s, int f)
+{
+  double longest = longest_side (s, f);
+
+  return longest > 0 ? vec3_length (face_normal (s, f)) / longest : 0;
 }
 
 void
-surface_limit_views (const Surface *s, ShuCleanupParams *params)
+surface_choose_views (const Surface *s, ShuCleanupParams *params)
 {
-  double area = 0, pixels;
+  gboolean on_gpu =
+      params->ctx && g_str_has_prefix (shu_ctx_device (params->ctx), "cuda");
+  double most = on_gpu ? MAX_STEPS_GPU : MAX_STEPS_CPU;
+  double area = 0, length = 0, square = 0;
 
-  for (int f = 0; f < s->n_faces; f++)
+  if (params->n_views == 0)
+    params->n_views = on_gpu ? 1000 : 128;
+  if (params->resolution == 0)
+    params->resolution = on_gpu ? 1024 : 512;
+  for (int f = 0; f < s->n_faces; f++) {
+    double side = longest_side (s, f);
+
     area += vec3_length (face_normal (s, f)) / 2;
+    length += side;
+    square += side * side;
+  }
   for (;;) {
     double pixel = pixel_size (params->resolution);
+    /* A face shows half its area on average, and so of its length. */
+    double steps = on_gpu ? square / 4 / (pixel * pixel)
+                          : area / 2 / (pixel * pixel) + length / 2 / pixel;
 
-    /* A face shows half its area on average. */
-    pixels = params->n_views * area / 2 / (pixel * pixel);
-    if (pixels <= MAX_PIXELS)
+    if (params->n_views * steps <= most)
       return;
     if (params->resolution > LEAST_RESOLUTION)
       params->resolution = MAX (LEAST_RESOLUTION, params->resolution / 2);

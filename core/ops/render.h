@@ -86,8 +86,8 @@ gboolean shu_splat (ShuCtx *c, const ShuSplatInput *gaussians, int V,
 /**
  * ShuRasterJob:
  * @at: F32 [n,3] places in the world, or [n,2] in the plane of a texture
- * @faces: I32 [m,3] numbers of vertices; like @at they are brought to the device
- *   by shu_on_device() where they are in host memory
+ * @faces: I32 [m,3] numbers of vertices; like @at brought to the device where
+ *   they are in host memory
  * @n_views: 1 for the plane
  * @cameras: (nullable): [n_views]; NULL: the plane
  * @width, @height: pixels of a view, 1..16384

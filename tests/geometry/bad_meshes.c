@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/* Meshes that are no bodies: whatever comes in, what comes out is a closed
+ * surface or one clear error, in a time that grows with the faces. */
+#include "shapes.h"
+#include "geometry/cleanup.h"
+#include "base/error.h"
+#include <math.h>
+#include <string.h>
+
+/* Faces of each; SHU_BAD_FACES in the environment asks for more, with the views
+ * of a real job. */
+static int n_wanted = 6000;
+
+static ShuMesh *
+clean (const ShuMesh *mesh, ShuCleanupReport *report, GError **error)
+{
+  ShuCleanupParams params = SHU_CLEANUP_PARAMS_INIT;
+
+  if (n_wanted < 100000) {
+    params.n_views = 32;
+    params.resolution = 128;
+  }
+  return shu_mesh_outer_surface (mesh, &params, report, NULL, error);
+}
+
+static void
+expect_surface_or_error (const ShuMesh *mesh, const char *what)
+{
+  g_autoptr (GError) error = NULL;
+  ShuCleanupReport report;
+  gint64 start = g_get_monotonic_time ();
+  g_autoptr (ShuMesh) out = clean (mesh, &report, &error);
+
+  g_test_message ("%s: %d faces -> %d in %.1f s", what, mesh->n_faces,
+      out ? out->n_faces : 0, (g_get_monotonic_time () - start) * 1e-6);
+  if (!out) {
+    g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+    g_assert_nonnull (strstr (error->message, "clean-up: "));
+    return;
+  }
+  g_assert_cmpint (report.holes_left, ==, 0);
+  {
+    Facts f = shapes_facts (out);
+
+    g_assert_cmpint (f.n_border, ==, 0);
+    g_assert_cmpint (f.n_bad_edges, ==, 0);
+    g_assert_cmpint (f.n_bad_verts, ==, 0);
+    g_assert_cmpint (f.n_duplicate, ==, 0);
+  }
+}
+
+/* ---- faces apart ---- */
+
+/* Each face with vertices of its own: two sides of @length, and a third corner
+ * @width away from the first side */
+static ShuMesh *
+loose_faces (double length, double width)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+  ShuMesh *m = shu_mesh_new (3 * n_wanted, n_wanted, FALSE, FALSE);
+
+  for (int f = 0; f < n_wanted; f++)
+    for (int d = 0; d < 3; d++) {
+      double at = g_rand_double_range (rand, -0.4, 0.4);
+      double side = g_rand_double_range (rand, -length, length);
+      float *p = m->pos + 9 * (gsize) f + d;
+
+      p[0] = (float) at;
+      p[3] = (float) (at + side);
+      p[6] =
+          (float) (at + side / 2 + g_rand_double_range (rand, -width, width));
+    }
+  for (int i = 0; i < 3 * n_wanted; i++)
+    m->faces[i] = i;
+  return m;
+}
+
+static void
+test_loose_faces (void)
+{
+  static const double sizes[][2] = {{0.5, 0.5}, {0.5, 1e-6}, {0.003, 0.003}};
+
+  for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    g_autoptr (ShuMesh) m = loose_faces (sizes[i][0], sizes[i][1]);
+
+    expect_surface_or_error (m, i == 0 ? "walls" : i == 1 ? "needles" : "dust");
+  }
+}
+
+/* The same, with few vertices for all */
+static void
+test_soups (void)
+{
+  for (int crowded = 0; crowded < 2; crowded++) {
+    g_autoptr (GRand) rand = g_rand_new_with_seed (2);
+    int n_verts = crowded ? 100 : 100 + n_wanted / 100;
+    g_autoptr (ShuMesh) m = shu_mesh_new (n_verts, n_wanted, FALSE, FALSE);
+
+    for (int i = 0; i < 3 * n_verts; i++)
+      m->pos[i] = (float) g_rand_double_range (rand, -0.5, 0.5);
+    for (int i = 0; i < 3 * n_wanted; i++)
+      m->faces[i] = g_rand_int_range (rand, 0, n_verts);
+    expect_surface_or_error (m, crowded ? "crowd" : "soup");
+  }
+}
+
+/* ---- slivers that close ---- */
+
+/* A lathe with few rings of very many faces, its lower end open or not */
+static ShuMesh *
+lathe (int n_around, int n_rings)
+{
+  ShuMesh *m = shu_mesh_new (
+      n_around * (n_rings + 1) + 1, n_around * (2 * n_rings + 1), FALSE, FALSE);
+  gint32 *f = m->faces;
+
+  for (int r = 0; r <= n_rings; r++)
+    for (int i = 0; i < n_around; i++) {
+      double angle = 2 * G_PI * i / n_around, z = 0.4 - 0.7 * (r + 1.0) / 8;
+      float *p = m->pos + 3 * ((gsize) r * n_around + i);
+
+      p[0] = (float) (0.3 * cos (angle));
+      p[1] = (float) (0.3 * sin (angle));
+      p[2] = (float) z;
+    }
+  m->pos[3 * m->n_verts - 1] = 0.4f;
+  for (int i = 0; i < n_around; i++, f += 3)
+    memcpy (f, (gint32[]){m->n_verts - 1, i, (i + 1) % n_around}, 12);
+  for (int r = 0; r < n_rings; r++)
+    for (int i = 0; i < n_around; i++, f += 6) {
+      gint32 a = r * n_around + i, b = r * n_around + (i + 1) % n_around;
+
+      memcpy (
+          f, (gint32[]){a, a + n_around, b, b, a + n_around, b + n_around}, 24);
+    }
+  return m;
+}
+
+static void
+test_slivers (void)
+{
+  g_autoptr (ShuMesh) fan = lathe (n_wanted, 0);
+  g_autoptr (ShuMesh) tube = lathe (n_wanted / 7, 3);
+
+  expect_surface_or_error (fan, "fan");
+  expect_surface_or_error (tube, "tube");
+}
+
+/* ---- bodies into each other ---- */
+
+static ShuMesh *
+spheres (int n, double radius, double growth, double spread)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (3);
+  int side = MAX (6, (int) sqrt ((double) n_wanted / n));
+  ShuMesh *all = NULL;
+
+  for (int i = 0; i < n; i++) {
+    double center[3];
+    g_autoptr (ShuMesh) one = NULL;
+    g_autoptr (ShuMesh) before = all;
+
+    for (int d = 0; d < 3; d++)
+      center[d] = g_rand_double_range (rand, -1, 1) * spread;
+    one = shapes_sphere (center, radius + i * growth, side);
+    all = before ? shapes_join (before, one) : g_steal_pointer (&one);
+  }
+  return all;
+}
+
+static void
+test_bodies_into_each_other (void)
+{
+  g_autoptr (ShuMesh) crossing = spheres (12, 0.15, 0, 0.3);
+  g_autoptr (ShuMesh) nested = spheres (12, 0.1, 0.03, 0);
+  g_autoptr (ShuMesh) many = spheres (80, 0.02, 0, 0.45);
+
+  expect_surface_or_error (crossing, "crossing");
+  expect_surface_or_error (nested, "nested");
+  expect_surface_or_error (many, "many");
+}
+
+/* Twisted so that it goes through itself */
+static void
+test_body_through_itself (void)
+{
+  static const double origin[3] = {0, 0, 0};
+  g_autoptr (ShuMesh) m = shapes_sphere (origin, 0.4, 60);
+
+  for (int i = 0; i < m->n_verts; i++) {
+    float *p = m->pos + 3 * (gsize) i;
+
+    p[0] = (float) (p[0] * cos (9 * p[2]));
+    p[1] = (float) (p[1] * sin (7 * p[2]));
+  }
+  expect_surface_or_error (m, "through itself");
+}
+
+/* Every other cube of a grid: all edges have four faces */
+static void
+test_cubes_at_edges (void)
+{
+  static const gint32 quads[6][4] = {{0, 2, 3, 1}, {4, 5, 7, 6}, {0, 1, 5, 4},
+      {2, 6, 7, 3}, {0, 4, 6, 2}, {1, 3, 7, 5}};
+  int S = (int) cbrt (n_wanted / 6.0), V = S + 1, n = 0;
+  g_autoptr (ShuMesh) m =
+      shu_mesh_new (V * V * V, 12 * S * S * S, FALSE, FALSE);
+
+  for (int v = 0; v < V * V * V; v++)
+    for (int d = 0, at = v; d < 3; d++, at /= V)
+      m->pos[3 * v + d] = (float) (at % V) / S - 0.5f;
+  for (int cube = 0; cube < S * S * S; cube++)
+    for (int q = 0; q < 6; q++) {
+      int x = cube % S, y = cube / S % S, z = cube / S / S;
+      gint32 c[4];
+
+      if ((x + y + z) % 2)
+        break;
+      for (int i = 0; i < 4; i++)
+        c[i] = x + (quads[q][i] & 1) +
+               V * (y + (quads[q][i] >> 1 & 1) + V * (z + (quads[q][i] >> 2)));
+      memcpy (
+          m->faces + 3 * n, (gint32[]){c[0], c[1], c[2], c[0], c[2], c[3]}, 24);
+      n += 2;
+    }
+  m->n_faces = n;
+  expect_surface_or_error (m, "cubes");
+}
+
+/* ---- holes ---- */
+
+static gboolean
+keeps (const ShuMesh *m, int f, const guint8 *gone)
+{
+  for (int k = 0; k < 3; k++)
+    if (gone[m->faces[3 * f + k]])
+      return FALSE;
+  return TRUE;
+}
+
+/* What the report says of holes is what was done. */
+static void
+test_holes_are_counted (void)
+{
+  static const double origin[3] = {0, 0, 0};
+  g_autoptr (ShuMesh) whole = shapes_sphere (origin, 0.4, 60);
+  g_autofree guint8 *gone = g_new0 (guint8, whole->n_verts);
+  g_autofree guint8 *near = g_new0 (guint8, whole->n_verts);
+  g_autoptr (ShuMesh) in = shu_mesh_copy (whole);
+  g_autoptr (ShuMesh) out = NULL;
+  ShuCleanupReport r;
+  int n_holes = 0, n_left = 0;
+
+  /* vertices no two of which have a common neighbour go with their faces */
+  for (int pass = 0; pass < 2; pass++)
+    for (int f = 0; f < whole->n_faces; f += 37) {
+      gint32 v = whole->faces[3 * f];
+      gboolean free = TRUE;
+
+      for (int g = 0; g < whole->n_faces; g++)
+        for (int k = 0; k < 3; k++)
+          if (whole->faces[3 * g + k] == v)
+            for (int i = 0; i < 3; i++)
+              free = free && !near[whole->faces[3 * g + i]];
+      if (!free || fabsf (whole->pos[3 * v + 2]) > 0.3f)
+        continue;
+      for (int g = 0; g < whole->n_faces; g++)
+        for (int k = 0; k < 3; k++)
+          if (whole->faces[3 * g + k] == v)
+            for (int i = 0; i < 3; i++)
+              near[whole->faces[3 * g + i]] = TRUE;
+      gone[v] = TRUE;
+      n_holes++;
+    }
+  for (int f = 0; f < whole->n_faces; f++)
+    if (keeps (whole, f, gone))
+      memmove (in->faces + 3 * n_left++, whole->faces + 3 * f, 12);
+  in->n_faces = n_left;
+  out = clean (in, &r, NULL);
+  shapes_assert_closed (out);
+  g_assert_cmpint (n_holes, >, 50);
+  g_assert_cmpint (r.holes, ==, n_holes);
+  g_assert_cmpint (r.holes_left, ==, 0);
+  g_assert_cmpint (r.largest_hole, ==, 6);
+  g_assert_cmpint (r.hidden + r.pieces + r.degenerate + r.split, ==, 0);
+  g_assert_cmpint (r.patch_faces, ==, out->n_faces - in->n_faces);
+}
+
+/* Faces whose middles are within one of two balls are gone: touching at a
+ * vertex, or all but an island within a ring. */
+static void
+test_odd_holes (void)
+{
+  static const double origin[3] = {0, 0, 0};
+
+  for (int island = 0; island < 2; island++) {
+    g_autoptr (ShuMesh) in = shapes_sphere (origin, 0.4, 80);
+    g_autoptr (GError) error = NULL;
+    g_autoptr (ShuMesh) out = NULL;
+    ShuCleanupReport r;
+    int n = 0;
+
+    for (int f = 0; f < in->n_faces; f++) {
+      const gint32 *v = in->faces + 3 * f;
+      double x = 0, y = 0;
+      gboolean up = TRUE, drop;
+
+      for (int k = 0; k < 3; k++) {
+        x += in->pos[3 * v[k]] / 3;
+        y += in->pos[3 * v[k] + 1] / 3;
+        up = up && in->pos[3 * v[k] + 2] > 0;
+      }
+      drop = island ? hypot (x, y) < 0.25 && hypot (x, y) > 0.1
+                    : x * y > 0 && hypot (x, y) < 0.2; /* four meet on top */
+      if (!up || !drop)
+        memmove (in->faces + 3 * n++, v, 12);
+    }
+    in->n_faces = n;
+    out = clean (in, &r, &error);
+    g_assert_no_error (error);
+    shapes_assert_closed (out);
+    /* two that share a vertex have one border, once it is two */
+    g_assert_cmpint (r.holes, >=, 1);
+    g_assert_cmpint (r.holes_left, ==, 0);
+    g_assert_cmpfloat (shapes_facts (out).volume, >, 0.2);
+  }
+}
+
+/* ---- what encloses nothing ---- */
+
+static void
+expect_error (const ShuMesh *m, const char *words)
+{
+  g_autoptr (GError) error = NULL;
+  ShuCleanupReport report;
+
+  g_assert_null (clean (m, &report, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+  g_assert_nonnull (strstr (error->message, words));
+}
+
+static void
+test_nothing (void)
+{
+  static const double origin[3] = {0, 0, 0};
+  g_autoptr (ShuMesh) m = shapes_sphere (origin, 0.4, 24);
+  g_autoptr (ShuMesh) dust = spheres (300, 0.001, 0, 0.45);
+  g_autoptr (ShuMesh) flat = shapes_sphere (origin, 0.4, 24);
+  int n = m->n_faces;
+
+  expect_error (dust, "nothing is left"); /* no piece is large enough */
+  for (int i = 0; i < flat->n_verts; i++)
+    flat->pos[3 * i + 2] = 0;
+  expect_error (flat, "nothing is left");
+  m->n_faces = 0;
+  expect_error (m, "no faces");
+  m->n_faces = 1;
+  expect_error (m, "nothing is left");
+  m->n_faces = n;
+  m->pos[7] = NAN;
+  expect_error (m, "finite");
+}
+
+int
+main (int argc, char **argv)
+{
+  const char *n = g_getenv ("SHU_BAD_FACES");
+
+  if (n)
+    n_wanted = MAX (1000, atoi (n));
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, func) g_test_add_func ("/geometry/bad_meshes/" name, func)
+  ADD ("loose_faces", test_loose_faces);
+  ADD ("soups", test_soups);
+  ADD ("slivers", test_slivers);
+  ADD ("bodies_into_each_other", test_bodies_into_each_other);
+  ADD ("body_through_itself", test_body_through_itself);
+  ADD ("cubes_at_edges", test_cubes_at_edges);
+  ADD ("holes_are_counted", test_holes_are_counted);
+  ADD ("odd_holes", test_odd_holes);
+  ADD ("nothing", test_nothing);
+  return g_test_run ();
+}
