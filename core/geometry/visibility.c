@@ -8,8 +8,8 @@
 
 enum {
   VIEWS_AT_ONCE = 64,
-  LEAST_RESOLUTION = 64,
-  LEAST_VIEWS = 32,
+  LEAST_RESOLUTION = 32,
+  LEAST_VIEWS = 8,
 };
 
 /* Steps of all faces in all views: rows and pixels on a CPU, on a GPU pixels of
