@@ -376,6 +376,7 @@ typedef struct {
   int NH, HD;
   gboolean packed; /* q, k and v in one tensor */
   gboolean perf;
+  float spread; /* of q, k and v; 0: 2, so that a few keys win */
 } SdpaRow;
 
 typedef struct {
@@ -404,6 +405,13 @@ static const SdpaRow sdpa_rows[] = {
     {40, 288, 288, 5, 64},
     {1, 2304, 77, 5, 64},
     {2, 4096, 1374, 2, 64},
+    {2, 1, 1024, 2, 64},
+    {3, 193, 1025, 2, 64},
+    {2, 1153, 1153, 2, 64, TRUE},
+    {5, 1300, 1100, 5, 64}, /* more than there are multiprocessors */
+    {2, 1300, 1300, 3, 64, TRUE, FALSE, 0.1f},
+    {1, 700, 3001, 2, 64, FALSE, FALSE, 8}, /* tops far from the first */
+    {1, 1536, 1536, 5, 64, TRUE, FALSE, 30},
     /* not cuDNN's */
     {1, 1, 1, 1, 1},
     {2, 7, 5, 3, 4},
@@ -480,16 +488,16 @@ check_sdpa (const SdpaRow *r)
   Row row = {name, sdpa_run, sdpa_expect, &j,
       4. * (double) (r->B * r->Tq) * (double) (r->Tk * C),
       2. * (double) r->Tk * (r->HD + 16)};
+  float spread = r->spread > 0 ? r->spread : 2;
   gsize scratch;
 
-  /* scores of some spread, so that a few keys win */
-  array_random (&j.q, (gsize) (r->B * r->Tq * C * (r->packed ? 3 : 1)), 2);
+  array_random (&j.q, (gsize) (r->B * r->Tq * C * (r->packed ? 3 : 1)), spread);
   if (r->packed) {
     j.k_at = (gsize) C;
     j.v_at = (gsize) (2 * C);
   } else {
-    array_random (&j.k, (gsize) (r->B * r->Tk * C), 2);
-    array_random (&j.v, (gsize) (r->B * r->Tk * C), 2);
+    array_random (&j.k, (gsize) (r->B * r->Tk * C), spread);
+    array_random (&j.v, (gsize) (r->B * r->Tk * C), spread);
   }
   array_new (&j.y, (gsize) (r->B * r->Tq * C));
   j.sdpa.ldq = j.sdpa.ldk = j.sdpa.ldv = r->packed ? 3 * C : C;

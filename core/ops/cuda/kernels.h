@@ -252,6 +252,17 @@ cudaError_t shu_launch_attention_few (void *y, const void *q, size_t ldq,
     const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
     size_t Tk, size_t NH, cudaStream_t stream);
 
+/* ---- attention_many.cu ---- */
+
+/* Whether it has a kernel for that card, and sizes that it counts. */
+int shu_launch_attention_many_fits (
+    size_t B, size_t Tq, size_t Tk, size_t NH, int sm);
+/* As shu_launch_attention_short(), for any number of keys.  @n_sm:
+ * multiprocessors */
+cudaError_t shu_launch_attention_many (void *y, const void *q, size_t ldq,
+    const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
+    size_t Tk, size_t NH, int n_sm, cudaStream_t stream);
+
 /* ---- stationary.cu; devices of compute capability 9.0 ---- */
 
 /* Whether it does that, and should. @sm: 10 x major + minor */

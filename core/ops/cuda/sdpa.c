@@ -153,6 +153,30 @@ run_short (ShuCuda *cuda, const ShuCudaSdpa *s, GError **error)
       "few keys", error);
 }
 
+/* ---- many keys ---- */
+
+/* From here on a kernel of our own is faster than cuDNN's. */
+enum { MANY_KEYS = 1024 };
+
+static gboolean
+is_many (ShuCuda *cuda, const ShuCudaSdpa *s)
+{
+  return s->HD == SHU_CUDA_SHORT_HEAD && s->Tk >= MANY_KEYS &&
+         fits_kernel (s) &&
+         shu_launch_attention_many_fits ((gsize) s->B, (gsize) s->Tq,
+             (gsize) s->Tk, (gsize) s->NH, cuda->sm);
+}
+
+static gboolean
+run_many (ShuCuda *cuda, const ShuCudaSdpa *s, GError **error)
+{
+  return shu_cuda_ok (
+      shu_launch_attention_many (s->y, s->q, (gsize) s->ldq, s->k,
+          (gsize) s->ldk, s->v, (gsize) s->ldv, (gsize) s->B, (gsize) s->Tq,
+          (gsize) s->Tk, (gsize) s->NH, cuda->n_sm, cuda->stream),
+      "many keys", error);
+}
+
 /* ---- through memory ---- */
 
 /* A piece is some heads of one sequence and some of its queries. */
@@ -244,7 +268,8 @@ shu_cuda_sdpa_scratch (ShuCuda *cuda, const ShuCudaSdpa *sdpa)
   ShuCudaSdpa s = complete (sdpa);
   ShuCudnnPlan *plan = NULL;
 
-  if (is_short (cuda, &s) || (plan_for (cuda, &s, &plan, NULL) && plan))
+  if (is_short (cuda, &s) || is_many (cuda, &s) ||
+      (plan_for (cuda, &s, &plan, NULL) && plan))
     return 0;
   return pieces_of (&s).bytes;
 }
@@ -262,11 +287,12 @@ shu_cuda_sdpa (
     ShuCuda *cuda, const ShuCudaSdpa *sdpa, void *scratch, GError **error)
 {
   ShuCudaSdpa s = complete (sdpa);
-  gboolean few = is_short (cuda, &s);
+  gboolean few = is_short (cuda, &s), many = is_many (cuda, &s);
   ShuCudnnPlan *plan = NULL;
 
-  if ((few || plan_for (cuda, &s, &plan, error)) &&
+  if ((few || many || plan_for (cuda, &s, &plan, error)) &&
       (few       ? run_short (cuda, &s, error)
+          : many ? run_many (cuda, &s, error)
           : plan ? run_kernel (cuda, plan, &s, error)
                  : run_pieces (cuda, &s, scratch, error)))
     return TRUE;

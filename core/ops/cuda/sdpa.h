@@ -2,7 +2,8 @@
 /* Attention: y = softmax (q k^T / sqrt (HD)) v for each head; f16 in memory,
  * f32 scores and sums.
  *
- * Heads of 64 with few keys go to a kernel of our own (attention_short.cu).
+ * Heads of 64 with few keys go to a kernel of our own (attention_short.cu), on
+ * cards that it is for those with many keys, too (attention_many.cu).
  * cuDNN's one-kernel attention takes head sizes that are multiples of 8 up to
  * 256, and compiles it for each shape (a second; libnvrtc must be there).
  * Others (the VAE's single head of 512), and all where cuDNN refuses, go

@@ -31,6 +31,19 @@ shu_wgmma_operand_narrow (uint32_t at)
          (uint64_t) (512 >> 4) << 32 | (uint64_t) 2 << 62;
 }
 
+/* The same in two steps, for sums of less: what changes, and the whole */
+static __device__ inline uint32_t
+shu_wgmma_low (uint32_t at)
+{
+  return (at & 0x3ffff) >> 4 | 1u << 16;
+}
+
+static __device__ inline uint64_t
+shu_wgmma_whole (uint32_t low)
+{
+  return (uint64_t) (1024 >> 4 | 1u << 30) << 32 | low;
+}
+
 /* Before products that read or write registers changed since. */
 static __device__ inline void
 shu_wgmma_fence (void)
@@ -273,6 +286,18 @@ shu_copy_box (uint32_t to, const CUtensorMap *map, int x, int y, int z, int u,
                : "memory");
 }
 
+/* The same of a map with sequences: from row @y of the @z-th on */
+static __device__ inline void
+shu_copy_box_of (
+    uint32_t to, const CUtensorMap *map, int x, int y, int z, uint32_t barrier)
+{
+  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+               ".mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];"
+               :
+               : "r"(to), "l"(map), "r"(x), "r"(y), "r"(z), "r"(barrier)
+               : "memory");
+}
+
 /* ---- on the host ---- */
 
 typedef CUresult (*ShuEncode) (CUtensorMap *, CUtensorMapDataType, cuuint32_t,
@@ -296,19 +321,35 @@ shu_box_encode (void)
   return encode;
 }
 
-/* Of @rows rows of @n halves, @ld apart, boxes of @box rows by 64 halves; 16
- * byte aligned.  FALSE: the driver has none. */
+/* Of @B sequences (for 3 @dims; or of one) of @rows rows of @n halves, @ld
+ * apart, boxes of @box rows by 64 halves; 16 byte aligned.  Rows beyond a
+ * sequence's last are zeros.  FALSE: the driver has none. */
+static inline bool
+shu_boxes (CUtensorMap *ret, unsigned n_dims, const void *data, size_t B,
+    size_t rows, size_t n, size_t ld, int box)
+{
+  ShuEncode encode = shu_box_encode ();
+  const cuuint64_t dims[] = {n, rows, B}, steps[] = {ld * 2, rows * ld * 2};
+  const cuuint32_t boxes[] = {64, (cuuint32_t) box, 1}, ones[] = {1, 1, 1};
+
+  return encode &&
+         encode (ret, CU_TENSOR_MAP_DATA_TYPE_FLOAT16, n_dims, (void *) data,
+             dims, steps, boxes, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
+             CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
 static inline bool
 shu_box_map (CUtensorMap *ret, const void *data, size_t rows, size_t n,
     size_t ld, int box)
 {
-  ShuEncode encode = shu_box_encode ();
-  const cuuint64_t dims[] = {n, rows}, steps[] = {ld * 2};
-  const cuuint32_t boxes[] = {64, (cuuint32_t) box}, ones[] = {1, 1};
+  return shu_boxes (ret, 2, data, 1, rows, n, ld, box);
+}
 
-  return encode &&
-         encode (ret, CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 2, (void *) data, dims,
-             steps, boxes, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
-             CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+/* For shu_copy_box_of() */
+static inline bool
+shu_box_map_of (CUtensorMap *ret, const void *data, size_t B, size_t rows,
+    size_t n, size_t ld, int box)
+{
+  return shu_boxes (ret, 3, data, B, rows, n, ld, box);
 }
