@@ -6,11 +6,12 @@
  *
  * The whole file comes as one buffer, when it is complete.
  *
- * A file that would be larger than max-bytes gets a texture of less quality (by
+ * A file that would be larger than max-bytes gets pictures of less quality (by
  * 10, down to 60), then of half the size and the quality asked for, and so on
- * down to 256 pixels, with a warning that says so.  The mesh is never changed
- * for that: where it alone is too large, that is an error.  Without max-bytes
- * the same holds for 10 MB, except that such a mesh is written with a warning.
+ * down to 256 pixels, then no normal map, with a warning that says so.  The
+ * mesh is never changed for that: where it alone is too large, that is an
+ * error.  Without max-bytes the same holds for 10 MB, except that such a mesh
+ * is written with a warning.
  *
  * |[
  * gst-launch-1.0 filesrc location=model.safetensors ! shubundledec ! shuglbmux
@@ -28,7 +29,7 @@
 typedef struct {
   ShuTransform parent;
   double height;
-  int texture_format, texture_quality, max_bytes, quantize;
+  int texture_format, texture_quality, normal_map, max_bytes, quantize;
 } ShuGlbMux;
 
 typedef ShuTransformClass ShuGlbMuxClass;
@@ -67,6 +68,27 @@ texture_format_type (void)
   return type;
 }
 
+static GType
+normal_format_type (void)
+{
+  static GType type;
+  static const GEnumValue values[] = {
+      {SHU_NORMALS_JPEG, "JPEG, half a degree from the exact one", "jpeg"},
+      {SHU_NORMALS_PNG, "PNG, exact: about five times the bytes", "png"},
+      {SHU_NORMALS_WEBP,
+          "WebP (EXT_texture_webp), smaller than JPEG, not read "
+          "everywhere",
+          "webp"},
+      {SHU_NORMALS_NONE, "None in the file", "none"},
+      {0, NULL, NULL},
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (
+        &type, g_enum_register_static ("ShuNormalFormat", values));
+  return type;
+}
+
 static const ShuProp props[] = {
     SHU_PROP_DOUBLE (ShuGlbMux, height, "height", 0.1, 10, 1.7,
         "Height of the person in the file, metres"),
@@ -74,6 +96,9 @@ static const ShuProp props[] = {
         texture_format_type, SHU_TEXTURE_JPEG, "What the texture is stored as"),
     SHU_PROP_INT (ShuGlbMux, texture_quality, "texture-quality", 0, 100, 0,
         "Quality of JPEG and WebP, 1 to 100; WebP is exact with 100 (0: 90)"),
+    SHU_PROP_ENUM (ShuGlbMux, normal_map, "normal-map", normal_format_type,
+        SHU_NORMALS_JPEG,
+        "What the normal map is stored as, where shutexture has made one"),
     SHU_PROP_BOOL (ShuGlbMux, quantize, "quantize", FALSE,
         "Numbers of 16 and 8 bits (KHR_mesh_quantization): half the bytes "
         "of a vertex, for programs that know the extension"),
@@ -99,6 +124,7 @@ process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
   params.height = self->height;
   params.texture_format = self->texture_format;
   params.texture_quality = self->texture_quality;
+  params.normal_format = self->normal_map;
   params.quantize = self->quantize;
   params.max_bytes = self->max_bytes;
   GST_OBJECT_UNLOCK (self);

@@ -15,6 +15,7 @@ typedef struct {
   ShuTransform parent;
   int texture_size;
   double face_detail;
+  int normal_map;
 } ShuTexturing;
 
 typedef ShuTransformClass ShuTexturingClass;
@@ -35,6 +36,9 @@ static const ShuProp props[] = {
     SHU_PROP_MODEL_DOUBLE (ShuTexturing, face_detail, "face-detail", 0.5, 4,
         "Pixels per length on the front of the head against those elsewhere "
         "(-1: 1.5)"),
+    SHU_PROP_BOOL (ShuTexturing, normal_map, "normal-map", FALSE,
+        "Also bake the normals of the surface before simplification, for "
+        "light to fall on"),
 };
 
 static ShuBundle *
@@ -47,6 +51,7 @@ run (ShuTransform *trans, const ShuBundle *in, const ShuProgress *progress,
   GST_OBJECT_LOCK (self);
   params.texture_size = self->texture_size;
   params.face_detail = self->face_detail;
+  params.normal_map = self->normal_map;
   GST_OBJECT_UNLOCK (self);
   return shu_stage_texture (in, &params, progress, error);
 }

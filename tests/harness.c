@@ -79,7 +79,7 @@ harness_glb (void)
   for (int i = 0; i < 32 * 8; i++)
     memcpy (texture->data + 3 * i, colors[i % 32 / 8], 3);
   png = shu_png_encode (texture, NULL);
-  glb = shu_glb_encode (m, png, &params, NULL);
+  glb = shu_glb_encode (m, png, NULL, &params, NULL);
   g_assert_nonnull (glb);
   return glb;
 }

@@ -6,6 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+static void
+show_picture (const char *what, GBytes *file)
+{
+  g_autoptr (ShuImage) image = shu_photo_decode (file, NULL);
+
+  if (image)
+    printf ("  %s %dx%d pixels, %" G_GSIZE_FORMAT " bytes\n", what,
+        image->width, image->height, g_bytes_get_size (file));
+  else
+    printf ("  a %s that cannot be decoded\n", what);
+}
+
 static gboolean
 show_glb (GBytes *bytes, GError **error)
 {
@@ -26,17 +38,13 @@ show_glb (GBytes *bytes, GError **error)
   printf ("  %d vertices, %d faces\n", glb->mesh->n_verts, glb->mesh->n_faces);
   printf ("  size %.3f x %.3f x %.3f m (width, height, depth)\n", hi[0] - lo[0],
       hi[1] - lo[1], hi[2] - lo[2]);
-  if (glb->texture) {
-    g_autoptr (ShuImage) image = shu_photo_decode (glb->texture, NULL);
-
-    if (image)
-      printf ("  texture %dx%d pixels, %" G_GSIZE_FORMAT " bytes\n",
-          image->width, image->height, g_bytes_get_size (glb->texture));
-    else
-      printf ("  a texture that cannot be decoded\n");
-  } else
+  if (glb->texture)
+    show_picture ("texture", glb->texture);
+  else
     printf ("  no texture%s\n",
         glb->mesh->attr ? ", but a colour at each vertex" : "");
+  if (glb->normal_map)
+    show_picture ("normal map", glb->normal_map);
   return TRUE;
 }
 

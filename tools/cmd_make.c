@@ -12,7 +12,8 @@
 typedef struct {
   char *output;
   char *seed, *steps, *guidance, *face_detail;
-  char *texture_size, *texture_format, *texture_quality, *max_bytes;
+  char *texture_size, *texture_format, *texture_quality, *normal_map;
+  char *max_bytes;
   char *model, *device, *memory, *precision;
   char *from_stage1;
   char *sheet_file, *mesh_ply;
@@ -29,7 +30,8 @@ clear_options (Options *o)
   char *strings[] = {o->output, o->seed, o->steps, o->guidance, o->model,
       o->device, o->memory, o->from_stage1, o->sheet_file, o->steps2,
       o->texture_size, o->simplify, o->face_detail, o->precision,
-      o->texture_format, o->texture_quality, o->max_bytes, o->mesh_ply};
+      o->texture_format, o->texture_quality, o->normal_map, o->max_bytes,
+      o->mesh_ply};
 
   for (guint i = 0; i < G_N_ELEMENTS (strings); i++)
     g_free (strings[i]);
@@ -74,6 +76,10 @@ parse (int argc, char **argv, Options *o, GError **error)
           "WORD"},
       {"texture-quality", 0, 0, G_OPTION_ARG_STRING, &o->texture_quality,
           "Of JPEG and WebP, up to 100 (90)", "N"},
+      {"normal-map", 0, 0, G_OPTION_ARG_STRING, &o->normal_map,
+          "A picture of what simplification took from the surface, for light "
+          "to fall on: jpeg, png, webp or none (none)",
+          "WORD"},
       {"quantize", 0, 0, G_OPTION_ARG_NONE, &o->quantize,
           "Half the bytes of a vertex, for programs that know "
           "KHR_mesh_quantization",
@@ -232,7 +238,9 @@ check_options (Options *o, GError **error)
          check_number (
              "--max-bytes", o->max_bytes, "shuglbmux", "max-bytes", error) &&
          check_word ("--texture-format", o->texture_format, "shuglbmux",
-             "texture-format", error);
+             "texture-format", error) &&
+         check_word (
+             "--normal-map", o->normal_map, "shuglbmux", "normal-map", error);
 }
 
 /* "40%" of @whole, at least 2; anything else as it is. */
@@ -375,6 +383,12 @@ add_path (GString *s, const char *folder, const char *name, const char *file)
   add (s, "location", path);
 }
 
+static gboolean
+wants_normals (const Options *o)
+{
+  return o->normal_map && strcmp (o->normal_map, "none") != 0;
+}
+
 static char *
 describe (const Options *o, const char *input, const Names *n)
 {
@@ -413,11 +427,13 @@ describe (const Options *o, const char *input, const Names *n)
   g_string_append (s, " ! shutexture");
   add (s, "texture-size", o->texture_size);
   add (s, "face-detail", o->face_detail);
+  add (s, "normal-map", wants_normals (o) ? "true" : NULL);
   if (n->folder || n->sheet)
     g_string_append (s, " ! tee name=model ! queue");
   g_string_append (s, " ! shuglbmux");
   add (s, "texture-format", o->texture_format);
   add (s, "texture-quality", o->texture_quality);
+  add (s, "normal-map", wants_normals (o) ? o->normal_map : NULL);
   add (s, "quantize", o->quantize ? "true" : NULL);
   add (s, "max-bytes", o->max_bytes);
   if (n->folder)

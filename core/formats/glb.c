@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes binary glTF: a JSON chunk, then one buffer with what glb_pack.c made
- * of the mesh, and the picture. */
+ * of the mesh, and the pictures. */
 #include "formats/glb.h"
 #include "base/error.h"
 #include "formats/glb_private.h"
@@ -14,6 +14,15 @@ enum {
   LINEAR_MIPMAP_LINEAR = 9987,
   CLAMP_TO_EDGE = 33071,
 };
+
+/* The pictures of a file in their order. */
+typedef struct {
+  int n;
+  GBytes *file[2];
+  ShuPictureType type[2];
+  gboolean is_normals[2], any_webp;
+  gsize offset[2], end; /* in the buffer */
+} PictureSet;
 
 static void
 set_int (JsonBuilder *b, const char *name, gint64 value)
@@ -113,20 +122,30 @@ add_view (JsonBuilder *b, gsize offset, gsize size, int stride, int target)
 }
 
 static void
-add_material (JsonBuilder *b, gboolean textured)
+add_slot (JsonBuilder *b, const char *name, int texture)
+{
+  begin_object (b, name);
+  set_int (b, "index", texture);
+  json_builder_end_object (b);
+}
+
+/* Textures have the numbers of their pictures in @set. */
+static void
+add_material (JsonBuilder *b, const PictureSet *set)
 {
   begin_array (b, "materials");
   begin_object (b, NULL);
   set_string (b, "name", "skin");
   begin_object (b, "pbrMetallicRoughness");
-  if (textured) {
-    begin_object (b, "baseColorTexture");
-    set_int (b, "index", 0);
-    json_builder_end_object (b);
-  }
+  for (int i = 0; i < set->n; i++)
+    if (!set->is_normals[i])
+      add_slot (b, "baseColorTexture", i);
   set_double (b, "metallicFactor", 0);
   set_double (b, "roughnessFactor", 0.9);
   json_builder_end_object (b);
+  for (int i = 0; i < set->n; i++)
+    if (set->is_normals[i])
+      add_slot (b, "normalTexture", i);
   set_string (b, "alphaMode", "OPAQUE");
   json_builder_set_member_name (b, "doubleSided");
   json_builder_add_boolean_value (b, FALSE);
@@ -135,26 +154,38 @@ add_material (JsonBuilder *b, gboolean textured)
 }
 
 static void
-add_texture (JsonBuilder *b, int view, ShuPictureType type)
+add_texture (JsonBuilder *b, int image, ShuPictureType type)
 {
-  begin_array (b, "textures");
   begin_object (b, NULL);
   set_int (b, "sampler", 0);
   if (type == SHU_PICTURE_WEBP) {
     begin_object (b, "extensions");
     begin_object (b, "EXT_texture_webp");
-    set_int (b, "source", 0);
+    set_int (b, "source", image);
     json_builder_end_object (b);
     json_builder_end_object (b);
   } else
-    set_int (b, "source", 0);
+    set_int (b, "source", image);
   json_builder_end_object (b);
+}
+
+/* @view: of the first picture */
+static void
+add_textures (JsonBuilder *b, const PictureSet *set, int view)
+{
+  if (!set->n)
+    return;
+  begin_array (b, "textures");
+  for (int i = 0; i < set->n; i++)
+    add_texture (b, i, set->type[i]);
   json_builder_end_array (b);
   begin_array (b, "images");
-  begin_object (b, NULL);
-  set_int (b, "bufferView", view);
-  set_string (b, "mimeType", shu_picture_mime (type));
-  json_builder_end_object (b);
+  for (int i = 0; i < set->n; i++) {
+    begin_object (b, NULL);
+    set_int (b, "bufferView", view + i);
+    set_string (b, "mimeType", shu_picture_mime (set->type[i]));
+    json_builder_end_object (b);
+  }
   json_builder_end_array (b);
   begin_array (b, "samplers");
   begin_object (b, NULL);
@@ -210,30 +241,27 @@ add_mesh (JsonBuilder *b, const char *name, const GlbPack *pack)
   json_builder_end_array (b);
 }
 
-/* Views and accessors have the same numbers; the last view is the picture's. */
+/* Views and accessors have the same numbers; the last views are the pictures'.
+ */
 static char *
-describe (const GlbPack *pack, gsize picture_size, ShuPictureType type,
-    const char *name, gsize *ret_length)
+describe (const GlbPack *pack, const PictureSet *set, const char *name,
+    gsize *ret_length)
 {
   g_autoptr (JsonBuilder) b = json_builder_new ();
   g_autoptr (JsonGenerator) gen = json_generator_new ();
   g_autoptr (JsonNode) root = NULL;
-  gsize size = pack->bin->len;
 
   json_builder_begin_object (b);
   begin_object (b, "asset");
   set_string (b, "version", "2.0");
   set_string (b, "generator", "synchuman " SHU_VERSION);
   json_builder_end_object (b);
-  set_extensions (
-      b, "extensionsUsed", pack->quantized, type == SHU_PICTURE_WEBP);
-  set_extensions (
-      b, "extensionsRequired", pack->quantized, type == SHU_PICTURE_WEBP);
+  set_extensions (b, "extensionsUsed", pack->quantized, set->any_webp);
+  set_extensions (b, "extensionsRequired", pack->quantized, set->any_webp);
   add_scene (b, name, pack);
   add_mesh (b, name, pack);
-  add_material (b, picture_size > 0);
-  if (picture_size)
-    add_texture (b, pack->n_items, type);
+  add_material (b, set);
+  add_textures (b, set, pack->n_items);
   begin_array (b, "accessors");
   for (int i = 0; i < pack->n_items; i++)
     add_accessor (b, i, &pack->items[i]);
@@ -243,12 +271,12 @@ describe (const GlbPack *pack, gsize picture_size, ShuPictureType type,
     add_view (b, pack->items[i].offset, pack->items[i].size,
         pack->items[i].stride,
         i == 0 ? GLB_ELEMENT_ARRAY_BUFFER : GLB_ARRAY_BUFFER);
-  if (picture_size)
-    add_view (b, size, picture_size, 0, 0);
+  for (int i = 0; i < set->n; i++)
+    add_view (b, set->offset[i], g_bytes_get_size (set->file[i]), 0, 0);
   json_builder_end_array (b);
   begin_array (b, "buffers");
   begin_object (b, NULL);
-  set_int (b, "byteLength", (gint64) (size + picture_size));
+  set_int (b, "byteLength", (gint64) set->end);
   json_builder_end_object (b);
   json_builder_end_array (b);
   json_builder_end_object (b);
@@ -266,67 +294,90 @@ append_u32 (GByteArray *out, gsize v)
 }
 
 static gboolean
-check_picture (const ShuMesh *mesh, GBytes *picture, GError **error)
+check_picture (
+    const ShuMesh *mesh, GBytes *picture, const char *what, GError **error)
 {
   if (!picture ||
       (shu_picture_type (picture) != SHU_PICTURE_UNKNOWN && mesh->uv))
     return TRUE;
   g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-      mesh->uv ? "the texture is no PNG, JPEG or WebP file"
-               : "a texture needs a mesh with texture coordinates");
+      mesh->uv ? "the %s is no PNG, JPEG or WebP file"
+               : "a %s needs a mesh with texture coordinates",
+      what);
   return FALSE;
 }
 
-GBytes *
-shu_glb_join (
-    const GlbPack *pack, GBytes *picture, const char *name, GError **error)
+static void
+add_picture (PictureSet *set, GBytes *file, gboolean is_normals)
 {
-  ShuPictureType type =
-      picture ? shu_picture_type (picture) : SHU_PICTURE_UNKNOWN;
-  gsize picture_size = picture ? g_bytes_get_size (picture) : 0, json_size;
+  int i = set->n;
+
+  if (!file)
+    return;
+  set->n++;
+  set->file[i] = file;
+  set->is_normals[i] = is_normals;
+  set->type[i] = shu_picture_type (file);
+  set->any_webp = set->any_webp || set->type[i] == SHU_PICTURE_WEBP;
+  set->offset[i] = set->end;
+  set->end += (g_bytes_get_size (file) + 3) / 4 * 4;
+}
+
+static void
+append_padded (GByteArray *out, gconstpointer data, gsize size, const char *pad)
+{
+  g_byte_array_append (out, data, (guint) size);
+  g_byte_array_append (out, (const guint8 *) pad, (guint) (-size & 3));
+}
+
+GBytes *
+shu_glb_join (const GlbPack *pack, const GlbPictures *pictures,
+    const char *name, GError **error)
+{
+  PictureSet set = {.end = pack->bin->len};
   g_autofree char *json = NULL;
+  gsize json_size, size;
   GByteArray *out;
 
-  if (picture_size > GLB_MAX_BYTES - pack->bin->len) {
+  add_picture (&set, pictures->color, FALSE);
+  add_picture (&set, pictures->normals, TRUE);
+  if (set.end > GLB_MAX_BYTES) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
-        "a mesh of %u and a picture of %zu bytes are too much for one file",
-        pack->bin->len, picture_size);
+        "a mesh of %u and pictures of %zu bytes are too much for one file",
+        pack->bin->len, set.end - pack->bin->len);
     return NULL;
   }
-  json =
-      describe (pack, picture_size, type, name ? name : "person", &json_size);
-  gsize pad = -json_size & 3, picture_pad = -picture_size & 3;
-  gsize bin_size = pack->bin->len + picture_size + picture_pad;
-  gsize size = 12 + 8 + json_size + pad + 8 + bin_size;
+  json = describe (pack, &set, name ? name : "person", &json_size);
+  size = 12 + 8 + (json_size + 3) / 4 * 4 + 8 + set.end;
   out = g_byte_array_sized_new ((guint) size);
   append_u32 (out, GLB_MAGIC);
   append_u32 (out, 2);
   append_u32 (out, size);
-  append_u32 (out, json_size + pad);
+  append_u32 (out, (json_size + 3) / 4 * 4);
   append_u32 (out, GLB_CHUNK_JSON);
-  g_byte_array_append (out, (const guint8 *) json, (guint) json_size);
-  g_byte_array_append (out, (const guint8 *) "   ", (guint) pad);
-  append_u32 (out, bin_size);
+  append_padded (out, json, json_size, "   ");
+  append_u32 (out, set.end);
   append_u32 (out, GLB_CHUNK_BIN);
   g_byte_array_append (out, pack->bin->data, pack->bin->len);
-  if (picture)
-    g_byte_array_append (
-        out, g_bytes_get_data (picture, NULL), (guint) picture_size);
-  g_byte_array_append (out, (const guint8 *) "\0\0\0", (guint) picture_pad);
+  for (int i = 0; i < set.n; i++)
+    append_padded (out, g_bytes_get_data (set.file[i], NULL),
+        g_bytes_get_size (set.file[i]), "\0\0\0");
   return g_byte_array_free_to_bytes (out);
 }
 
 GBytes *
-shu_glb_encode (const ShuMesh *mesh, GBytes *picture,
+shu_glb_encode (const ShuMesh *mesh, GBytes *picture, GBytes *normal_map,
     const ShuGlbParams *params, GError **error)
 {
   static const ShuGlbParams defaults = {.height = 0};
+  const GlbPictures pictures = {picture, normal_map};
   g_autoptr (GlbPack) pack = NULL;
 
   if (!params)
     params = &defaults;
-  if (!check_picture (mesh, picture, error))
+  if (!check_picture (mesh, picture, "texture", error) ||
+      !check_picture (mesh, normal_map, "normal map", error))
     return NULL;
-  pack = shu_glb_pack_new (mesh, params, error);
-  return pack ? shu_glb_join (pack, picture, params->name, error) : NULL;
+  pack = shu_glb_pack_new (mesh, normal_map != NULL, params, error);
+  return pack ? shu_glb_join (pack, &pictures, params->name, error) : NULL;
 }

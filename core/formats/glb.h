@@ -23,6 +23,24 @@ typedef enum {
   SHU_TEXTURE_VERTICES,
 } ShuTextureFormat;
 
+/**
+ * ShuNormalFormat:
+ * How a normal map is stored; of JPEG and WebP with the texture's quality.
+ *
+ * @SHU_NORMALS_JPEG: read everywhere; at quality 90 the normals of a person are
+ *   half a degree off, for a fifth of the bytes of PNG
+ * @SHU_NORMALS_PNG: exact to the eighth bit
+ * @SHU_NORMALS_WEBP: smaller than JPEG, a little farther off;
+ *   EXT_texture_webp
+ * @SHU_NORMALS_NONE: not at all
+ */
+typedef enum {
+  SHU_NORMALS_JPEG,
+  SHU_NORMALS_PNG,
+  SHU_NORMALS_WEBP,
+  SHU_NORMALS_NONE,
+} ShuNormalFormat;
+
 enum {
   SHU_TEXTURE_QUALITY = 90,       /* where none is asked for */
   SHU_TEXTURE_LEAST_QUALITY = 60, /* that a limit of bytes may lead to */
@@ -34,12 +52,13 @@ enum {
  * ShuGlbParams:
  * @height: metres from the lowest to the highest point; 0 means 1.7
  * @name: (nullable): name of the node and of the mesh; NULL means "person"
- * @quantize: positions and texture coordinates of 16 bits, normals of 8
- *   (KHR_mesh_quantization): 16 bytes a vertex for 32, errors of 1/131070 of
- *   the largest side and of 0.4 degrees.  Off if nothing is said, as programs
+ * @quantize: positions and texture coordinates of 16 bits, normals and tangents
+ *   of 8 (KHR_mesh_quantization): 16 bytes a vertex for 32, errors of 1/131070
+ * of the largest side and of 0.4 degrees.  Off if nothing is said, as programs
  *   that do not know the extension must refuse the file.
  * @texture_format: of what shu_glb_write() is given
  * @texture_quality: 1..100, of JPEG and WebP; 0 means %SHU_TEXTURE_QUALITY
+ * @normal_format: of the normal map, where shu_glb_write() is given one
  * @max_bytes: limit of the file; 0: %SHU_GLB_BYTES where that can be
  *
  * All zeros are the defaults.
@@ -50,6 +69,7 @@ typedef struct {
   gboolean quantize;
   ShuTextureFormat texture_format;
   int texture_quality;
+  ShuNormalFormat normal_format;
   guint32 max_bytes;
 } ShuGlbParams;
 
@@ -58,18 +78,20 @@ typedef struct {
  * What became of the limit.
  *
  * @bytes: of the file
- * @texture_bytes: of the picture in it; 0: there is none
+ * @texture_bytes: of the texture in it; 0: there is none
+ * @normal_bytes: of the normal map, likewise
+ * @mesh_bytes: all but these
  * @texture_size: pixels of a side, now and as given
- * @texture_quality: now, and as asked for
- * @mesh_bytes: all but the picture
+ * @texture_quality: now, and as asked for; the normal map's is the same
+ * @no_normal_map: there was no room for the one given
  * @too_large: the mesh alone is beyond %SHU_GLB_BYTES, which nobody had asked
  *   for: nothing was changed
  */
 typedef struct {
-  gsize bytes, texture_bytes, mesh_bytes;
+  gsize bytes, texture_bytes, normal_bytes, mesh_bytes;
   int texture_size, texture_size_given;
   int texture_quality, texture_quality_asked;
-  gboolean too_large;
+  gboolean no_normal_map, too_large;
 } ShuGlbReport;
 
 /**
@@ -85,7 +107,9 @@ char *shu_glb_report_text (const ShuGlbReport *report);
  *   colours are written where there is none and %SHU_TEXTURE_VERTICES is set
  * @picture: (nullable): the texture, a whole JPEG, PNG or WebP file; its first
  *   row is v = 0
- * @params: (nullable): all but the quality and the limit
+ * @normal_map: (nullable): a file likewise, of shu_bake_normals() for this
+ *   mesh; the file then has tangents, by shu_mesh_tangents()
+ * @params: (nullable): all but formats of pictures, quality and limit
  *
  * Positions become (x, z, -y): y up, facing +z; scaled to @height with the
  * feet at y = 0.  Normals are smooth across seams.  Faces and vertices come in
@@ -96,40 +120,49 @@ char *shu_glb_report_text (const ShuGlbReport *report);
  *   %SHU_ERROR_LIMIT (2 GiB)
  */
 GBytes *shu_glb_encode (const ShuMesh *mesh, GBytes *picture,
-    const ShuGlbParams *params, GError **error);
+    GBytes *normal_map, const ShuGlbParams *params, GError **error);
 
 /**
  * shu_glb_write:
  * @mesh: as for shu_glb_encode(), with uv
  * @texture: RGB, row 0 at v = 0
+ * @normal_map: (nullable): RGB, as large as the texture; colours at vertices
+ *   leave no place for one
  * @params: (nullable):
  * @ret_report: (out) (optional):
  *
- * As shu_glb_encode() for a picture in memory.  Where the file would be larger
+ * As shu_glb_encode() for pictures in memory.  Where the file would be larger
  * than @max_bytes, the quality goes down (by 10, to
- * %SHU_TEXTURE_LEAST_QUALITY); where that is not enough, or the texture is PNG,
- * its size is halved (down to %SHU_TEXTURE_LEAST_SIZE) and the quality starts
- * again as asked for.  The mesh is never changed: where it alone is too large,
- * that is an error, or without a @max_bytes a file beyond %SHU_GLB_BYTES.
+ * %SHU_TEXTURE_LEAST_QUALITY); where that is not enough, or they are PNG,
+ * their size is halved (down to %SHU_TEXTURE_LEAST_SIZE) and the quality starts
+ * again as asked for.  If that does not help the normal map is left out, and
+ * all begins again with the texture alone.  The mesh is never changed: where it
+ * alone is too large, that is an error, or without a @max_bytes a file beyond
+ * %SHU_GLB_BYTES.
  *
  * Returns: (transfer full): NULL with the errors of shu_glb_encode(), or with
  *   %SHU_ERROR_LIMIT where @max_bytes cannot be kept
  */
 GBytes *shu_glb_write (const ShuMesh *mesh, const ShuImage *texture,
-    const ShuGlbParams *params, ShuGlbReport *ret_report, GError **error);
+    const ShuImage *normal_map, const ShuGlbParams *params,
+    ShuGlbReport *ret_report, GError **error);
 
 /**
  * ShuGlb:
  * @mesh: axes and units of the file: y up, facing +z, metres; attr where the
  *   file has colours of vertices (sRGB, without normals: 0.5)
  * @normals: (nullable): 3 floats a vertex
+ * @tangents: (nullable): 4 floats a vertex: shu_mesh_tangents()
  * @texture: (nullable): the embedded picture of the base colour, undecoded
+ * @normal_map: (nullable): that of the normals, undecoded
  * @generator: (nullable): who wrote the file
  */
 typedef struct {
   ShuMesh *mesh;
   float *normals;
+  float *tangents;
   GBytes *texture;
+  GBytes *normal_map;
   char *generator;
 } ShuGlb;
 
@@ -138,7 +171,7 @@ typedef struct {
  * @data: a GLB file, from anywhere
  *
  * Reads the first primitive of the first mesh: triangles, positions, optionally
- * normals, texture coordinates and colours, as floats or as
+ * normals, tangents, texture coordinates and colours, as floats or as
  * KHR_mesh_quantization has them; indices of 8, 16 or 32 bits or none.  The
  * first node that shows the mesh places it (its own matrix, or scale, rotation
  * and translation; those of nodes above are not applied).

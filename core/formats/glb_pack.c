@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "formats/glb_private.h"
 #include "geometry/order.h"
+#include "geometry/tangents.h"
 #include "geometry/weld.h"
 #include <math.h>
 #include <string.h>
@@ -106,7 +107,8 @@ find_bounds (const float *pos, gsize n, double *lo, double *hi)
 }
 
 static void
-append_floats (GlbPack *pack, const ShuMesh *mesh, const float *normals)
+append_floats (GlbPack *pack, const ShuMesh *mesh, const float *normals,
+    const float *tangents)
 {
   gsize n = mesh->n_verts;
   GlbItems *items =
@@ -115,6 +117,8 @@ append_floats (GlbPack *pack, const ShuMesh *mesh, const float *normals)
   items->bounded = TRUE;
   find_bounds (mesh->pos, n, items->lo, items->hi);
   append (pack, "NORMAL", "VEC3", GLB_F32, normals, n, 12);
+  if (tangents)
+    append (pack, "TANGENT", "VEC4", GLB_F32, tangents, n, 16);
   if (mesh->uv)
     append (pack, "TEXCOORD_0", "VEC2", GLB_F32, mesh->uv, n, 8);
 }
@@ -125,8 +129,8 @@ to_u16 (double v)
   return (guint16) (CLAMP (v, 0, 1) * 65535 + 0.5);
 }
 
-/* The whole numbers nearest to 127 times @n whose length is close enough to
- * 127 for the validator, which allows for 0.00674 of it. */
+/* The whole numbers nearest to 127 times the direction @n whose length is close
+ * enough to 127 for the validator, which allows for 0.00674 of it. */
 static void
 round_normal (const float *n, gint8 *ret)
 {
@@ -154,7 +158,8 @@ round_normal (const float *n, gint8 *ret)
 }
 
 static void
-append_quantized (GlbPack *pack, const ShuMesh *mesh, const float *normals)
+append_quantized (GlbPack *pack, const ShuMesh *mesh, const float *normals,
+    const float *tangents)
 {
   gsize n = mesh->n_verts;
   g_autofree guint16 *wide = g_new0 (guint16, 4 * n);
@@ -182,6 +187,13 @@ append_quantized (GlbPack *pack, const ShuMesh *mesh, const float *normals)
   items = append (pack, "NORMAL", "VEC3", GLB_I8, narrow, n, 4);
   items->stride = 4;
   items->normalized = TRUE;
+
+  for (gsize i = 0; i < n && tangents; i++) {
+    round_normal (tangents + 4 * i, narrow + 4 * i);
+    narrow[4 * i + 3] = tangents[4 * i + 3] < 0 ? -127 : 127;
+  }
+  if (tangents)
+    append (pack, "TANGENT", "VEC4", GLB_I8, narrow, n, 4)->normalized = TRUE;
 
   if (!mesh->uv)
     return;
@@ -222,7 +234,7 @@ check_mesh (const ShuMesh *mesh, const ShuGlbParams *params, GError **error)
         "the vertices of this mesh have no colours");
     return FALSE;
   }
-  if (44 * (gsize) mesh->n_verts + 12 * (gsize) mesh->n_faces > GLB_MAX_BYTES) {
+  if (60 * (gsize) mesh->n_verts + 12 * (gsize) mesh->n_faces > GLB_MAX_BYTES) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
         "a model of %d vertices, %d faces is too large for one file",
         mesh->n_verts, mesh->n_faces);
@@ -232,11 +244,12 @@ check_mesh (const ShuMesh *mesh, const ShuGlbParams *params, GError **error)
 }
 
 GlbPack *
-shu_glb_pack_new (
-    const ShuMesh *mesh, const ShuGlbParams *params, GError **error)
+shu_glb_pack_new (const ShuMesh *mesh, gboolean with_tangents,
+    const ShuGlbParams *params, GError **error)
 {
   float height = params->height > 0 ? params->height : default_height;
   g_autoptr (ShuMesh) m = NULL;
+  g_autofree float *tangents = NULL;
   GlbPack *pack;
 
   if (!check_mesh (mesh, params, error))
@@ -248,14 +261,18 @@ shu_glb_pack_new (
   g_autofree gint32 *first = g_new (gint32, m->n_verts);
   shu_mesh_weld (m, first);
   shu_mesh_normals_welded (m, first, normals);
+  if (with_tangents) {
+    tangents = g_new (float, 4 * (gsize) m->n_verts);
+    shu_mesh_tangents (m, normals, tangents);
+  }
 
   pack = g_new0 (GlbPack, 1);
   pack->bin = g_byte_array_new ();
   append_faces (pack, m);
   if (params->quantize)
-    append_quantized (pack, m, normals);
+    append_quantized (pack, m, normals, tangents);
   else
-    append_floats (pack, m, normals);
+    append_floats (pack, m, normals, tangents);
   if (params->texture_format == SHU_TEXTURE_VERTICES)
     append_colors (pack, m);
   return pack;

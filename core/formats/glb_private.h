@@ -40,26 +40,36 @@ typedef struct {
  * GlbPack:
  * A mesh as the file has it.
  *
- * @items: indices, positions, normals, and coordinates or colours where there
- *   are any
+ * @items: indices, positions, normals, and tangents, coordinates or colours
+ *   where there are any
  * @origin: with @quantized: where the positions' zero is, metres
  * @scale: with @quantized: metres of one step
  */
 typedef struct {
   GByteArray *bin;
-  GlbItems items[5];
+  GlbItems items[6];
   int n_items;
   gboolean quantized;
   double origin[3], scale;
 } GlbPack;
 
-GlbPack *shu_glb_pack_new (
-    const ShuMesh *mesh, const ShuGlbParams *params, GError **error);
+/**
+ * GlbPictures:
+ * Whole files, checked.
+ */
+typedef struct {
+  GBytes *color;   /* nullable */
+  GBytes *normals; /* nullable */
+} GlbPictures;
+
+/* @with_tangents: for a normal map */
+GlbPack *shu_glb_pack_new (const ShuMesh *mesh, gboolean with_tangents,
+    const ShuGlbParams *params, GError **error);
 void shu_glb_pack_free (GlbPack *pack);
 
-/* The file; @picture (nullable): checked */
-GBytes *shu_glb_join (
-    const GlbPack *pack, GBytes *picture, const char *name, GError **error);
+/* The file */
+GBytes *shu_glb_join (const GlbPack *pack, const GlbPictures *pictures,
+    const char *name, GError **error);
 
 /* Colours in files are linear, those in memory are not (IEC 61966-2-1). */
 float shu_srgb_to_linear (float v);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "geometry/render.h"
 #include "geometry/raster.h"
+#include "geometry/tangents.h"
 #include "geometry/weld.h"
 #include <math.h>
 #include <string.h>
@@ -11,6 +12,8 @@ typedef struct {
   const ShuCamera *camera;
   const ShuRaster *raster;
   const float *normals; /* nullable: no light */
+  const float *tangents;
+  const ShuImage *normal_map; /* nullable */
   float light;
 } Scene;
 
@@ -44,6 +47,26 @@ mix (const float *a, const gint32 *f, const float *l, int stride, int n,
              l[2] * a[stride * (gsize) f[2] + k];
 }
 
+/* The normal that light falls on, not of unit length. */
+static void
+find_normal (const Scene *s, const gint32 *f, const float *l, float *ret)
+{
+  float uv[2], rgb[3];
+  ShuFrame frame;
+
+  if (!s->normal_map) {
+    mix (s->normals, f, l, 3, 3, ret);
+    return;
+  }
+  mix (s->mesh->uv, f, l, 2, 2, uv);
+  sample_texture (s->normal_map, uv, rgb);
+  frame = shu_frame_at (s->normals, s->tangents, f, l);
+  for (int k = 0; k < 3; k++)
+    ret[k] = (rgb[0] / 127.5f - 1) * frame.tangent[k] +
+             (rgb[1] / 127.5f - 1) * frame.bitangent[k] +
+             (rgb[2] / 127.5f - 1) * frame.normal[k];
+}
+
 static void
 shade (const Scene *s, gsize at, float *ret)
 {
@@ -66,7 +89,7 @@ shade (const Scene *s, gsize at, float *ret)
   if (s->normals) {
     const float *axis = s->camera->view + 8;
     float n[3], len, cosine;
-    mix (s->normals, f, l, 3, 3, n);
+    find_normal (s, f, l, n);
     len = sqrtf (n[0] * n[0] + n[1] * n[1] + n[2] * n[2]);
     cosine =
         len > 0 ? fabsf (n[0] * axis[0] + n[1] * axis[1] + n[2] * axis[2]) / len
@@ -93,18 +116,26 @@ shu_render (const ShuMesh *mesh, const ShuImage *texture,
 {
   int k = params->supersample ? params->supersample : 2;
   int flags = SHU_RASTER_BARY | (params->cull ? SHU_RASTER_CULL : 0);
-  g_autofree float *own = NULL;
+  g_autofree float *own = NULL, *own_tangents = NULL;
   const float *normals = params->light > 0 ? params->normals : NULL;
+  const float *tangents = params->tangents;
+  const ShuImage *map =
+      params->light > 0 && mesh->uv ? params->normal_map : NULL;
   ShuImage *out;
 
   g_return_val_if_fail (params->width > 0 && params->height > 0, NULL);
   g_return_val_if_fail (k >= 1 && k <= 4, NULL);
   if (params->light > 0 && !normals)
     normals = own = shu_render_normals (mesh);
+  if (map && !tangents) {
+    tangents = own_tangents = g_new (float, 4 * (gsize) mesh->n_verts + 1);
+    shu_mesh_tangents (mesh, normals, own_tangents);
+  }
   g_autoptr (ShuRaster) raster =
       shu_raster_new (params->width * k, params->height * k, flags);
   shu_raster_mesh (raster, mesh, camera, flags);
-  Scene s = {mesh, texture, camera, raster, normals, params->light};
+  Scene s = {
+      mesh, texture, camera, raster, normals, tangents, map, params->light};
   out = shu_image_new (params->width, params->height, 4);
 #pragma omp parallel for schedule(dynamic, 8)
   for (int y = 0; y < params->height; y++)

@@ -14,8 +14,12 @@ G_BEGIN_DECLS
  * @supersample: samples a pixel side, 1..4; 0 means 2
  * @light: share 0..1 of a soft head light in the shading; 0: the texture's
  *   colours as they are
- * @normals: (nullable): of shu_render_normals(); NULL: made where there is
- * light
+ * @normals: (nullable): 3 floats a vertex, of shu_render_normals() or a file;
+ *   NULL: made where there is light
+ * @normal_map: (nullable): RGB or RGBA, for a mesh with uv: turns the normals
+ *   that the light falls on
+ * @tangents: (nullable): of shu_mesh_tangents(); NULL: made where there is a
+ *   normal map
  * @cull: leave out faces that turn their back
  */
 typedef struct {
@@ -24,6 +28,8 @@ typedef struct {
   int supersample;
   float light;
   const float *normals;
+  const ShuImage *normal_map;
+  const float *tangents;
   gboolean cull;
 } ShuRenderParams;
 

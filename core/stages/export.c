@@ -18,7 +18,7 @@ shu_stage_glb_with_report (const ShuBundle *model, const ShuGlbParams *params,
 {
   static const char *const schemas[] = {"model", NULL};
   g_autoptr (ShuMesh) mesh = NULL;
-  g_autoptr (ShuImage) texture = NULL;
+  g_autoptr (ShuImage) texture = NULL, normal_map = NULL;
   g_autoptr (ShuBundle) host = NULL;
 
   if (!shu_bundle_check_schema (model, schemas, error) ||
@@ -28,7 +28,11 @@ shu_stage_glb_with_report (const ShuBundle *model, const ShuGlbParams *params,
   if (!mesh)
     return NULL;
   texture = shu_bundle_take_image (host, "texture", 3, error);
-  return texture ? shu_glb_write (mesh, texture, params, ret_report, error)
+  if (texture && shu_bundle_get (host, "normal_map") &&
+      !(normal_map = shu_bundle_take_image (host, "normal_map", 3, error)))
+    return NULL;
+  return texture ? shu_glb_write (
+                       mesh, texture, normal_map, params, ret_report, error)
                  : NULL;
 }
 

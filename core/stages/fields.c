@@ -190,19 +190,31 @@ put_floats (ShuBundle *b, const char *name, const float *data, gint64 n, int k)
   shu_bundle_take (b, name, t);
 }
 
+static void
+put_faces (ShuBundle *b, const char *name, const ShuMesh *mesh)
+{
+  ShuTensor *t = shu_tensor_new (SHU_DTYPE_I32, SHU_DIMS (mesh->n_faces, 3));
+
+  memcpy (t->data, mesh->faces, t->n * sizeof (gint32));
+  shu_bundle_take (b, name, t);
+}
+
 void
 shu_bundle_put_mesh (ShuBundle *b, const ShuMesh *mesh)
 {
-  ShuTensor *faces =
-      shu_tensor_new (SHU_DTYPE_I32, SHU_DIMS (mesh->n_faces, 3));
-
   put_floats (b, "vertices", mesh->pos, mesh->n_verts, 3);
-  memcpy (faces->data, mesh->faces, faces->n * sizeof (gint32));
-  shu_bundle_take (b, "faces", faces);
+  put_faces (b, "faces", mesh);
   if (mesh->attr)
     put_floats (b, "attributes", mesh->attr, mesh->n_verts, 6);
   if (mesh->uv)
     put_floats (b, "uv", mesh->uv, mesh->n_verts, 2);
+}
+
+void
+shu_bundle_put_fine (ShuBundle *b, const ShuMesh *fine)
+{
+  put_floats (b, "fine_vertices", fine->pos, fine->n_verts, 3);
+  put_faces (b, "fine_faces", fine);
 }
 
 /* Whether @n numbers are finite and lie in @lo..@hi. */
@@ -230,50 +242,65 @@ check_range (const ShuBundle *b, const char *name, const float *v, gsize n,
  * no texture holds. */
 enum { MAX_POSITION = 16 };
 
-ShuMesh *
-shu_bundle_take_mesh (const ShuBundle *b, gboolean with_uv, GError **error)
+/* Positions and faces under these names, and room for more; (transfer full) */
+static ShuMesh *
+take_surface (const ShuBundle *b, const char *vertices, const char *triangles,
+    gboolean with_attr, gboolean with_uv, GError **error)
 {
   ShuTensor *pos =
-      shu_bundle_need (b, "vertices", SHU_DTYPE_F32, SHU_DIMS (-1, 3), error);
-  ShuTensor *faces, *attr, *uv = NULL;
+      shu_bundle_need (b, vertices, SHU_DTYPE_F32, SHU_DIMS (-1, 3), error);
+  ShuTensor *faces = pos ? shu_bundle_need (b, triangles, SHU_DTYPE_I32,
+                               SHU_DIMS (-1, 3), error)
+                         : NULL;
   g_autoptr (ShuMesh) mesh = NULL;
 
-  if (!pos)
-    return NULL;
-  faces = shu_bundle_need (b, "faces", SHU_DTYPE_I32, SHU_DIMS (-1, 3), error);
   if (!faces)
     return NULL;
-  attr = shu_bundle_get (b, "attributes");
-  if (attr && !shu_bundle_need (b, "attributes", SHU_DTYPE_F32,
-                  SHU_DIMS (pos->dims[0], 6), error))
-    return NULL;
-  if (with_uv) {
-    uv = shu_bundle_need (
-        b, "uv", SHU_DTYPE_F32, SHU_DIMS (pos->dims[0], 2), error);
-    if (!uv)
-      return NULL;
-  }
   if (pos->dims[0] > G_MAXINT / 16 || faces->dims[0] > G_MAXINT / 16) {
     g_set_error_literal (
         error, SHU_ERROR, SHU_ERROR_LIMIT, "the mesh is too large");
     return NULL;
   }
-  if (!check_range (b, "vertices", pos->data, pos->n, -MAX_POSITION,
-          MAX_POSITION, error) ||
-      (attr && !check_range (b, "attributes", attr->data, attr->n, -G_MAXFLOAT,
-                   G_MAXFLOAT, error)) ||
-      (uv && !check_range (b, "uv", uv->data, uv->n, 0, 1, error)))
+  if (!check_range (
+          b, vertices, pos->data, pos->n, -MAX_POSITION, MAX_POSITION, error))
     return NULL;
-  mesh = shu_mesh_new (pos->dims[0], faces->dims[0], attr != NULL, uv != NULL);
+  mesh = shu_mesh_new (pos->dims[0], faces->dims[0], with_attr, with_uv);
   memcpy (mesh->pos, pos->data, shu_tensor_bytes (pos));
   memcpy (mesh->faces, faces->data, shu_tensor_bytes (faces));
-  if (attr)
-    memcpy (mesh->attr, attr->data, shu_tensor_bytes (attr));
-  if (uv)
-    memcpy (mesh->uv, uv->data, shu_tensor_bytes (uv));
-  if (!shu_mesh_check (mesh, error))
+  return shu_mesh_check (mesh, error) ? g_steal_pointer (&mesh) : NULL;
+}
+
+ShuMesh *
+shu_bundle_take_mesh (const ShuBundle *b, gboolean with_uv, GError **error)
+{
+  ShuTensor *attr = shu_bundle_get (b, "attributes"), *uv;
+  g_autoptr (ShuMesh) mesh =
+      take_surface (b, "vertices", "faces", attr != NULL, with_uv, error);
+
+  if (!mesh)
     return NULL;
+  if (attr) {
+    if (!shu_bundle_need (b, "attributes", SHU_DTYPE_F32,
+            SHU_DIMS (mesh->n_verts, 6), error) ||
+        !check_range (b, "attributes", attr->data, attr->n, -G_MAXFLOAT,
+            G_MAXFLOAT, error))
+      return NULL;
+    memcpy (mesh->attr, attr->data, shu_tensor_bytes (attr));
+  }
+  if (with_uv) {
+    uv = shu_bundle_need (
+        b, "uv", SHU_DTYPE_F32, SHU_DIMS (mesh->n_verts, 2), error);
+    if (!uv || !check_range (b, "uv", uv->data, uv->n, 0, 1, error))
+      return NULL;
+    memcpy (mesh->uv, uv->data, shu_tensor_bytes (uv));
+  }
   return g_steal_pointer (&mesh);
+}
+
+ShuMesh *
+shu_bundle_take_fine (const ShuBundle *b, GError **error)
+{
+  return take_surface (b, "fine_vertices", "fine_faces", FALSE, FALSE, error);
 }
 
 enum { N_GAUSSIAN_FIELDS = 5 };

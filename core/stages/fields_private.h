@@ -42,6 +42,11 @@ void shu_bundle_put_mesh (ShuBundle *b, const ShuMesh *mesh);
 ShuMesh *shu_bundle_take_mesh (
     const ShuBundle *b, gboolean with_uv, GError **error);
 
+/* The surface before simplification, "fine_vertices" and "fine_faces": "mesh"
+ * has it for normal maps, and no later bundle. */
+void shu_bundle_put_fine (ShuBundle *b, const ShuMesh *fine);
+ShuMesh *shu_bundle_take_fine (const ShuBundle *b, GError **error);
+
 /* The Gaussians' fields, borrowed from the bundle; FALSE where they are not
  * all there in matching sizes. */
 gboolean shu_bundle_gaussians (

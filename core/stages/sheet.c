@@ -6,6 +6,7 @@
 #include "base/resample.h"
 #include "geometry/camera.h"
 #include "geometry/render.h"
+#include "geometry/tangents.h"
 #include "stages/fields_private.h"
 #include <math.h>
 #include <string.h>
@@ -58,15 +59,20 @@ static gboolean
 put_model (ShuImage *sheet, const ShuBundle *b, GError **error)
 {
   g_autoptr (ShuMesh) mesh = shu_bundle_take_mesh (b, TRUE, error);
-  g_autoptr (ShuImage) texture = NULL;
-  g_autofree float *normals = NULL;
+  g_autoptr (ShuImage) texture = NULL, normal_map = NULL;
+  g_autofree float *normals = NULL, *tangents = NULL;
 
   if (!mesh)
     return FALSE;
   texture = shu_bundle_take_image (b, "texture", 3, error);
   if (!texture)
     return FALSE;
+  if (shu_bundle_get (b, "normal_map") &&
+      !(normal_map = shu_bundle_take_image (b, "normal_map", 3, error)))
+    return FALSE;
   normals = shu_render_normals (mesh);
+  tangents = g_new (float, 4 * (gsize) mesh->n_verts + 1);
+  shu_mesh_tangents (mesh, normals, tangents);
   for (int i = 0; i < N_SIDES; i++) {
     ShuCamera camera =
         shu_camera_turntable (-G_PI + 2 * G_PI * i / N_SIDES, 1.05f);
@@ -74,7 +80,9 @@ put_model (ShuImage *sheet, const ShuBundle *b, GError **error)
         .height = SIDE,
         .supersample = 3,
         .light = 0.2f,
-        .normals = normals};
+        .normals = normals,
+        .normal_map = normal_map,
+        .tangents = tangents};
     g_autoptr (ShuImage) side = shu_render (mesh, texture, &camera, &params);
 
     put (sheet, side, i * SIDE, TOP, SIDE, SIDE);

@@ -177,9 +177,10 @@ ShuBundle *shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
     const ShuProgress *progress, GError **error);
 
 typedef struct {
-  int texture_size;   /* 256..4096, official 1024 */
-  double face_detail; /* 0.5..4: pixels per length on the face against those
-                         elsewhere; 0: 1.5 */
+  int texture_size;    /* 256..4096, official 1024 */
+  double face_detail;  /* 0.5..4: pixels per length on the face against those
+                          elsewhere; 0: 1.5 */
+  gboolean normal_map; /* bake one of the surface before simplification */
 } ShuTextureParams;
 
 /* Atlas and texture: "mesh" -> (transfer full) bundle "model" */

@@ -7,6 +7,7 @@
 #include "formats/preprocess.h"
 #include "geometry/atlas.h"
 #include "geometry/bake.h"
+#include "geometry/bake_normals.h"
 #include "geometry/cleanup.h"
 #include "geometry/flexicubes.h"
 #include "geometry/simplify.h"
@@ -172,6 +173,7 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
   b = shu_bundle_new ("mesh");
   shu_bundle_carry (b, host, shu_carried_fields);
   shu_bundle_put_mesh (b, simple);
+  shu_bundle_put_fine (b, outer);
   shu_bundle_set_mesh_report (b, &(ShuMeshReport){.extracted = raw->n_faces,
                                      .dropped = report.degenerate,
                                      .turned = report.turned,
@@ -235,24 +237,36 @@ find_person (const ShuBundle *b, const ShuImage *front)
   return n_other * 50 <= n_opaque ? g_steal_pointer (&person) : NULL;
 }
 
+/* What simplification took away, as a picture on @unwrapped; (transfer full) */
+static ShuImage *
+bake_normals (const ShuBundle *b, const ShuMesh *unwrapped, int size,
+    const ShuProgress *inner, GError **error)
+{
+  g_autoptr (ShuMesh) fine = shu_bundle_take_fine (b, error);
+
+  return fine ? shu_bake_normals (unwrapped, fine, size, NULL, inner, error)
+              : NULL;
+}
+
 ShuBundle *
 shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
     const ShuProgress *progress, GError **error)
 {
   static const char *const schemas[] = {"mesh", NULL};
   int size = params->texture_size < 0 ? 1024 : params->texture_size;
+  int steps = params->normal_map ? 3 : 2;
   ShuProgress inner = quiet (progress);
   ShuAtlasParams atlas = {
       .size = size, .face_detail = (float) MAX (0, params->face_detail)};
   ShuImage *colors[SHU_N_VIEWS] = {NULL}, *normals[SHU_N_VIEWS] = {NULL};
   ShuGaussians gaussians;
   g_autoptr (ShuMesh) surface = NULL, unwrapped = NULL;
-  g_autoptr (ShuImage) texture = NULL, person = NULL;
+  g_autoptr (ShuImage) texture = NULL, person = NULL, map = NULL;
   g_autoptr (ShuBundle) host = NULL;
   ShuBundle *b = NULL;
 
   if (!shu_bundle_check_schema (mesh, schemas, error) ||
-      !shu_progress (progress, "texture", 0, 2, error))
+      !shu_progress (progress, "texture", 0, steps, error))
     return NULL;
   host = shu_bundle_to_host (mesh, shu_progress_traffic (progress), error);
   if (!host)
@@ -263,7 +277,7 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   shu_progress_lap (progress, "bundle");
   unwrapped = shu_atlas (surface, &atlas, NULL, &inner, error);
   shu_progress_lap (progress, "atlas");
-  if (unwrapped && shu_progress (progress, "texture", 1, 2, error) &&
+  if (unwrapped && shu_progress (progress, "texture", 1, steps, error) &&
       take_views (host, colors, normals, error)) {
     ShuBakeViews views = {.gaussians = &gaussians};
     ShuBakeParams bake = {.size = size};
@@ -280,12 +294,20 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
     shu_image_free (colors[v]);
     shu_image_free (normals[v]);
   }
-  if (!texture || !shu_progress (progress, "texture", 2, 2, error))
+  if (!texture || !shu_progress (progress, "texture", 2, steps, error))
     return NULL;
+  if (params->normal_map &&
+      (!(map = bake_normals (host, unwrapped, size, &inner, error)) ||
+          !shu_progress (progress, "texture", steps, steps, error)))
+    return NULL;
+  if (map)
+    shu_progress_lap (progress, "normal map");
   b = shu_bundle_new ("model");
   shu_bundle_carry (b, host, shu_carried_fields);
   shu_bundle_put_mesh (b, unwrapped);
   shu_bundle_put_image (b, "texture", texture);
+  if (map)
+    shu_bundle_put_image (b, "normal_map", map);
   shu_progress_lap (progress, "bundle");
   return b;
 }

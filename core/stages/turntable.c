@@ -15,6 +15,8 @@ struct _ShuTurntable {
   ShuMesh *mesh; /* world frame, around the origin, as large as the picture */
   ShuImage *texture; /* nullable */
   float *normals;
+  ShuImage *normal_map; /* nullable */
+  float *tangents;      /* nullable */
 };
 
 void
@@ -25,7 +27,9 @@ shu_turntable_free (ShuTurntable *table)
   shu_splat_scene_free (table->splats);
   shu_mesh_free (table->mesh);
   shu_image_free (table->texture);
+  shu_image_free (table->normal_map);
   g_free (table->normals);
+  g_free (table->tangents);
   g_free (table);
 }
 
@@ -66,6 +70,33 @@ place (ShuMesh *m, double aspect, GError **error)
   return TRUE;
 }
 
+/* Directions from the file's axes to the world's, in place, of unit length:
+ * files may hold any numbers. */
+static void
+turn_up (float *v, gsize n, int stride)
+{
+  for (gsize i = 0; v && i < n; i++) {
+    float *p = v + stride * i;
+    double x = p[0], y = p[1], z = p[2], length = sqrt (x * x + y * y + z * z);
+
+    p[0] = length > 0 ? (float) (x / length) : 0;
+    p[1] = length > 0 ? (float) (-z / length) : 0;
+    p[2] = length > 0 ? (float) (y / length) : 0;
+  }
+}
+
+/* @file (nullable) decoded; FALSE with an error that says @what it is */
+static gboolean
+decode (GBytes *file, const char *what, ShuImage **ret, GError **error)
+{
+  if (!file)
+    return TRUE;
+  *ret = shu_photo_decode (file, error);
+  if (!*ret)
+    g_prefix_error (error, "glb: its %s: ", what);
+  return *ret != NULL;
+}
+
 ShuTurntable *
 shu_turntable_new (
     GBytes *file, const ShuTurntableParams *params, GError **error)
@@ -85,15 +116,16 @@ shu_turntable_new (
   if (!glb ||
       !place (glb->mesh, (double) params->width / params->height, error))
     return NULL;
-  if (glb->texture && glb->mesh->uv) {
-    table->texture = shu_photo_decode (glb->texture, error);
-    if (!table->texture) {
-      g_prefix_error (error, "glb: its texture: ");
-      return NULL;
-    }
-  }
+  if (glb->mesh->uv &&
+      (!decode (glb->texture, "texture", &table->texture, error) ||
+          !decode (glb->normal_map, "normal map", &table->normal_map, error)))
+    return NULL;
+  turn_up (glb->normals, glb->mesh->n_verts, 3);
+  turn_up (glb->tangents, glb->mesh->n_verts, 4);
   table->mesh = g_steal_pointer (&glb->mesh);
-  table->normals = shu_render_normals (table->mesh);
+  table->normals = glb->normals ? g_steal_pointer (&glb->normals)
+                                : shu_render_normals (table->mesh);
+  table->tangents = g_steal_pointer (&glb->tangents);
   return g_steal_pointer (&table);
 }
 
@@ -123,7 +155,9 @@ draw_mesh (const ShuTurntable *table, float yaw)
   ShuRenderParams params = {.width = p->width,
       .height = p->height,
       .light = 0.3f,
-      .normals = table->normals};
+      .normals = table->normals,
+      .normal_map = table->normal_map,
+      .tangents = table->tangents};
   ShuCamera camera = shu_camera_turntable (yaw, 1);
 
   /* Image sides are widths in x and heights in y. */

@@ -296,3 +296,28 @@ fixture_webp (const ShuImage *image, gboolean lossless)
   WebPFree (data);
   return ret;
 }
+
+ShuMesh *
+fixture_tube (int n)
+{
+  ShuMesh *m = shu_mesh_new (n * n, 2 * (n - 1) * (n - 1), FALSE, TRUE);
+  gint32 *f = m->faces;
+
+  for (int i = 0; i < n * n; i++) {
+    float u = (float) (i % n) / (n - 1), v = (float) (i / n) / (n - 1);
+    float turn = i % n == n - 1 ? 0 : 2 * (float) G_PI * u;
+
+    m->pos[3 * i] = 0.2f * cosf (turn);
+    m->pos[3 * i + 1] = 0.2f * sinf (turn);
+    m->pos[3 * i + 2] = 0.5f - v;
+    m->uv[2 * i] = 0.05f + 0.9f * u;
+    m->uv[2 * i + 1] = 0.05f + 0.9f * v;
+  }
+  for (int y = 0; y < n - 1; y++)
+    for (int x = 0; x < n - 1; x++, f += 6) {
+      int a = y * n + x;
+
+      memcpy (f, (gint32[]){a, a + n, a + 1, a + 1, a + n, a + n + 1}, 24);
+    }
+  return m;
+}

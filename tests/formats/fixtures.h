@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Pictures made by rule and files of every kind that hold them. */
+/* Pictures and meshes made by rule and files of every kind that hold them. */
 #pragma once
 #include "base/image.h"
+#include "geometry/mesh.h"
+
+/* A tall tube of @n x @n places, with a seam. */
+ShuMesh *fixture_tube (int n);
 
 /* Bytes of a linear congruential generator: the same numbers on every
  * machine, and no filter finds them smooth. */

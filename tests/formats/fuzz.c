@@ -206,6 +206,11 @@ read_glb (GBytes *bytes, gpointer data, GError **error)
     sum (glb->mesh->uv, glb->mesh->n_verts * 2 * sizeof (float));
   if (glb->mesh->attr)
     sum (glb->mesh->attr, glb->mesh->n_verts * 6 * sizeof (float));
+  if (glb->tangents)
+    sum (glb->tangents, glb->mesh->n_verts * 4 * sizeof (float));
+  if (glb->normal_map)
+    sum (g_bytes_get_data (glb->normal_map, NULL),
+        g_bytes_get_size (glb->normal_map));
   if (glb->texture) {
     g_autoptr (ShuImage) image = shu_photo_decode (glb->texture, NULL);
 
@@ -314,7 +319,8 @@ make_glb (gboolean packed)
   g_autoptr (ShuImage) image = fixture_noise (4, 4, 3, 1);
   g_autoptr (GBytes) png = shu_png_encode (image, NULL);
 
-  return shu_glb_encode (&mesh, packed ? NULL : png, &params, NULL);
+  return shu_glb_encode (
+      &mesh, packed ? NULL : png, packed ? NULL : png, &params, NULL);
 }
 
 /* @kind: 0 baseline, 1 progressive with EXIF, 2 CMYK */

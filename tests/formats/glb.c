@@ -44,7 +44,7 @@ encode (void)
   g_autoptr (ShuMesh) m = tent ();
   g_autoptr (GBytes) png = picture ();
   g_autoptr (GError) error = NULL;
-  GBytes *out = shu_glb_encode (m, png, NULL, &error);
+  GBytes *out = shu_glb_encode (m, png, NULL, NULL, &error);
 
   g_assert_no_error (error);
   return out;
@@ -114,7 +114,7 @@ many_vertices_take_wide_indices (void)
   for (int i = 0; i < n - 2; i++)
     memcpy (m->faces + 3 * i, (gint32[]){i, i + 1, i + 2}, 12);
   ShuGlbParams params = {.height = 2};
-  g_autoptr (GBytes) file = shu_glb_encode (m, NULL, &params, &error);
+  g_autoptr (GBytes) file = shu_glb_encode (m, NULL, NULL, &params, &error);
   g_assert_no_error (error);
   g_autoptr (ShuGlb) glb = shu_glb_decode (file, &error);
   g_assert_no_error (error);
@@ -128,37 +128,11 @@ many_vertices_take_wide_indices (void)
   g_assert_null (glb->mesh->uv);
 }
 
-/* A tall tube of @n x @n places, with a seam. */
-static ShuMesh *
-tube (int n)
-{
-  ShuMesh *m = shu_mesh_new (n * n, 2 * (n - 1) * (n - 1), FALSE, TRUE);
-  gint32 *f = m->faces;
-
-  for (int i = 0; i < n * n; i++) {
-    float u = (float) (i % n) / (n - 1), v = (float) (i / n) / (n - 1);
-    float turn = i % n == n - 1 ? 0 : 2 * (float) G_PI * u;
-
-    m->pos[3 * i] = 0.2f * cosf (turn);
-    m->pos[3 * i + 1] = 0.2f * sinf (turn);
-    m->pos[3 * i + 2] = 0.5f - v;
-    m->uv[2 * i] = 0.05f + 0.9f * u;
-    m->uv[2 * i + 1] = 0.05f + 0.9f * v;
-  }
-  for (int y = 0; y < n - 1; y++)
-    for (int x = 0; x < n - 1; x++, f += 6) {
-      int a = y * n + x;
-
-      memcpy (f, (gint32[]){a, a + n, a + 1, a + 1, a + n, a + n + 1}, 24);
-    }
-  return m;
-}
-
 /* Every way to store a mesh comes back as the mesh. */
 static void
 every_way_is_read (void)
 {
-  g_autoptr (ShuMesh) m = tube (40);
+  g_autoptr (ShuMesh) m = fixture_tube (40);
   g_autoptr (ShuImage) texture = fixture_noise (256, 256, 3, 5);
   g_autofree float *pos = g_new (float, 3 * (gsize) m->n_verts);
   static const char *const types[] = {"image/jpeg", "image/png", "image/webp"};
@@ -167,12 +141,13 @@ every_way_is_read (void)
   for (int i = 0; i < 8; i++) {
     ShuGlbParams params = {.quantize = i / 4, .texture_format = i % 4};
     g_autoptr (GError) error = NULL;
-    g_autoptr (GBytes) file = shu_glb_write (m, texture, &params, NULL, &error);
+    g_autoptr (GBytes) file =
+        shu_glb_write (m, texture, NULL, &params, NULL, &error);
     g_assert_no_error (error);
     g_autoptr (ShuGlb) glb = shu_glb_decode (file, &error);
     g_assert_no_error (error);
     g_autoptr (GBytes) again =
-        shu_glb_write (m, texture, &params, NULL, &error);
+        shu_glb_write (m, texture, NULL, &params, NULL, &error);
     g_assert_true (g_bytes_equal (file, again));
     g_assert_cmpint (glb->mesh->n_faces, ==, m->n_faces);
     g_assert_true ((glb->mesh->attr != NULL) == (i % 4 == 3));
@@ -207,7 +182,7 @@ every_way_is_read (void)
 static void
 limits_are_kept (void)
 {
-  g_autoptr (ShuMesh) m = tube (40);
+  g_autoptr (ShuMesh) m = fixture_tube (40);
   g_autoptr (ShuImage) texture = fixture_noise (1024, 1024, 3, 5);
   int last_size = 1024, last_quality = 90;
   ShuGlbReport r;
@@ -215,7 +190,8 @@ limits_are_kept (void)
   for (guint32 limit = 2000000; limit > 200000; limit = limit * 4 / 5) {
     ShuGlbParams params = {.max_bytes = limit};
     g_autoptr (GError) error = NULL;
-    g_autoptr (GBytes) file = shu_glb_write (m, texture, &params, &r, &error);
+    g_autoptr (GBytes) file =
+        shu_glb_write (m, texture, NULL, &params, &r, &error);
     g_autofree char *text = NULL;
 
     g_assert_no_error (error);
@@ -237,14 +213,14 @@ limits_are_kept (void)
         .quantize = i / 4, .texture_format = i % 4, .max_bytes = 20000};
     g_autoptr (GError) error = NULL;
 
-    g_assert_null (shu_glb_write (m, texture, &params, &r, &error));
+    g_assert_null (shu_glb_write (m, texture, NULL, &params, &r, &error));
     g_assert_error (error, SHU_ERROR, SHU_ERROR_LIMIT);
     g_assert_nonnull (strstr (error->message, "faces"));
   }
   /* PNG has sizes only */
   ShuGlbParams params = {
       .texture_format = SHU_TEXTURE_PNG, .max_bytes = 1200000};
-  g_autoptr (GBytes) file = shu_glb_write (m, texture, &params, &r, NULL);
+  g_autoptr (GBytes) file = shu_glb_write (m, texture, NULL, &params, &r, NULL);
   g_assert_cmpint (g_bytes_get_size (file), <=, 1200000);
   g_assert_cmpint (r.texture_quality, ==, r.texture_quality_asked);
   g_assert_cmpint (r.texture_size, <, 1024);
@@ -255,12 +231,12 @@ limits_are_kept (void)
 static void
 large_meshes_are_written (void)
 {
-  g_autoptr (ShuMesh) m = tube (480);
+  g_autoptr (ShuMesh) m = fixture_tube (480);
   g_autoptr (ShuImage) texture = fixture_noise (256, 256, 3, 5);
   g_autoptr (GError) error = NULL;
   g_autofree char *text = NULL;
   ShuGlbReport r;
-  g_autoptr (GBytes) file = shu_glb_write (m, texture, NULL, &r, &error);
+  g_autoptr (GBytes) file = shu_glb_write (m, texture, NULL, NULL, &r, &error);
 
   g_assert_no_error (error);
   g_assert_cmpint (g_bytes_get_size (file), >, SHU_GLB_BYTES);
@@ -268,8 +244,8 @@ large_meshes_are_written (void)
   g_assert_cmpint (r.texture_size, ==, 256);
   text = shu_glb_report_text (&r);
   g_assert_nonnull (strstr (text, "quantize"));
-  g_autoptr (GBytes) half =
-      shu_glb_write (m, texture, &(ShuGlbParams){.quantize = TRUE}, &r, &error);
+  g_autoptr (GBytes) half = shu_glb_write (
+      m, texture, NULL, &(ShuGlbParams){.quantize = TRUE}, &r, &error);
   g_assert_no_error (error);
   g_assert_cmpint (g_bytes_get_size (half), <, SHU_GLB_BYTES);
   g_assert_false (r.too_large);
@@ -295,7 +271,7 @@ writer_refuses_what_makes_no_file (void)
         m->pos[3 * v + 2] = 0;
     else
       m->pos[7] = NAN;
-    g_assert_null (shu_glb_encode (m, texture, NULL, &error));
+    g_assert_null (shu_glb_encode (m, texture, NULL, NULL, &error));
     g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
   }
 }
@@ -456,6 +432,18 @@ hostile_files_are_errors (void)
           SHU_ERROR_INVALID},
       {"no such material", GLB (POINTS, VIEW, BUFFER, ",\"material\":1"),
           SHU_ERROR_INVALID},
+      {"no such normal map",
+          GLB (POINTS, VIEW,
+              BUFFER "}],\"materials\":[{\"normalTexture\":{\"index\":3}",
+              ",\"material\":0"),
+          SHU_ERROR_INVALID},
+      {"normal map elsewhere",
+          GLB (POINTS, VIEW,
+              BUFFER "}],\"materials\":[{\"normalTexture\":{\"index\":0}}],"
+                     "\"textures\":[{\"source\":0}],"
+                     "\"images\":[{\"uri\":\"http://x/\"",
+              ",\"material\":0"),
+          SHU_ERROR_UNSUPPORTED},
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {

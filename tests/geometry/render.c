@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "geometry/render.h"
+#include "geometry/bake_normals.h"
 #include <string.h>
 
 /* A square before the front camera, its texture upright. */
@@ -57,11 +58,35 @@ edges_are_soft (void)
   g_assert_cmpint (back->data[4 * (31 * 62 + 31) + 3], ==, 0);
 }
 
+/* A normal map turns the light's angle, by the axes of its picture: the head
+ * light falls on what leans by 60 degrees with half of its strength. */
+static void
+normal_map_is_seen (void)
+{
+  static const float normals[3][3] = {
+      {0, 0, 1}, {0.8660254f, 0, 0.5f}, {0, -0.8660254f, 0.5f}};
+  g_autoptr (ShuMesh) m = poster ();
+  ShuCamera c = shu_camera_of_view (SHU_VIEW_FRONT);
+
+  for (int i = 0; i < 3; i++) {
+    g_autoptr (ShuImage) map = shu_image_new (16, 16, 3);
+    ShuRenderParams params = {
+        .width = 64, .height = 64, .light = 1, .normal_map = map};
+
+    for (int k = 0; k < 16 * 16; k++)
+      shu_normal_encode (normals[i], map->data + 3 * k);
+    g_autoptr (ShuImage) out = shu_render (m, NULL, &c, &params);
+    g_assert_cmpint (
+        ABS (out->data[4 * (32 * 64 + 32)] - (i ? 100 : 200)), <=, 2);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/geometry/render/texture_comes_back", texture_comes_back);
   g_test_add_func ("/geometry/render/edges_are_soft", edges_are_soft);
+  g_test_add_func ("/geometry/render/normal_map_is_seen", normal_map_is_seen);
   return g_test_run ();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is written for other programs shows the model that was made. */
 #include "stages/stages.h"
+#include "base/error.h"
 #include "formats/photo.h"
 #include "geometry/paint.h"
 #include "geometry/render.h"
@@ -13,15 +14,15 @@
 enum { SIDE = 96, SIDES = 8 };
 
 static ShuBundle *
-make_model (int texture_size)
+make_mesh (void)
 {
   g_autoptr (ShuModel) m = fixture_model ();
   g_autoptr (ShuBundle) subject = fixture_subject ();
   g_autoptr (GError) error = NULL;
   g_autoptr (ShuBundle) views =
       shu_stage_stage1 (m, subject, &fixture_stage1, NULL, &error);
-  g_autoptr (ShuBundle) asset = NULL, mesh = NULL;
-  ShuBundle *model;
+  g_autoptr (ShuBundle) asset = NULL;
+  ShuBundle *mesh;
 
   g_assert_no_error (error);
   asset = shu_stage_stage2 (m, views, &fixture_stage2, NULL, &error);
@@ -29,8 +30,18 @@ make_model (int texture_size)
   mesh =
       shu_stage_mesh (asset, &(ShuMeshParams){.simplify = 0.7}, NULL, &error);
   g_assert_no_error (error);
-  model =
-      shu_stage_texture (mesh, &(ShuTextureParams){texture_size}, NULL, &error);
+  return mesh;
+}
+
+static ShuBundle *
+make_model (int texture_size, gboolean normal_map)
+{
+  g_autoptr (ShuBundle) mesh = make_mesh ();
+  ShuTextureParams params = {
+      .texture_size = texture_size, .normal_map = normal_map};
+  g_autoptr (GError) error = NULL;
+  ShuBundle *model = shu_stage_texture (mesh, &params, NULL, &error);
+
   g_assert_no_error (error);
   return model;
 }
@@ -93,7 +104,7 @@ static void
 every_way_shows_the_model (void)
 {
   static const double least[2][4] = {{45, 90, 40, 22}, {44, 50, 40, 22}};
-  g_autoptr (ShuBundle) model = make_model (512);
+  g_autoptr (ShuBundle) model = make_model (512, FALSE);
   g_autoptr (ShuMesh) mesh = shu_bundle_take_mesh (model, TRUE, NULL);
   g_autoptr (ShuImage) texture =
       shu_bundle_take_image (model, "texture", 3, NULL);
@@ -233,6 +244,40 @@ ply_has_the_gaussians (void)
     }
 }
 
+/* The surface before simplification is there as long as it is needed, and the
+ * map made of it comes into the file. */
+static void
+normal_map_is_made (void)
+{
+  g_autoptr (ShuBundle) mesh = make_mesh (), old = shu_bundle_new ("mesh");
+  g_autoptr (ShuBundle) model = NULL;
+  ShuTextureParams params = {.texture_size = 256, .normal_map = TRUE};
+  g_autoptr (GError) error = NULL;
+
+  g_assert_nonnull (shu_bundle_get (mesh, "fine_faces"));
+  g_assert_cmpint (shu_bundle_get (mesh, "fine_faces")->dims[0], >,
+      2 * shu_bundle_get (mesh, "faces")->dims[0]);
+  model = shu_stage_texture (mesh, &params, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_null (shu_bundle_get (model, "fine_faces"));
+  g_assert_null (shu_bundle_get (model, "fine_vertices"));
+  g_assert_nonnull (shu_bundle_get (model, "normal_map"));
+  g_autoptr (GBytes) file = shu_stage_glb (model, NULL, &error);
+  g_assert_no_error (error);
+  g_autoptr (ShuGlb) glb = shu_glb_decode (file, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (glb->normal_map);
+  g_assert_nonnull (glb->tangents);
+  /* bundles of earlier versions */
+  shu_bundle_carry (old, mesh, shu_carried_fields);
+  for (int i = 0; i < shu_bundle_n (mesh); i++)
+    if (!g_str_has_prefix (shu_bundle_name (mesh, i), "fine_"))
+      shu_bundle_set (old, shu_bundle_name (mesh, i), shu_bundle_nth (mesh, i));
+  g_assert_null (shu_stage_texture (old, &params, NULL, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_MISSING);
+  g_assert_nonnull (strstr (error->message, "fine_vertices"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -242,5 +287,6 @@ main (int argc, char **argv)
   g_test_add_func ("/stages/export/ply_has_the_mesh", ply_has_the_mesh);
   g_test_add_func (
       "/stages/export/ply_has_the_gaussians", ply_has_the_gaussians);
+  g_test_add_func ("/stages/export/normal_map_is_made", normal_map_is_made);
   return g_test_run ();
 }
