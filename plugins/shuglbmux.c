@@ -128,7 +128,7 @@ process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
   params.quantize = self->quantize;
   params.max_bytes = self->max_bytes;
   GST_OBJECT_UNLOCK (self);
-  file = shu_stage_glb_with_report (b, &params, &report, error);
+  file = shu_stage_glb_with_report (b, &params, progress, &report, error);
   if (!file)
     return FALSE;
   text = shu_glb_report_text (&report);

@@ -50,6 +50,8 @@ static GstFlowReturn
 decode (ShuDecoder *decoder, GstBuffer *unit, GError **error)
 {
   ShuSheet *self = (ShuSheet *) decoder;
+  ShuReport report = {.element = GST_ELEMENT (self)};
+  ShuProgress progress = {.func = shu_report_progress, .data = &report};
   g_autoptr (ShuBundle) model = shu_buffer_get_bundle (unit, error);
   g_autoptr (ShuImage) photo = NULL;
   g_autoptr (ShuImage) sheet = NULL;
@@ -62,7 +64,8 @@ decode (ShuDecoder *decoder, GstBuffer *unit, GError **error)
   GST_OBJECT_UNLOCK (self);
   if (path && !(photo = read_photo (path, error)))
     return GST_FLOW_ERROR;
-  sheet = shu_contact_sheet (photo, model, error);
+  sheet = shu_contact_sheet (photo, model, &progress, error);
+  shu_report_done (&report, *error);
   return sheet ? shu_decoder_push_image (decoder, sheet, GST_CLOCK_TIME_NONE, 0)
                : GST_FLOW_ERROR;
 }

@@ -295,7 +295,7 @@ save_sheet (const ShuImage *photo, const ShuBundle *model, const char *name,
     GError **error)
 {
   g_autofree char *path = g_build_filename (save_folder, name, NULL);
-  g_autoptr (ShuImage) sheet = shu_contact_sheet (photo, model, error);
+  g_autoptr (ShuImage) sheet = shu_contact_sheet (photo, model, NULL, error);
   g_autoptr (GBytes) png = sheet ? shu_png_encode (sheet, error) : NULL;
 
   return png && g_file_set_contents (path, g_bytes_get_data (png, NULL),

@@ -78,7 +78,7 @@ parse (int argc, char **argv, Options *o, GError **error)
           "Of JPEG and WebP, up to 100 (90)", "N"},
       {"normal-map", 0, 0, G_OPTION_ARG_STRING, &o->normal_map,
           "A picture of what simplification took from the surface, for light "
-          "to fall on: jpeg, png, webp or none (none)",
+          "to fall on: jpeg, png, webp or none (none; with --fast jpeg)",
           "WORD"},
       {"quantize", 0, 0, G_OPTION_ARG_NONE, &o->quantize,
           "Half the bytes of a vertex, for programs that know "
@@ -280,6 +280,8 @@ apply_fast (Options *o, const ShuModelDefaults *d, GError **error)
       o->steps2 = share (eq + 1, d->slat_steps);
     else if (g_str_has_prefix (*line, "texture-size=") && !o->texture_size)
       o->texture_size = g_strdup (eq + 1);
+    else if (g_str_has_prefix (*line, "normal-map=") && !o->normal_map)
+      o->normal_map = g_strdup (eq + 1);
     else if (g_str_has_prefix (*line, "simplify="))
       o->simplify = g_strdup (eq + 1);
   }

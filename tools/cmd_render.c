@@ -137,6 +137,10 @@ numbered (const char *name, int i)
   return g_string_free (s, FALSE);
 }
 
+/* What Debian's GStreamer has no encoder for: of GIF there is none, webpenc
+ * writes single pictures, and what avenc_apng writes no muxer takes. */
+static const char *const animated[] = {".gif", ".webp", ".apng"};
+
 static const Kind *
 find_kind (const char *output, GError **error)
 {
@@ -154,6 +158,15 @@ find_kind (const char *output, GError **error)
     bad (error, "-o %s: one number (%%d, %%03d) is enough", output);
     return NULL;
   }
+  for (guint i = 0; dot && i < G_N_ELEMENTS (animated); i++)
+    if (g_ascii_strcasecmp (dot, animated[i]) == 0) {
+      bad (error,
+          "-o %s: GStreamer of Debian 12 cannot write animated %s files; "
+          ".webm and .mp4 are possible, and numbered pictures (NAME-%%03d.png) "
+          "for other programs",
+          output, dot + 1);
+      return NULL;
+    }
   bad (error, "-o %s: a name that ends in .png, .webm or .mp4 is expected",
       output);
   return NULL;

@@ -12,7 +12,8 @@ build_packages=(
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   libsoup-3.0-dev libseccomp-dev glib-networking
 )
-check_packages=(clang-format curl unzip python3)
+# the browser shows GLB files in a test: 98 MB, half a minute
+check_packages=(clang-format curl unzip python3 chromium-headless-shell)
 # where there is nvcc: GStreamer's library for CUDA, and all that it pulls in
 cuda_packages=(libgstreamer-plugins-bad1.0-dev)
 

@@ -9,19 +9,21 @@ GBytes *
 shu_stage_glb (
     const ShuBundle *model, const ShuGlbParams *params, GError **error)
 {
-  return shu_stage_glb_with_report (model, params, NULL, error);
+  return shu_stage_glb_with_report (model, params, NULL, NULL, error);
 }
 
 GBytes *
 shu_stage_glb_with_report (const ShuBundle *model, const ShuGlbParams *params,
-    ShuGlbReport *ret_report, GError **error)
+    const ShuProgress *progress, ShuGlbReport *ret_report, GError **error)
 {
   static const char *const schemas[] = {"model", NULL};
   g_autoptr (ShuMesh) mesh = NULL;
   g_autoptr (ShuImage) texture = NULL, normal_map = NULL;
   g_autoptr (ShuBundle) host = NULL;
+  g_autoptr (GBytes) file = NULL;
 
   if (!shu_bundle_check_schema (model, schemas, error) ||
+      !shu_progress (progress, "glb", 0, 1, error) ||
       !(host = shu_bundle_to_host (model, NULL, error)))
     return NULL;
   mesh = shu_bundle_take_mesh (host, TRUE, error);
@@ -31,9 +33,12 @@ shu_stage_glb_with_report (const ShuBundle *model, const ShuGlbParams *params,
   if (texture && shu_bundle_get (host, "normal_map") &&
       !(normal_map = shu_bundle_take_image (host, "normal_map", 3, error)))
     return NULL;
-  return texture ? shu_glb_write (
+  file = texture ? shu_glb_write (
                        mesh, texture, normal_map, params, ret_report, error)
                  : NULL;
+  if (!file || !shu_progress (progress, "glb", 1, 1, error))
+    return NULL;
+  return g_steal_pointer (&file);
 }
 
 /* The mesh of a bundle "model" with the texture's colours at its vertices. */

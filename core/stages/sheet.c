@@ -56,7 +56,8 @@ put_field (ShuImage *sheet, const ShuBundle *b, const char *field, int top,
 }
 
 static gboolean
-put_model (ShuImage *sheet, const ShuBundle *b, GError **error)
+put_model (ShuImage *sheet, const ShuBundle *b, const ShuProgress *progress,
+    GError **error)
 {
   g_autoptr (ShuMesh) mesh = shu_bundle_take_mesh (b, TRUE, error);
   g_autoptr (ShuImage) texture = NULL, normal_map = NULL;
@@ -83,18 +84,20 @@ put_model (ShuImage *sheet, const ShuBundle *b, GError **error)
         .normals = normals,
         .normal_map = normal_map,
         .tangents = tangents};
+    if (!shu_progress (progress, "sheet", i, N_SIDES, error))
+      return FALSE;
     g_autoptr (ShuImage) side = shu_render (mesh, texture, &camera, &params);
 
     put (sheet, side, i * SIDE, TOP, SIDE, SIDE);
   }
-  return TRUE;
+  return shu_progress (progress, "sheet", N_SIDES, N_SIDES, error);
 }
 
 /* Left: photo, cut-out; right of them: colours above normals; below: the
  * model. */
 ShuImage *
-shu_contact_sheet (
-    const ShuImage *photo, const ShuBundle *bundle, GError **error)
+shu_contact_sheet (const ShuImage *photo, const ShuBundle *bundle,
+    const ShuProgress *progress, GError **error)
 {
   g_autoptr (ShuBundle) model = shu_bundle_to_host (bundle, NULL, error);
   g_autoptr (ShuImage) sheet = shu_image_new (WIDTH, HEIGHT, 3);
@@ -109,7 +112,7 @@ shu_contact_sheet (
   put (sheet, cutout, photo ? BIG : 0, 0, photo ? BIG : 2 * BIG, TOP);
   if (!put_field (sheet, model, "color", 0, error) ||
       !put_field (sheet, model, "normal", CELL, error) ||
-      !put_model (sheet, model, error))
+      !put_model (sheet, model, progress, error))
     return NULL;
   return g_steal_pointer (&sheet);
 }

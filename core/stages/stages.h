@@ -193,7 +193,8 @@ GBytes *shu_stage_glb (
     const ShuBundle *model, const ShuGlbParams *params, GError **error);
 /* The same; @ret_report (out) (optional): what the limit of bytes did */
 GBytes *shu_stage_glb_with_report (const ShuBundle *model,
-    const ShuGlbParams *params, ShuGlbReport *ret_report, GError **error);
+    const ShuGlbParams *params, const ShuProgress *progress,
+    ShuGlbReport *ret_report, GError **error);
 /* "asset" or later -> (transfer full): mesh as PLY in the GLB's frame: of
  * "asset" as it is extracted, with the colours of its vertices, of "mesh"
  * cleaned and simplified, of "model" with the texture's colours */
@@ -222,7 +223,7 @@ ShuBundle *shu_views_load (const char *folder, GError **error);
 
 /* Contact sheet: photo (nullable), cut-out, views, model from eight sides.
  * @model: bundle "model"; (transfer full): RGB */
-ShuImage *shu_contact_sheet (
-    const ShuImage *photo, const ShuBundle *model, GError **error);
+ShuImage *shu_contact_sheet (const ShuImage *photo, const ShuBundle *model,
+    const ShuProgress *progress, GError **error);
 
 G_END_DECLS

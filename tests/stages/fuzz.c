@@ -73,7 +73,8 @@ static gboolean
 read_sheet (GBytes *bytes, gpointer data, GError **error)
 {
   g_autoptr (ShuBundle) b = shu_bundle_decode (bytes, "fuzz", error);
-  g_autoptr (ShuImage) sheet = b ? shu_contact_sheet (NULL, b, error) : NULL;
+  g_autoptr (ShuImage) sheet =
+      b ? shu_contact_sheet (NULL, b, NULL, error) : NULL;
 
   return sheet != NULL;
 }

@@ -186,6 +186,7 @@ refuses (Fixture *f, gconstpointer data)
       {"IN/good.png --texture-size 4097", 2, "texture-size"},
       {"IN/good.png --texture-quality 101", 2, "texture-quality"},
       {"IN/good.png --texture-format gif", 2, "none of jpeg, png, webp"},
+      {"IN/good.png --normal-map gif", 2, "none of jpeg, png, webp, none"},
       {"IN/good.png --max-bytes 5e9", 2, "max-bytes"},
       {"IN/good.png --fast --max-bytes 1000", 1, "fewer faces"},
       {"IN/good.png --seed -7", 2, "out of range"},
@@ -213,6 +214,7 @@ refuses (Fixture *f, gconstpointer data)
       {"render IN/short.glb -o x.webm", 1, "incomplete"},
       {"render IN/short.glb -o x-%d.png", 1, "incomplete"},
       {"render IN/box.glb -o x.bmp", 2, ".png, .webm or .mp4"},
+      {"render IN/box.glb -o x.gif", 2, "animated gif"},
       {"render IN/box.glb -o x-%d-%d.png", 2, "one number"},
       {"render IN/box.glb -o no/such/folder/x.png", 1, "no/such/folder"},
       {"render IN/box.glb --size 5", 2, "16 to 4096"},
@@ -398,6 +400,47 @@ speaks_json (Fixture *f, gconstpointer data)
   g_assert_cmpint (n_reports, ==, 1);
   g_assert_true (harness_exists (f->out, "good.glb"));
   g_assert_cmpint (count_files (f->out), ==, 1);
+}
+
+/* Every stage says how far it is, and when it is done; steps of one only grow.
+ */
+static void
+reports_progress (Fixture *f, gconstpointer data)
+{
+  static const char *const stages[] = {"matting", "preprocess", "stage1",
+      "stage2", "mesh", "texture", "glb", "sheet"};
+  int done[G_N_ELEMENTS (stages)] = {0}, last[G_N_ELEMENTS (stages)];
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_auto (GStrv) lines = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (stages); i++)
+    last[i] = -1;
+  g_assert_cmpint (
+      run (f, program, "--json --fast --sheet --normal-map png IN/good.png"),
+      ==, 0);
+  lines = g_strsplit (g_strstrip (f->text), "\n", -1);
+  for (char **l = lines; *l; l++) {
+    JsonObject *o;
+    int step, total;
+
+    g_assert_true (json_parser_load_from_data (parser, *l, -1, NULL));
+    o = json_node_get_object (json_parser_get_root (parser));
+    if (strcmp (json_object_get_string_member (o, "type"), "progress") != 0)
+      continue;
+    step = (int) json_object_get_int_member (o, "step");
+    total = (int) json_object_get_int_member (o, "total");
+    for (guint i = 0; i < G_N_ELEMENTS (stages); i++)
+      if (!strcmp (json_object_get_string_member (o, "stage"), stages[i])) {
+        g_assert_cmpint (step, >, last[i]);
+        g_assert_cmpint (step, <=, total);
+        last[i] = step;
+        done[i] += step == total;
+      }
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (stages); i++) {
+    g_test_message ("%s: last step %d", stages[i], last[i]);
+    g_assert_cmpint (done[i], ==, 1);
+  }
 }
 
 /* A name stays one name on its way through the launch description. */
@@ -690,6 +733,7 @@ main (int argc, char **argv)
   ADD ("keeps_final_mesh", keeps_final_mesh);
   ADD ("bad_bundles_end", bad_bundles_end);
   ADD ("json", speaks_json);
+  ADD ("progress", reports_progress);
   ADD ("strange_names", strange_names);
   ADD ("named_pipelines", named_pipelines);
   ADD ("resumes", resumes);
