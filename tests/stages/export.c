@@ -103,7 +103,7 @@ compare (const ShuImage *a, const ShuImage *b)
 static void
 every_way_shows_the_model (void)
 {
-  static const double least[2][4] = {{45, 90, 40, 22}, {44, 50, 40, 22}};
+  static const double least[2][4] = {{45, 80, 40, 22}, {44, 50, 40, 22}};
   g_autoptr (ShuBundle) model = make_model (512, FALSE);
   g_autoptr (ShuMesh) mesh = shu_bundle_take_mesh (model, TRUE, NULL);
   g_autoptr (ShuImage) texture =
