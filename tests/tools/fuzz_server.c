@@ -79,6 +79,9 @@ heard (JsonObject *o, gpointer data)
 {
   Heard *h = data;
 
+  /* whatever a worker puts there, it is a string */
+  g_assert_nonnull (web_get_string (o, "type", ""));
+  g_assert_nonnull (web_get_string (o, "step", "none"));
   h->objects++;
 }
 
@@ -149,7 +152,7 @@ static void
 test_lines (void)
 {
   static const char text[] =
-      "{\"type\":\"progress\",\"step\":1}\n{\"type\":\"done\"}\n";
+      "{\"type\":\"progress\",\"step\":1}\n{\"type\":7}\n{\"type\":\"done\"}\n";
   g_autoptr (GBytes) valid = g_bytes_new_static (text, sizeof text - 1);
   const MutateTarget t = {.name = "lines",
       .valid = valid,

@@ -174,16 +174,6 @@ api_job_save (const ApiJob *job, GError **error)
   return g_file_set_contents (path, text, -1, error);
 }
 
-static char *
-string_of (JsonObject *o, const char *name)
-{
-  JsonNode *node = json_object_get_member (o, name);
-
-  return node && json_node_get_value_type (node) == G_TYPE_STRING
-             ? g_strdup (json_node_get_string (node))
-             : NULL;
-}
-
 static gint64
 int_of (JsonObject *o, const char *name)
 {
@@ -235,7 +225,7 @@ api_job_open (const char *root, const char *id)
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (ApiJob) job = api_job_alloc (root, id);
   g_autofree char *path = g_build_filename (job->folder, "job.json", NULL);
-  g_autofree char *state = NULL;
+  const char *state;
   JsonNode *node;
   JsonObject *o;
 
@@ -243,13 +233,13 @@ api_job_open (const char *root, const char *id)
       !(node = json_parser_get_root (parser)) || !JSON_NODE_HOLDS_OBJECT (node))
     return NULL;
   o = json_node_get_object (node);
-  state = string_of (o, "state");
+  state = web_get_string (o, "state", NULL);
   for (guint i = 0; i < G_N_ELEMENTS (states); i++)
     if (g_strcmp0 (state, states[i]) == 0)
       job->state = (ApiState) i;
   job->detached = int_of (o, "detached") != 0;
-  job->key = string_of (o, "key");
-  job->print = string_of (o, "print");
+  job->key = g_strdup (web_get_string (o, "key", NULL));
+  job->print = g_strdup (web_get_string (o, "print", NULL));
   job->created = int_of (o, "created");
   job->started = int_of (o, "started");
   job->finished = int_of (o, "finished");
@@ -257,8 +247,8 @@ api_job_open (const char *root, const char *id)
   job->coverage = double_of (o, "coverage");
   job->seconds = double_of (o, "seconds");
   job->status = (guint) int_of (o, "status");
-  job->cause = string_of (o, "cause");
-  job->message = string_of (o, "message");
+  job->cause = g_strdup (web_get_string (o, "cause", NULL));
+  job->message = g_strdup (web_get_string (o, "message", NULL));
   read_table (o, "values", job->values, FALSE);
   read_table (o, "stages", job->stages, TRUE);
   return g_steal_pointer (&job);

@@ -27,6 +27,7 @@ static void watch_job (ApiJob *job, const char *event, gpointer data);
 static void
 request_free (Request *r)
 {
+  web_unhold (r->msg);
   if (r->job)
     api_job_unwatch (r->job, watch_job, r);
   g_clear_pointer (&r->job, api_job_unref);

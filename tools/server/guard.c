@@ -238,3 +238,10 @@ web_hold (SoupServerMessage *msg, WebGone gone, gpointer data)
   g_source_set_callback (g->held, G_SOURCE_FUNC (looks_gone), g, NULL);
   g_source_attach (g->held, NULL);
 }
+
+void
+web_unhold (SoupServerMessage *msg)
+{
+  if (guard_of (msg))
+    stop_holding (guard_of (msg));
+}

@@ -45,12 +45,6 @@ info_clear (HostInfo *info)
 
 /* ---- what it says ---- */
 
-static char *
-string_of (JsonObject *o, const char *name)
-{
-  return g_strdup (json_object_get_string_member_with_default (o, name, NULL));
-}
-
 static void
 take_info (Host *h, JsonObject *o)
 {
@@ -60,10 +54,10 @@ take_info (Host *h, JsonObject *o)
   HostInfo *i = &h->info;
 
   info_clear (i);
-  i->folder = string_of (o, "folder");
-  i->hash = string_of (o, "hash");
-  i->device = string_of (o, "device");
-  i->gpu = string_of (o, "gpu");
+  i->folder = g_strdup (web_get_string (o, "folder", NULL));
+  i->hash = g_strdup (web_get_string (o, "hash", NULL));
+  i->device = g_strdup (web_get_string (o, "device", NULL));
+  i->gpu = g_strdup (web_get_string (o, "gpu", NULL));
   i->memory = json_object_get_int_member_with_default (o, "memory", 0);
   i->estimate = json_object_get_double_member_with_default (o, "estimate", -1);
 #define INT(name) (int) json_object_get_int_member_with_default (d, name, 0)
@@ -83,7 +77,7 @@ static void
 said (JsonObject *o, gpointer data)
 {
   Host *h = data;
-  const char *type = json_object_get_string_member_with_default (o, "type", "");
+  const char *type = web_get_string (o, "type", "");
 
   if (strcmp (type, "ready") == 0 && !h->ready) {
     take_info (h, o);
@@ -98,7 +92,7 @@ said (JsonObject *o, gpointer data)
     h->events.says (h, o, h->data);
   else if (strcmp (type, "failed") == 0) {
     g_free (h->trouble);
-    h->trouble = string_of (o, "message");
+    h->trouble = g_strdup (web_get_string (o, "message", NULL));
   }
 }
 

@@ -2,12 +2,13 @@
 #include "queue.h"
 #include "../launch.h"
 #include "log.h"
+#include "web_json.h"
 #include <errno.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
-enum { MAX_TRIES = 2, TIDY_SECONDS = 60 };
+enum { MAX_TRIES = 2, MAX_WARNINGS = 16, TIDY_SECONDS = 60 };
 
 /**
  * Slot:
@@ -111,8 +112,7 @@ after_job (Queue *q)
 static void
 take_progress (ApiJob *job, JsonObject *o)
 {
-  const char *stage =
-      json_object_get_string_member_with_default (o, "stage", "");
+  const char *stage = web_get_string (o, "stage", "");
 
   if (g_strcmp0 (job->stage, stage) != 0) {
     g_free (job->stage);
@@ -128,9 +128,14 @@ take_progress (ApiJob *job, JsonObject *o)
 static void
 take_stage (JsonObject *o, const char *name, JsonNode *node, gpointer data)
 {
-  double *seconds = g_new (double, 1);
+  double *seconds;
 
-  *seconds = JSON_NODE_HOLDS_VALUE (node) ? json_node_get_double (node) : 0;
+  /* names become labels of metrics */
+  if (!JSON_NODE_HOLDS_VALUE (node) ||
+      strspn (name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen (name))
+    return;
+  seconds = g_new (double, 1);
+  *seconds = json_node_get_double (node);
   g_hash_table_replace (data, g_strdup (name), seconds);
 }
 
@@ -152,16 +157,13 @@ static void
 take_failed (Slot *slot, JsonObject *o)
 {
   g_autoptr (ApiJob) job = leave (slot);
-  const char *cause =
-      json_object_get_string_member_with_default (o, "cause", "internal");
-  const char *message =
-      json_object_get_string_member_with_default (o, "message", NULL);
+  const char *cause = web_get_string (o, "cause", "internal");
+  const char *message = web_get_string (o, "message", NULL);
   guint status = strcmp (cause, "photo") == 0    ? 422
                  : strcmp (cause, "memory") == 0 ? 507
                                                  : 500;
 
-  log_line (job->id, "error", "%s",
-      json_object_get_string_member_with_default (o, "detail", "no detail"));
+  log_line (job->id, "error", "%s", web_get_string (o, "detail", "no detail"));
   fail (slot->queue, job, status, cause, message ? message : "It failed.");
   after_job (slot->queue);
 }
@@ -185,7 +187,7 @@ says (Host *h, JsonObject *o, gpointer data)
 {
   Slot *slot = data;
   ApiJob *job = slot->job;
-  const char *type = json_object_get_string_member_with_default (o, "type", "");
+  const char *type = web_get_string (o, "type", "");
 
   if (!job)
     return;
@@ -199,13 +201,12 @@ says (Host *h, JsonObject *o, gpointer data)
         json_object_get_double_member_with_default (o, "alpha_coverage", -1);
   else if (strcmp (type, "preview") == 0) {
     g_free (job->preview);
-    job->preview =
-        g_strdup (json_object_get_string_member_with_default (o, "jpeg", ""));
+    job->preview = g_strdup (web_get_string (o, "jpeg", ""));
     api_job_tell (job, "preview");
-  } else if (strcmp (type, "warning") == 0) {
-    g_ptr_array_add (job->warnings,
-        g_strdup (
-            json_object_get_string_member_with_default (o, "message", "")));
+  } else if (strcmp (type, "warning") == 0 &&
+             job->warnings->len < MAX_WARNINGS) {
+    g_ptr_array_add (
+        job->warnings, g_strdup (web_get_string (o, "message", "")));
     api_job_tell (job, "warning");
   } else if (strcmp (type, "done") == 0)
     take_done (slot, o);

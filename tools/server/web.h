@@ -80,5 +80,7 @@ typedef void (*WebGone) (SoupServerMessage *msg, gpointer data);
  * @gone: (nullable): called once where the client goes away before
  */
 void web_hold (SoupServerMessage *msg, WebGone gone, gpointer data);
+/* @gone is not called any more. */
+void web_unhold (SoupServerMessage *msg);
 
 G_END_DECLS

@@ -44,3 +44,14 @@ web_json_text (JsonBuilder *b)
   g_object_unref (b);
   return text;
 }
+
+const char *
+web_get_string (JsonObject *o, const char *name, const char *fallback)
+{
+  JsonNode *node = json_object_get_member (o, name);
+
+  return node && JSON_NODE_HOLDS_VALUE (node) &&
+                 json_node_get_value_type (node) == G_TYPE_STRING
+             ? json_node_get_string (node)
+             : fallback;
+}

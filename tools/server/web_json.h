@@ -10,6 +10,9 @@ void web_string (JsonBuilder *b, const char *name, const char *value);
 void web_int (JsonBuilder *b, const char *name, gint64 value);
 void web_double (JsonBuilder *b, const char *name, double value);
 void web_bool (JsonBuilder *b, const char *name, gboolean value);
+/* A member that is a string; @fallback where there is none of that kind */
+const char *web_get_string (
+    JsonObject *o, const char *name, const char *fallback);
 /* The text of @b, which is taken over.  (transfer full) */
 char *web_json_text (JsonBuilder *b);
 

@@ -337,8 +337,7 @@ obey (JsonObject *order, gpointer data)
 {
   Worker *w = data;
   const ShuModelDefaults *d = shu_model_defaults (w->model);
-  const char *run =
-      json_object_get_string_member_with_default (order, "run", NULL);
+  const char *run = web_get_string (order, "run", NULL);
 
   if (run && !w->pipeline) {
     w->work = (Work){w->model, steps_of (order, "steps", d->steps),
