@@ -3,6 +3,7 @@
  * place, then all together, so that the pictures come back. */
 #include "base/error.h"
 #include "geometry/bake_private.h"
+#include "geometry/raster.h"
 #include <math.h>
 #include <string.h>
 
@@ -19,11 +20,10 @@ static void
 baker_clear (ShuBaker *b)
 {
   for (int i = 0; i < SHU_BAKE_BODY; i++) {
-    shu_bake_photo_free (b->photos[i]);
+    g_free (b->photos[i]);
     g_free (b->match[i]);
   }
-  shu_bake_photo_free (b->face);
-  g_free (b->face_shift);
+  g_free (b->face);
   g_free (b->normals);
   g_free (b->under);
   g_free (b->bridge);
@@ -104,6 +104,74 @@ fill_gaps (float *rgb, const guint8 *charts, int size)
   shu_push_pull (rgb, covered, size);
 }
 
+ShuTensor *
+shu_bake_upload (const ShuBaker *b, ShuDType dtype, int n_dims,
+    const gint64 *dims, gconstpointer data, ShuTrafficKind kind)
+{
+  g_autoptr (ShuTensor) t = shu_tensor_new (dtype, n_dims, dims);
+
+  if (t->n > 0)
+    memcpy (t->data, data, shu_tensor_bytes (t));
+  return shu_on_device (b->c, t, kind);
+}
+
+/* Every texel of a chart on its own: *@rgb [S,S,3], *@charts [S,S] 0 or 1 */
+static void
+bake_texels (const ShuBaker *b, int size, float *rgb, guint8 *charts)
+{
+  g_autoptr (ShuRaster) raster = shu_raster_new (size, size, SHU_RASTER_BARY);
+
+  shu_raster_uv (raster, b->mesh, SHU_RASTER_BARY, NULL);
+#pragma omp parallel for schedule(dynamic, 8)
+  for (int y = 0; y < size; y++)
+    for (int x = 0; x < size; x++) {
+      gsize i = (gsize) y * size + x;
+      charts[i] = raster->face[i] >= 0;
+      if (charts[i])
+        bake_texel (b, raster->face[i], raster->bary + 2 * i, rgb + 3 * i);
+    }
+}
+
+static ShuImage *
+bake (ShuBaker *b, const ShuBakeParams *p, int size,
+    const ShuProgress *progress, GError **error)
+{
+  SHU_SCOPE (b->c);
+  const ShuMesh *mesh = b->mesh;
+  gsize n = (gsize) size * size;
+  g_autofree float *rgb = g_new0 (float, 3 * n);
+  g_autofree guint8 *charts = g_malloc (n);
+
+  b->pos = shu_bake_upload (b, SHU_DTYPE_F32, SHU_DIMS (mesh->n_verts, 3),
+      mesh->pos, SHU_TRAFFIC_MESH);
+  b->faces = shu_bake_upload (b, SHU_DTYPE_I32, SHU_DIMS (mesh->n_faces, 3),
+      mesh->faces, SHU_TRAFFIC_MESH);
+  shu_bake_prepare_photos (b);
+  if (!shu_ctx_finish (b->c, error) ||
+      !shu_progress (progress, "texture", 1, 4, error))
+    return NULL;
+  shu_progress_lap (progress, "photos");
+  if (b->views->gaussians && b->views->gaussians->n > 0 &&
+      !shu_bake_gaussians (b, p, error))
+    return NULL;
+  shu_progress_lap (progress, "drawings");
+  shu_bake_bridge (b);
+  if (!shu_progress (progress, "texture", 2, 4, error))
+    return NULL;
+  bake_texels (b, size, rgb, charts);
+  fill_gaps (rgb, charts, size);
+  shu_progress_lap (progress, "texels");
+  if (!shu_progress (progress, "texture", 3, 4, error) ||
+      !shu_bake_sharpen (b, p, size, rgb, error))
+    return NULL;
+  shu_progress_lap (progress, "sharpening");
+  fill_gaps (rgb, charts, size);
+  ShuImage *out = shu_image_new (size, size, 3);
+  for (gsize i = 0; i < 3 * n; i++)
+    out->data[i] = (guint8) CLAMP (rgb[i] + 0.5f, 0, 255);
+  return out;
+}
+
 ShuImage *
 shu_bake (const ShuMesh *unwrapped, const ShuBakeViews *views,
     const ShuBakeParams *params, const ShuProgress *progress, GError **error)
@@ -111,45 +179,17 @@ shu_bake (const ShuMesh *unwrapped, const ShuBakeViews *views,
   static const ShuBakeParams defaults = {0};
   const ShuBakeParams *p = params ? params : &defaults;
   int size = p->size ? p->size : DEFAULT_SIZE;
-  gsize n = (gsize) size * size;
+  g_autoptr (ShuCtx) c = NULL;
   g_auto (ShuBaker) b = {.mesh = unwrapped, .views = views};
 
   g_return_val_if_fail (unwrapped->uv, NULL);
   g_return_val_if_fail (size >= 64 && size <= 8192, NULL);
-  b.power = p->angle_power > 0 ? p->angle_power : default_power;
   if (!check_views (views, error) ||
-      !shu_progress (progress, "texture", 0, 4, error))
+      !shu_progress (progress, "texture", 0, 4, error) ||
+      !(c = shu_ctx_new ("cpu", error)))
     return NULL;
-  shu_bake_prepare_photos (&b);
-  if (!shu_progress (progress, "texture", 1, 4, error))
-    return NULL;
+  b.c = c;
+  b.power = p->angle_power > 0 ? p->angle_power : default_power;
   b.under_size = MAX (LEAST_UNDER, size / 2);
-  if (views->gaussians && views->gaussians->n > 0 &&
-      !shu_bake_gaussians (&b, p, error))
-    return NULL;
-  shu_bake_bridge (&b);
-  if (!shu_progress (progress, "texture", 2, 4, error))
-    return NULL;
-
-  g_autoptr (ShuRaster) raster = shu_raster_new (size, size, SHU_RASTER_BARY);
-  g_autofree float *rgb = g_new0 (float, 3 * n);
-  g_autofree guint8 *covered = g_malloc (n);
-  shu_raster_uv (raster, unwrapped, SHU_RASTER_BARY, NULL);
-#pragma omp parallel for schedule(dynamic, 8)
-  for (int y = 0; y < size; y++)
-    for (int x = 0; x < size; x++) {
-      gsize i = (gsize) y * size + x;
-      covered[i] = raster->face[i] >= 0;
-      if (covered[i])
-        bake_texel (&b, raster->face[i], raster->bary + 2 * i, rgb + 3 * i);
-    }
-  fill_gaps (rgb, covered, size);
-  if (!shu_progress (progress, "texture", 3, 4, error) ||
-      !shu_bake_sharpen (&b, p, size, rgb, error))
-    return NULL;
-  fill_gaps (rgb, covered, size);
-  ShuImage *out = shu_image_new (size, size, 3);
-  for (gsize i = 0; i < 3 * n; i++)
-    out->data[i] = (guint8) CLAMP (rgb[i] + 0.5f, 0, 255);
-  return out;
+  return bake (&b, p, size, progress, error);
 }

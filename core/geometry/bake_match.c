@@ -48,23 +48,25 @@ align_face (ShuBaker *b)
 {
   ShuBakePhoto *face = b->face;
   const ShuBakePhoto *front = b->photos[SHU_VIEW_FRONT];
+  const float *rgb = face->rgb->data;
   int size = face->size;
+  g_autofree float *lacks = g_new (float, 3 * (gsize) size * size);
 
-  b->face_shift = g_new (float, 3 * (gsize) size * size);
 #pragma omp parallel for
   for (int y = 0; y < size; y++)
     for (int x = 0; x < size; x++) {
       gsize at = (gsize) y * size + x;
       float uv[2] = {(x + 0.5f) / size / 3 + 1.0f / 3, (y + 0.5f) / size / 3};
       float c[3];
-      shu_bake_photo_sample (front->rgb, front->size, 3, uv, c);
+      shu_bake_photo_sample (front->rgb->data, front->size, 3, uv, c);
       for (int k = 0; k < 3; k++)
-        b->face_shift[3 * at + k] = c[k] - face->rgb[3 * at + k];
+        lacks[3 * at + k] = c[k] - rgb[3 * at + k];
     }
   /* About one and a half pixels of the front: the detail beyond is the
    * face's. */
-  shu_plane_blur (
-      b->face_shift, size, 3, MAX (1, 3 * size / (2 * front->size)));
+  shu_plane_blur (lacks, size, 3, MAX (1, 3 * size / (2 * front->size)));
+  b->face_shift = shu_bake_upload (
+      b, SHU_DTYPE_F32, SHU_DIMS (size, size, 3), lacks, SHU_TRAFFIC_IMAGE);
 }
 
 float
@@ -93,11 +95,11 @@ sample_view (const ShuBaker *b, int v, const float *uv, float *ret)
   const ShuBakePhoto *p = b->photos[v];
   float in[2], c[3], shift[3], t;
 
-  shu_bake_photo_sample (p->rgb, p->size, 3, uv, ret);
+  shu_bake_photo_sample (p->rgb->data, p->size, 3, uv, ret);
   if (v != SHU_VIEW_FRONT || !((t = shu_bake_face_share (b, uv, in)) > 0))
     return;
-  shu_bake_photo_sample (b->face->rgb, b->face->size, 3, in, c);
-  shu_bake_photo_sample (b->face_shift, b->face->size, 3, in, shift);
+  shu_bake_photo_sample (b->face->rgb->data, b->face->size, 3, in, c);
+  shu_bake_photo_sample (b->face_shift->data, b->face->size, 3, in, shift);
   for (int k = 0; k < 3; k++)
     ret[k] += t * (c[k] + shift[k] - ret[k]);
 }
@@ -124,7 +126,7 @@ match_view (
     weight[i] = 0;
     if (!(w > 0.02f))
       continue;
-    shu_bake_photo_sample (photo->smooth, photo->size, 3, uv, c);
+    shu_bake_photo_sample (photo->smooth->data, photo->size, 3, uv, c);
     for (int r = 0; r < n_refs; r++) {
       const ShuBakePhoto *ref = b->photos[refs[r]];
       const float *shift = b->match[refs[r]];
@@ -132,7 +134,7 @@ match_view (
       float large = 0;
       if (wr <= 0)
         continue;
-      shu_bake_photo_sample (ref->smooth, ref->size, 3, uv, d);
+      shu_bake_photo_sample (ref->smooth->data, ref->size, 3, uv, d);
       for (int k = 0; k < 3; k++) {
         d[k] += (shift ? shift[3 * (gsize) i + k] : 0) - c[k];
         large += d[k] * d[k];
@@ -241,14 +243,16 @@ shu_bake_prepare_photos (ShuBaker *b)
   smooth_normals (b, &field);
   for (int v = 0; v < SHU_BAKE_BODY; v++)
     if (views->color[v])
-      b->photos[v] = shu_bake_photo_new (views->color[v], views->normal[v],
-          v == SHU_VIEW_FRONT ? views->person : NULL, v, mesh);
+      b->photos[v] = shu_bake_photo_new (b, views->color[v], views->normal[v],
+          v == SHU_VIEW_FRONT ? views->person : NULL, v);
   if (views->color[SHU_VIEW_FACE] && b->photos[SHU_VIEW_FRONT]) {
-    b->face = shu_bake_photo_new (views->color[SHU_VIEW_FACE],
-        views->normal[SHU_VIEW_FACE], NULL, SHU_VIEW_FACE, mesh);
-    align_face (b);
+    b->face = shu_bake_photo_new (b, views->color[SHU_VIEW_FACE],
+        views->normal[SHU_VIEW_FACE], NULL, SHU_VIEW_FACE);
+    if (!shu_ctx_failed (b->c))
+      align_face (b);
   }
-  match_views (b, &field);
+  if (!shu_ctx_failed (b->c))
+    match_views (b, &field);
   shu_field_clear (&field);
 }
 

@@ -41,18 +41,14 @@ border_of_view (ShuView view)
                                  : &drawn_border;
 }
 
-void
-shu_bake_photo_free (ShuBakePhoto *p)
-{
-  if (!p)
-    return;
-  g_free (p->rgb);
-  g_free (p->smooth);
-  g_free (p->trust);
-  shu_raster_free (p->raster);
-  g_free (p->open);
-  g_free (p);
-}
+/* A picture in host memory while it is prepared: as in ShuBakePhoto */
+typedef struct {
+  int size;
+  float *rgb;
+  float *trust;
+  float *open;
+  const float *depth;
+} Planes;
 
 /* Two sweeps of a 3x3 neighbourhood that hand on the nearest source found so
  * far (Danielsson 1980): exact but for a fraction of a pixel. */
@@ -133,7 +129,7 @@ shu_plane_blur (float *plane, int size, int n_channels, int radius)
 }
 
 static void
-load_colors (ShuBakePhoto *p, const ShuImage *color, gboolean mirror)
+load_colors (Planes *p, const ShuImage *color, gboolean mirror)
 {
   int size = p->size;
 
@@ -149,7 +145,7 @@ load_colors (ShuBakePhoto *p, const ShuImage *color, gboolean mirror)
 /* Pure colours stay; elsewhere the nearest of them, a little blurred so that
  * the outline's corners make no streaks. */
 static void
-grow_colors (ShuBakePhoto *p, const guint8 *pure)
+grow_colors (Planes *p, const guint8 *pure)
 {
   int size = p->size;
   gsize n = (gsize) size * size;
@@ -172,7 +168,7 @@ grow_colors (ShuBakePhoto *p, const guint8 *pure)
  * where the share of it can be told, and spreads the rest from nearby. */
 static void
 clear_border (
-    ShuBakePhoto *p, guint8 *mask, const ShuImage *person, const Border *border)
+    Planes *p, guint8 *mask, const ShuImage *person, const Border *border)
 {
   gsize n = (gsize) p->size * p->size;
   g_autofree guint8 *pure = g_malloc (n);
@@ -212,9 +208,9 @@ clear_border (
 /* Lowers p->open within @reach pixels of a step in depth: on the side behind
  * it, or on the side in front. */
 static void
-close_jumps (ShuBakePhoto *p, gboolean behind, float reach)
+close_jumps (Planes *p, gboolean behind, float reach)
 {
-  const float *depth = p->raster->depth;
+  const float *depth = p->depth;
   int size = p->size;
   gsize n = (gsize) size * size;
   g_autofree guint8 *edge = g_malloc0 (n);
@@ -243,7 +239,7 @@ close_jumps (ShuBakePhoto *p, gboolean behind, float reach)
 }
 
 static void
-find_jumps (ShuBakePhoto *p, const Border *border)
+find_jumps (Planes *p, const Border *border)
 {
   gsize n = (gsize) p->size * p->size;
 
@@ -254,29 +250,56 @@ find_jumps (ShuBakePhoto *p, const Border *border)
     close_jumps (p, FALSE, border->jump_near * p->size);
 }
 
+static ShuTensor *
+upload_plane (const ShuBaker *b, int size, int n_channels, const float *plane)
+{
+  const gint64 dims[] = {size, size, n_channels};
+
+  return shu_bake_upload (
+      b, SHU_DTYPE_F32, n_channels > 1 ? 3 : 2, dims, plane, SHU_TRAFFIC_IMAGE);
+}
+
+/* The mesh as the camera of @p sees it; *@ret_depth in host memory */
+static void
+draw_mesh (const ShuBaker *b, ShuBakePhoto *p, float *ret_depth)
+{
+  const ShuRasterJob job = {.at = b->pos,
+      .faces = b->faces,
+      .n_views = 1,
+      .cameras = &p->camera,
+      .width = p->size,
+      .height = p->size,
+      .flags = SHU_RASTER_BARY | SHU_RASTER_DEPTH};
+
+  if (shu_rasterize (b->c, &job, &p->raster))
+    shu_to_host (b->c, p->raster.depth, ret_depth);
+}
+
 ShuBakePhoto *
-shu_bake_photo_new (const ShuImage *color, const ShuImage *normal,
-    const ShuImage *person, ShuView view, const ShuMesh *mesh)
+shu_bake_photo_new (const ShuBaker *b, const ShuImage *color,
+    const ShuImage *normal, const ShuImage *person, ShuView view)
 {
   ShuBakePhoto *p = g_new0 (ShuBakePhoto, 1);
   gboolean mirror = view == SHU_VIEW_BACK || view == SHU_VIEW_LEFT;
   const Border *border = border_of_view (view);
-  gsize n = (gsize) color->width * color->width;
-
-  p->size = color->width;
-  p->camera = shu_camera_of_view (view);
-  p->rgb = g_new (float, 3 * n);
-  p->trust = g_new (float, n);
-  p->open = g_new (float, n);
+  int size = color->width;
+  gsize n = (gsize) size * size;
+  g_autofree float *rgb = g_new (float, 3 * n), *trust = g_new (float, n);
+  g_autofree float *open = g_new (float, n), *depth = g_new0 (float, n);
   g_autofree guint8 *mask = shu_bake_photo_mask (color, normal, mirror);
-  load_colors (p, color, mirror);
-  clear_border (p, mask, person, border);
-  p->smooth = g_memdup2 (p->rgb, 3 * n * sizeof (float));
-  shu_plane_blur (
-      p->smooth, p->size, 3, MAX (1, SMOOTH_RADIUS * p->size / 768));
-  p->raster = shu_raster_new (p->size, p->size, SHU_RASTER_BARY);
-  shu_raster_mesh (p->raster, mesh, &p->camera, SHU_RASTER_BARY);
-  find_jumps (p, border);
+  Planes planes = {size, rgb, trust, open, depth};
+
+  p->size = size;
+  p->camera = shu_camera_of_view (view);
+  load_colors (&planes, color, mirror);
+  clear_border (&planes, mask, person, border);
+  draw_mesh (b, p, depth);
+  find_jumps (&planes, border);
+  p->rgb = upload_plane (b, size, 3, rgb);
+  p->trust = upload_plane (b, size, 1, trust);
+  p->open = upload_plane (b, size, 1, open);
+  shu_plane_blur (rgb, size, 3, MAX (1, SMOOTH_RADIUS * size / 768));
+  p->smooth = upload_plane (b, size, 3, rgb);
   return p;
 }
 
@@ -303,7 +326,7 @@ float
 shu_bake_photo_weight (const ShuBakePhoto *p, const float *pos,
     const float *normal, float power, float *ret_uv)
 {
-  const float *axis = p->camera.view + 8;
+  const float *axis = p->camera.view + 8, *depth = p->raster.depth->data;
   float cosine =
       -(normal[0] * axis[0] + normal[1] * axis[1] + normal[2] * axis[2]);
   float z = shu_camera_project (&p->camera, pos, ret_uv), far = -G_MAXFLOAT;
@@ -317,11 +340,11 @@ shu_bake_photo_weight (const ShuBakePhoto *p, const float *pos,
   for (int k = 0; k < 4; k++) {
     int u = CLAMP (x + (k & 1), 0, p->size - 1);
     int v = CLAMP (y + (k >> 1), 0, p->size - 1);
-    far = MAX (far, p->raster->depth[(gsize) v * p->size + u]);
+    far = MAX (far, depth[(gsize) v * p->size + u]);
   }
   if (z > far + hidden_tolerance)
     return 0;
-  shu_bake_photo_sample (p->trust, p->size, 1, ret_uv, &trust);
-  shu_bake_photo_sample (p->open, p->size, 1, ret_uv, &open);
+  shu_bake_photo_sample (p->trust->data, p->size, 1, ret_uv, &trust);
+  shu_bake_photo_sample (p->open->data, p->size, 1, ret_uv, &open);
   return powf (cosine, power) * trust * open;
 }

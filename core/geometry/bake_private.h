@@ -3,35 +3,31 @@
  * a point, fields over the surface, filling of pictures. */
 #pragma once
 #include "geometry/bake.h"
-#include "geometry/raster.h"
+#include "ops/render.h"
 #include "ops/texture.h"
 
 G_BEGIN_DECLS
 
 /**
  * ShuBakePhoto:
- * A picture that can be sampled anywhere near the person.
+ * A picture that can be sampled anywhere near the person; all F32 on the
+ * baker's device.
  * @size: pixels a side
  * @rgb: [S,S,3] 0..255; beyond the person its nearest colour
  * @smooth: the same, low frequencies only
  * @trust: [S,S] 0..1: less near the outline of the person, little outside
- * @raster: of the mesh, as the camera sees it
  * @open: [S,S] 0..1: less where something nearer is close
+ * @raster: of the mesh, as the camera sees it, with weights and depth; V = 1
  */
 typedef struct {
   int size;
   ShuCamera camera;
-  float *rgb;
-  float *smooth;
-  float *trust;
-  ShuRaster *raster;
-  float *open;
+  ShuTensor *rgb;
+  ShuTensor *smooth;
+  ShuTensor *trust;
+  ShuTensor *open;
+  ShuRastered raster;
 } ShuBakePhoto;
-
-/* @person: (nullable): where it is; guessed without one */
-ShuBakePhoto *shu_bake_photo_new (const ShuImage *color, const ShuImage *normal,
-    const ShuImage *person, ShuView view, const ShuMesh *mesh);
-void shu_bake_photo_free (ShuBakePhoto *photo);
 
 /* Where the person is, [S,S] 0 or 1: a channel of the normals (or, without
  * them, of the colours) below 230.  @mirror: left and right change places.
@@ -123,6 +119,8 @@ enum { SHU_BAKE_BODY = 4 }; /* pictures of the whole body */
 
 /**
  * ShuBaker:
+ * @c: where tensors are; what belongs to its scope lives as long as the baker
+ * @pos, @faces: of the mesh, F32 [n,3] and I32 [m,3]
  * @power: of the cosine that weighs a view
  * @face_shift: [S,S,3] of the face: what it lacks against the front
  * @normals: [n_verts,3]
@@ -131,12 +129,14 @@ enum { SHU_BAKE_BODY = 4 }; /* pictures of the whole body */
  * @bridge: [n_verts,3] from the colours underneath to those of the pictures
  */
 typedef struct {
+  ShuCtx *c;
   const ShuMesh *mesh;
   const ShuBakeViews *views;
+  ShuTensor *pos, *faces;
   float power;
   ShuBakePhoto *photos[SHU_BAKE_BODY]; /* nullable */
   ShuBakePhoto *face;                  /* nullable */
-  float *face_shift;
+  ShuTensor *face_shift;
   float *normals;
   float *match[SHU_BAKE_BODY]; /* nullable */
   int under_size;
@@ -149,6 +149,17 @@ typedef struct {
   float pos[3], normal[3];
   float match[SHU_BAKE_BODY][3];
 } ShuBakeSpot;
+
+/* A host array where the baker works; scoped */
+ShuTensor *shu_bake_upload (const ShuBaker *b, ShuDType dtype, int n_dims,
+    const gint64 *dims, gconstpointer data, ShuTrafficKind kind);
+
+/* bake_photo.c */
+
+/* @person: (nullable): where it is; guessed without one.  Freed with
+ * g_free(). */
+ShuBakePhoto *shu_bake_photo_new (const ShuBaker *b, const ShuImage *color,
+    const ShuImage *normal, const ShuImage *person, ShuView view);
 
 /* bake_match.c */
 
@@ -183,7 +194,5 @@ gboolean shu_bake_gaussians (
  * is in them. */
 gboolean shu_bake_sharpen (ShuBaker *b, const ShuBakeParams *params, int size,
     float *rgb, GError **error);
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuBakePhoto, shu_bake_photo_free)
 
 G_END_DECLS

@@ -2,6 +2,7 @@
 /* Rows of equations between texels and pixels, of the pictures and of drawn
  * Gaussians, and what is solved with them. */
 #include "geometry/bake_private.h"
+#include "geometry/raster.h"
 #include "geometry/splat.h"
 #include "ops/texture_taps.h"
 #include <math.h>
@@ -68,23 +69,23 @@ widest_level (int size)
   return MAX (0, log2f ((float) size / CHART_GAP) - 1);
 }
 
-/* Where pixel @i of @r reads a texture of @size. */
+/* Where a pixel of a picture of @side pixels, which shows @face at @bary, reads
+ * a texture of @size. */
 static void
-find_place (const ShuMesh *mesh, const ShuRaster *r, const ShuCamera *camera,
-    gsize i, int size, float *ret)
+find_place (const ShuMesh *mesh, const ShuCamera *camera, int side, int face,
+    const float *bary, int size, float *ret)
 {
-  const gint32 *f = mesh->faces + 3 * (gsize) r->face[i];
+  const gint32 *f = mesh->faces + 3 * (gsize) face;
   float screen[3][3], uv[3][2];
 
   for (int k = 0; k < 3; k++) {
     screen[k][2] =
         shu_camera_project (camera, mesh->pos + 3 * (gsize) f[k], screen[k]);
-    screen[k][0] *= r->width;
-    screen[k][1] *= r->height;
+    screen[k][0] *= side;
+    screen[k][1] *= side;
     memcpy (uv[k], mesh->uv + 2 * (gsize) f[k], sizeof uv[k]);
   }
-  shu_texture_place (
-      screen, uv, r->bary + 2 * i, camera->perspective, size, ret);
+  shu_texture_place (screen, uv, bary, camera->perspective, size, ret);
   ret[2] = MIN (ret[2], widest_level (size));
 }
 
@@ -134,8 +135,8 @@ add_render (const ShuBaker *b, const ShuCamera *camera, int side,
         r->face[i] < 0 ? 0 : weigh_render (b, r, through, depth, camera, i);
     if (!(w > 0))
       continue;
-    find_place (
-        b->mesh, r, camera, i, b->under_size, rows->place + 3 * rows->n);
+    find_place (b->mesh, camera, side, r->face[i], r->bary + 2 * i,
+        b->under_size, rows->place + 3 * rows->n);
     for (int k = 0; k < 3; k++)
       rows->color[3 * rows->n + k] =
           MIN (255, 255 * color[3 * i + k] / (1 - through[i]));
@@ -190,11 +191,9 @@ shu_bake_gaussians (ShuBaker *b, const ShuBakeParams *params, GError **error)
       .soft_first = 32,
       .soft_last = 8,
       .stiffness = 0.2f};
-  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", error);
+  ShuCtx *c = b->c;
   g_auto (Rows) rows = {0};
 
-  if (!c)
-    return FALSE;
   add_renders (b, c, n_renders, side, &rows);
   if (!shu_ctx_finish (c, error))
     return FALSE;
@@ -225,20 +224,23 @@ add_photo (
   gsize n = (gsize) p->size * p->size;
   gboolean face = p == b->face;
   const float *axis = p->camera.view + 8;
+  const float *rgb = p->rgb->data, *bary = p->raster.bary->data;
+  const float *trust = p->trust->data, *open = p->open->data;
+  const float *shift = face ? b->face_shift->data : NULL;
+  const gint32 *shown = p->raster.face->data;
 
   rows_reserve (rows, n);
   for (gsize i = 0; i < n; i++) {
-    const ShuRaster *r = p->raster;
-    float l[3], in[2], cosine = 0, w = p->trust[i] * p->open[i], share;
+    float l[3], in[2], cosine = 0, w = trust[i] * open[i], share;
     float uv[2] = {
         (i % p->size + 0.5f) / p->size, (i / p->size + 0.5f) / p->size};
 
-    if (r->face[i] < 0 || w < least_trust)
+    if (shown[i] < 0 || w < least_trust)
       continue;
-    l[1] = r->bary[2 * i];
-    l[2] = r->bary[2 * i + 1];
+    l[1] = bary[2 * i];
+    l[2] = bary[2 * i + 1];
     l[0] = 1 - l[1] - l[2];
-    ShuBakeSpot s = shu_bake_spot (b, r->face[i], l);
+    ShuBakeSpot s = shu_bake_spot (b, shown[i], l);
     for (int k = 0; k < 3; k++)
       cosine -= s.normal[k] * axis[k];
     if (cosine <= 0.05f)
@@ -252,10 +254,11 @@ add_photo (
          shu_bake_prior (SHU_VIEW_FRONT) * (face ? share : 1 - share);
     if (!(w > 0))
       continue;
-    find_place (b->mesh, r, &p->camera, i, size, rows->place + 3 * rows->n);
+    find_place (b->mesh, &p->camera, p->size, shown[i], bary + 2 * i, size,
+        rows->place + 3 * rows->n);
     for (int k = 0; k < 3; k++)
-      rows->color[3 * rows->n + k] = p->rgb[3 * i + k] + s.match[view][k] +
-                                     (face ? b->face_shift[3 * i + k] : 0);
+      rows->color[3 * rows->n + k] =
+          rgb[3 * i + k] + s.match[view][k] + (shift ? shift[3 * i + k] : 0);
     rows->weight[rows->n++] = w;
   }
 }
@@ -271,11 +274,9 @@ shu_bake_sharpen (ShuBaker *b, const ShuBakeParams *params, int size,
       .soft_last = 24,
       .hold = 0.1f,
       .stiffness = params->stiffness > 0 ? params->stiffness : 0.5f};
-  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", error);
+  ShuCtx *c = b->c;
   g_auto (Rows) rows = {0};
 
-  if (!c)
-    return FALSE;
   for (int v = 0; v < SHU_BAKE_BODY; v++)
     if (b->photos[v])
       add_photo (b, b->photos[v], v, size, &rows);
