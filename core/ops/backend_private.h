@@ -6,6 +6,8 @@
  * to the context. */
 #pragma once
 #include "ops/ops.h"
+#include "ops/photo.h"
+#include "ops/photo_pixels.h"
 #include "ops/pictures.h"
 #include "ops/render.h"
 #include "ops/texture.h"
@@ -187,6 +189,20 @@ struct _ShuBackend {
   void (*texture_solve) (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
       ShuTensor *start, const ShuTextureSolver *p);
 
+  /* planes; @dist may be NULL; @limit: the largest square distance */
+  void (*plane_find_nearest) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *dist, ShuTensor *mask, int limit);
+  void (*plane_smooth) (ShuCtx *c, ShuTensor *y, ShuTensor *x, int radius);
+  /* @from I32 [S,S]: a good pixel for each, -1: none near */
+  void (*plane_fill) (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *from);
+  /* @job has what the step takes, and room for what it gives */
+  void (*photo_step) (ShuCtx *c, ShuPhotoStep step, const ShuPhotoJob *job);
+  void (*photo_background) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *rgb, ShuTensor *person, int reach);
+  /* @ret begins with zeros */
+  void (*photo_count_shares) (ShuCtx *c, ShuTensor *rgb, ShuTensor *depth,
+      ShuTensor *from, guint32 *ret);
+
   /* From capture_begin() on operations are not done but recorded, until
    * capture_end() gives the record, or NULL where something could not be
    * recorded; @ret_void: another thread spoilt it.  FALSE: not now.  NULL where
@@ -196,6 +212,9 @@ struct _ShuBackend {
   void (*replay) (ShuCtx *c, gpointer captured);
   void (*captured_free) (gpointer captured);
 };
+
+/* The job of a step in the memory of the device */
+ShuPhotoPixels shu_photo_pixels (const ShuPhotoJob *job);
 
 extern const ShuBackend shu_backend_cpu;
 extern const ShuBackend shu_backend_cuda;

@@ -78,4 +78,13 @@ SHU_RECORD_ENTRY (mask_mean);
 SHU_RECORD_ENTRY (mask_to_picture);
 SHU_RECORD_ENTRY (mask_measure);
 
+/* ---- record_planes.c ---- */
+
+SHU_RECORD_ENTRY (plane_find_nearest);
+SHU_RECORD_ENTRY (plane_smooth);
+SHU_RECORD_ENTRY (plane_fill);
+SHU_RECORD_ENTRY (photo_step);
+SHU_RECORD_ENTRY (photo_background);
+SHU_RECORD_ENTRY (photo_count_shares);
+
 G_END_DECLS

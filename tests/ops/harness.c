@@ -79,7 +79,9 @@ to_host (ShuCtx *c, ShuTensor *t)
 
   if (!on_gpu ())
     return t;
-  h = host_tensor (c, t->dtype == SHU_DTYPE_I32 ? t->dtype : SHU_DTYPE_F32,
+  h = host_tensor (c,
+      t->dtype == SHU_DTYPE_I32 || t->dtype == SHU_DTYPE_U8 ? t->dtype
+                                                            : SHU_DTYPE_F32,
       t->n_dims, t->dims);
   if (shu_to_host (c, t, h->data))
     return h;

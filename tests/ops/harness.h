@@ -28,7 +28,7 @@ ShuTensor *random_index (
 /* In host memory, not initialised */
 ShuTensor *host_tensor (
     ShuCtx *c, ShuDType dtype, int n_dims, const gint64 *dims);
-/* @t in host memory, f32 or i32: itself or a copy */
+/* @t in host memory, f32, i32 or u8: itself or a copy */
 ShuTensor *to_host (ShuCtx *c, ShuTensor *t);
 
 /* A result-shaped array of doubles to fill in. */

@@ -63,6 +63,12 @@ const ShuBackend shu_backend_cpu = {
     .mask_measure = shu_cpu_mask_measure,
     .texture_gather = shu_cpu_texture_gather,
     .texture_solve = shu_cpu_texture_solve,
+    .plane_find_nearest = shu_cpu_plane_find_nearest,
+    .plane_smooth = shu_cpu_plane_smooth,
+    .plane_fill = shu_cpu_plane_fill,
+    .photo_step = shu_cpu_photo_step,
+    .photo_background = shu_cpu_photo_background,
+    .photo_count_shares = shu_cpu_photo_count_shares,
     .rasterize = shu_cpu_rasterize,
     .count_seen = shu_cpu_count_seen,
 };

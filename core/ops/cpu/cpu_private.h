@@ -183,6 +183,20 @@ void shu_cpu_texture_gather (
 void shu_cpu_texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
     ShuTensor *start, const ShuTextureSolver *p);
 
+/* planes.c */
+void shu_cpu_plane_find_nearest (
+    ShuCtx *c, ShuTensor *y, ShuTensor *dist, ShuTensor *mask, int limit);
+void shu_cpu_plane_smooth (ShuCtx *c, ShuTensor *y, ShuTensor *x, int radius);
+void shu_cpu_plane_fill (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *from);
+
+/* photo.c */
+void shu_cpu_photo_step (ShuCtx *c, ShuPhotoStep step, const ShuPhotoJob *job);
+void shu_cpu_photo_background (
+    ShuCtx *c, ShuTensor *y, ShuTensor *rgb, ShuTensor *person, int reach);
+void shu_cpu_photo_count_shares (
+    ShuCtx *c, ShuTensor *rgb, ShuTensor *depth, ShuTensor *from, guint32 *ret);
+
 /* raster.c */
 void shu_cpu_rasterize (ShuCtx *c, const ShuRasterJob *job, ShuRastered *y);
 void shu_cpu_count_seen (ShuCtx *c, const ShuSeenJob *job, ShuTensor *seen);

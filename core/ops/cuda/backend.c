@@ -450,6 +450,12 @@ const ShuBackend shu_backend_cuda = {
     .capture_end = shu_cuda_capture_end,
     .replay = shu_cuda_replay,
     .captured_free = shu_cuda_captured_free,
+    .plane_find_nearest = shu_cuda_plane_find_nearest,
+    .plane_smooth = shu_cuda_plane_smooth,
+    .plane_fill = shu_cuda_plane_fill,
+    .photo_step = shu_cuda_photo_step,
+    .photo_background = shu_cuda_photo_background,
+    .photo_count_shares = shu_cuda_photo_count_shares,
     .rasterize = shu_cuda_rasterize,
     .count_seen = shu_cuda_count_seen,
 };

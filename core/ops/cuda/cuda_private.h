@@ -309,6 +309,22 @@ void shu_cuda_texture_gather (
 void shu_cuda_texture_solve (ShuCtx *c, ShuTensor *y,
     const ShuTextureRows *rows, ShuTensor *start, const ShuTextureSolver *p);
 
+/* ---- planes.c ---- */
+
+void shu_cuda_plane_find_nearest (
+    ShuCtx *c, ShuTensor *y, ShuTensor *dist, ShuTensor *mask, int limit);
+void shu_cuda_plane_smooth (ShuCtx *c, ShuTensor *y, ShuTensor *x, int radius);
+void shu_cuda_plane_fill (
+    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *from);
+
+/* ---- photo.c ---- */
+
+void shu_cuda_photo_step (ShuCtx *c, ShuPhotoStep step, const ShuPhotoJob *job);
+void shu_cuda_photo_background (
+    ShuCtx *c, ShuTensor *y, ShuTensor *rgb, ShuTensor *person, int reach);
+void shu_cuda_photo_count_shares (
+    ShuCtx *c, ShuTensor *rgb, ShuTensor *depth, ShuTensor *from, guint32 *ret);
+
 /* ---- raster.c ---- */
 
 void shu_cuda_rasterize (ShuCtx *c, const ShuRasterJob *job, ShuRastered *y);

@@ -11,6 +11,7 @@
  * launcher allocates, waits or touches host memory after it returns, so all of
  * them can be captured.  Compile without --use_fast_math. */
 #pragma once
+#include "ops/photo_pixels.h"
 #include "ops/splat_point.h"
 #include <cuda_runtime_api.h>
 #include <stddef.h>
@@ -622,6 +623,31 @@ cudaError_t shu_launch_texture_solve (
  */
 cudaError_t shu_launch_texture_gather (
     const ShuCudaTexture *job, float *weight, cudaStream_t stream);
+
+/* ---- planes.cu: core/ops/planes.h ---- */
+
+/* near [S,S]: scratch; dist may be NULL */
+cudaError_t shu_launch_plane_nearest (int *index, float *dist,
+    const uint8_t *mask, int S, int limit, short *near, cudaStream_t stream);
+/* room: like x */
+cudaError_t shu_launch_plane_smooth (float *y, const float *x, float *room,
+    int S, int C, int radius, cudaStream_t stream);
+/* levels: [total - S S,3] of the pyramid above the plane; known: [total] */
+cudaError_t shu_launch_plane_fill (float *y, const float *x, const int *from,
+    int S, float *levels, uint8_t *known, cudaStream_t stream);
+
+/* ---- photo.cu: core/ops/photo.h ---- */
+
+cudaError_t shu_launch_photo_step (
+    int step, const ShuPhotoPixels *p, cudaStream_t stream);
+/* room: 257 + 3 S ceil (S / 32) */
+cudaError_t shu_launch_photo_background (uint8_t *y, const float *rgb,
+    const uint8_t *person, int S, int reach, uint32_t *room,
+    cudaStream_t stream);
+/* count [n_depths,n_levels]; planes of n pixels */
+cudaError_t shu_launch_photo_count_shares (uint32_t *count, const float *rgb,
+    const float *depth, const int *from, size_t n, int n_depths, int n_levels,
+    cudaStream_t stream);
 
 /* ---- raster.cu: base/raster.h, some views at a time ---- */
 
