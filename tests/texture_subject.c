@@ -259,8 +259,11 @@ observe_picture (const Subject *s, int view)
   const ShuImage *color = s->views.color[view];
   int size = color->width;
   gboolean mirror = view == SHU_VIEW_BACK || view == SHU_VIEW_LEFT;
-  g_autofree guint8 *mask =
-      shu_bake_photo_mask (color, s->views.normal[view], mirror);
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
+  ShuPhotoJob person = {
+      .picture = shu_picture_from_image (c, s->views.normal[view]),
+      .level = 230,
+      .mirror = mirror};
   g_autofree guint8 *rgb = g_malloc (shu_image_size (color));
   ShuCamera camera = shu_camera_of_view (view);
 
@@ -268,7 +271,8 @@ observe_picture (const Subject *s, int view)
     int x = mirror ? size - 1 - i % size : i % size;
     memcpy (rgb + 3 * i, color->data + 3 * (i / size * size + x), 3);
   }
-  return observe (s->mesh, &camera, size, rgb, mask);
+  g_assert_true (shu_photo_step (c, SHU_PHOTO_BELOW, &person));
+  return observe (s->mesh, &camera, size, rgb, person.mask->data);
 }
 
 static void

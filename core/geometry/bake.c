@@ -86,24 +86,6 @@ bake_texel (const ShuBaker *b, int face, const float *bary, float *ret)
         0, 255);
 }
 
-/* Near a chart its nearest texel, farther away a smooth mean. */
-static void
-fill_gaps (float *rgb, const guint8 *charts, int size)
-{
-  gsize n = (gsize) size * size;
-  g_autofree guint8 *covered = g_memdup2 (charts, n);
-  g_autofree float *dist = g_new (float, n);
-  g_autofree gint32 *from = g_new (gint32, n);
-
-  shu_plane_nearest (covered, size, dist, from);
-  for (gsize i = 0; i < n; i++)
-    if (!covered[i] && from[i] >= 0 && dist[i] <= GUTTER) {
-      memcpy (rgb + 3 * i, rgb + 3 * (gsize) from[i], 3 * sizeof (float));
-      covered[i] = 1;
-    }
-  shu_push_pull (rgb, covered, size);
-}
-
 ShuTensor *
 shu_bake_upload (const ShuBaker *b, ShuDType dtype, int n_dims,
     const gint64 *dims, gconstpointer data, ShuTrafficKind kind)
@@ -113,6 +95,22 @@ shu_bake_upload (const ShuBaker *b, ShuDType dtype, int n_dims,
   if (t->n > 0)
     memcpy (t->data, data, shu_tensor_bytes (t));
   return shu_on_device (b->c, t, kind);
+}
+
+/* Near a chart its nearest texel, farther away a smooth mean. */
+static void
+fill_gaps (const ShuBaker *b, float *rgb, const guint8 *charts, int size)
+{
+  SHU_SCOPE (b->c);
+
+  shu_to_host_as (b->c, SHU_TRAFFIC_IMAGE,
+      shu_plane_fill (b->c,
+          shu_bake_upload (b, SHU_DTYPE_F32, SHU_DIMS (size, size, 3), rgb,
+              SHU_TRAFFIC_IMAGE),
+          shu_bake_upload (b, SHU_DTYPE_U8, SHU_DIMS (size, size), charts,
+              SHU_TRAFFIC_IMAGE),
+          GUTTER),
+      rgb);
 }
 
 /* Every texel of a chart on its own: *@rgb [S,S,3], *@charts [S,S] 0 or 1 */
@@ -159,13 +157,15 @@ bake (ShuBaker *b, const ShuBakeParams *p, int size,
   if (!shu_progress (progress, "texture", 2, 4, error))
     return NULL;
   bake_texels (b, size, rgb, charts);
-  fill_gaps (rgb, charts, size);
+  fill_gaps (b, rgb, charts, size);
   shu_progress_lap (progress, "texels");
   if (!shu_progress (progress, "texture", 3, 4, error) ||
       !shu_bake_sharpen (b, p, size, rgb, error))
     return NULL;
   shu_progress_lap (progress, "sharpening");
-  fill_gaps (rgb, charts, size);
+  fill_gaps (b, rgb, charts, size);
+  if (!shu_ctx_finish (b->c, error))
+    return NULL;
   ShuImage *out = shu_image_new (size, size, 3);
   for (gsize i = 0; i < 3 * n; i++)
     out->data[i] = (guint8) CLAMP (rgb[i] + 0.5f, 0, 255);

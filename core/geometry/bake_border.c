@@ -4,17 +4,11 @@
  * the person. */
 #include "geometry/bake_private.h"
 #include <math.h>
-#include <string.h>
 
 enum {
   MASK_LEVEL = 230,    /* a normal below it in any channel: the person */
-  LEAST_WHITE = 230,   /* of the background: what is darker is not it */
-  PHOTO_WHITE = 250,   /* of one that nobody drew */
-  WHITE_SLACK = 14,    /* below most of the background */
-  LEAST_CONTRAST = 60, /* of a colour that tells white from itself */
-  MAX_STEPS = 64,      /* half pixels that the blur is looked for in */
-  N_SHARES = 50,
-  LEAST_SAMPLES = 24, /* pixels of one depth that say something */
+  CUT_OUT_LEVEL = 128, /* a cut-out below it: not the person */
+  LEAST_SAMPLES = 24,  /* pixels of one depth that say something */
 };
 
 /* How far into the mask the background is looked for, in sides. */
@@ -22,140 +16,58 @@ static const float white_reach = 0.09f;
 /* Depth at which colours are the person's own; how far inside a mask the
  * edge of the colours is believed to lie, and how wide its blur; in sides. */
 static const float deep = 0.06f, deepest_edge = 0.03f, widest_blur = 0.025f;
-/* Of the person in a pixel that can be un-mixed, and in one that need not. */
-static const float least_coverage = 0.5f, sure_coverage = 0.98f;
-/* A pixel is mixed with the white behind when less of it than this is the
- * colour farther inside. */
-static const float least_share = 0.92f;
-
-guint8 *
-shu_bake_photo_mask (
-    const ShuImage *color, const ShuImage *normal, gboolean mirror)
-{
-  const ShuImage *image = normal ? normal : color;
-  int size = color->width;
-  guint8 *mask = g_malloc ((gsize) size * size);
-
-  for (int y = 0; y < size; y++)
-    for (int x = 0; x < size; x++) {
-      const guint8 *p =
-          image->data + 3 * ((gsize) y * size + (mirror ? size - 1 - x : x));
-      mask[(gsize) y * size + x] = MIN (p[0], MIN (p[1], p[2])) < MASK_LEVEL;
-    }
-  return mask;
-}
+/* Of a cut-out, whose colours are not used */
+static const float cut_out_edge = 0.002f;
 
 static int
-darkest (const float *rgb)
+side_of (const ShuTensor *plane)
 {
-  return (int) MIN (rgb[0], MIN (rgb[1], rgb[2]));
+  return (int) plane->dims[0];
 }
 
-/* The level that all but a tenth of the background exceeds, less a little. */
-static int
-background_level (const float *rgb, const guint8 *mask, gsize n)
+/* U8 [S,S] where the person is not.  Normals and colours are drawn apart and do
+ * not quite agree: what is as white as the background, and connected with it,
+ * is taken out of the mask of normals. */
+static ShuTensor *
+find_outside (ShuCtx *c, const ShuBakePicture *p, ShuTensor *rgb)
 {
-  gsize count[256] = {0}, total = 0, below = 0;
-  int level = 0;
+  ShuPhotoJob job = {.picture = p->person   ? p->person
+                                : p->normal ? p->normal
+                                            : p->color,
+      .level = p->person ? CUT_OUT_LEVEL : MASK_LEVEL,
+      .mirror = p->mirror};
 
-  for (gsize i = 0; i < n; i++)
-    if (!mask[i]) {
-      count[CLAMP (darkest (rgb + 3 * i), 0, 255)]++;
-      total++;
-    }
-  while (level < 255 && (below += count[level]) * 10 <= total)
-    level++;
-  return CLAMP (level - WHITE_SLACK, LEAST_WHITE, PHOTO_WHITE);
-}
-
-void
-shu_bake_drop_background (const float *rgb, guint8 *mask, int size)
-{
-  gsize n = (gsize) size * size, head = 0, tail = 0;
-  int level = background_level (rgb, mask, n);
-  int reach = MAX (1, (int) (white_reach * size));
-  g_autofree gint32 *queue = g_new (gint32, n);
-  g_autofree gint16 *depth = g_new0 (gint16, n);
-
-  for (gsize i = 0; i < n; i++)
-    if (!mask[i])
-      queue[tail++] = (gint32) i;
-  if (tail == 0)
-    return;
-  while (head < tail) {
-    gint32 at = queue[head++];
-    int x = at % size, y = at / size;
-    const gint32 next[4] = {x > 0 ? at - 1 : -1, x + 1 < size ? at + 1 : -1,
-        y > 0 ? at - size : -1, y + 1 < size ? at + size : -1};
-
-    if (depth[at] >= reach)
-      continue;
-    for (int k = 0; k < 4; k++) {
-      gint32 to = next[k];
-      if (to < 0 || !mask[to] || darkest (rgb + 3 * (gsize) to) < level)
-        continue;
-      mask[to] = 0;
-      depth[to] = depth[at] + 1;
-      queue[tail++] = to;
-    }
-  }
-}
-
-/* The share a of a foreground @fg in @c = a fg + (1 - a) white, 1 where white
- * does not explain the difference; -1 where the foreground itself is light. */
-static float
-unmix_white (const float *c, const float *fg)
-{
-  float dot = 0, len = 0, rest = 0, a;
-
-  for (int k = 0; k < 3; k++) {
-    dot += (255 - c[k]) * (255 - fg[k]);
-    len += (255 - fg[k]) * (255 - fg[k]);
-  }
-  if (len < LEAST_CONTRAST * LEAST_CONTRAST)
-    return -1;
-  a = dot / len;
-  for (int k = 0; k < 3; k++) {
-    float d = 255 - c[k] - a * (255 - fg[k]);
-    rest += d * d;
-  }
-  return rest < 0.15f * (1 - a) * (1 - a) * len + 100 ? CLAMP (a, 0, 1) : 1;
+  shu_photo_step (c, SHU_PHOTO_BELOW, &job);
+  return p->person ? job.mask
+                   : shu_photo_background (c, rgb, job.mask,
+                         MAX (1, (int) (white_reach * side_of (rgb))));
 }
 
 /* The share of the person in pixels by their depth, two steps a pixel:
  * the median, or -1 where too few pixels of that depth tell. */
-static void
-measure_profile (
-    const float *rgb, const float *depth_in, int size, float *ret_share)
+static gboolean
+measure_profile (ShuCtx *c, ShuTensor *rgb, ShuTensor *depth, float *ret_share)
 {
-  gsize n = (gsize) size * size;
-  g_autofree guint8 *inner = g_malloc (n);
-  g_autofree gint32 *from = g_new (gint32, n);
-  g_autofree int *count = g_new0 (int, MAX_STEPS *(N_SHARES + 1));
+  ShuPhotoJob job = {.depth = depth, .amount = deep * side_of (rgb)};
+  guint32 counts[SHU_PHOTO_DEPTHS * SHU_PHOTO_LEVELS];
 
-  for (gsize i = 0; i < n; i++)
-    inner[i] = depth_in[i] > deep * size;
-  shu_plane_nearest (inner, size, NULL, from);
-  for (gsize i = 0; i < n; i++) {
-    int step = (int) (2 * depth_in[i]);
-    float a;
+  shu_photo_step (c, SHU_PHOTO_ABOVE, &job);
+  if (!shu_photo_count_shares (
+          c, rgb, depth, shu_plane_find_nearest (c, job.mask, 0, NULL), counts))
+    return FALSE;
+  for (int step = 0; step < SHU_PHOTO_DEPTHS; step++) {
+    const guint32 *n = counts + step * SHU_PHOTO_LEVELS;
+    guint64 total = 0, below = 0;
+    int level = 0;
 
-    if (depth_in[i] <= 0 || inner[i] || from[i] < 0 || step >= MAX_STEPS)
-      continue;
-    a = unmix_white (rgb + 3 * i, rgb + 3 * (gsize) from[i]);
-    if (a >= 0)
-      count[step * (N_SHARES + 1) + (int) (a * N_SHARES + 0.5f)]++;
+    for (int i = 0; i < SHU_PHOTO_LEVELS; i++)
+      total += n[i];
+    while (level < SHU_PHOTO_LEVELS - 1 && 2 * (below + n[level]) < total)
+      below += n[level++];
+    ret_share[step] =
+        total < LEAST_SAMPLES ? -1 : (float) level / (SHU_PHOTO_LEVELS - 1);
   }
-  for (int step = 0; step < MAX_STEPS; step++) {
-    const int *c = count + step * (N_SHARES + 1);
-    int total = 0, below = 0, level = 0;
-
-    for (int i = 0; i <= N_SHARES; i++)
-      total += c[i];
-    while (level < N_SHARES && 2 * (below + c[level]) < total)
-      below += c[level++];
-    ret_share[step] = total < LEAST_SAMPLES ? -1 : (float) level / N_SHARES;
-  }
+  return TRUE;
 }
 
 /* Pixels inside the outline at which the profile first reaches @share, or
@@ -165,7 +77,7 @@ reaches (const float *profile, float share)
 {
   float before = -1, at = 0.5f;
 
-  for (int step = 0; step < MAX_STEPS; step++) {
+  for (int step = 0; step < SHU_PHOTO_DEPTHS; step++) {
     float depth = MAX (0.5f, 0.5f * step + 0.25f);
 
     if (profile[step] < 0)
@@ -182,14 +94,15 @@ reaches (const float *profile, float share)
   return -1;
 }
 
-ShuBakeBlur
-shu_bake_measure_blur (
-    const float *rgb, const float *depth_in, int size, ShuBakeBlur fallback)
+/* As the picture shows it, @fallback where it is too light to tell. */
+static ShuBakeBlur
+measure_blur (ShuCtx *c, ShuTensor *rgb, ShuTensor *depth, ShuBakeBlur fallback)
 {
-  float profile[MAX_STEPS], half, most;
+  float profile[SHU_PHOTO_DEPTHS], half, most, size = side_of (rgb);
   ShuBakeBlur blur = fallback;
 
-  measure_profile (rgb, depth_in, size, profile);
+  if (!measure_profile (c, rgb, depth, profile))
+    return blur;
   half = reaches (profile, 0.5f);
   most = reaches (profile, 0.9f);
   if (half < 0 || most < 0)
@@ -200,88 +113,74 @@ shu_bake_measure_blur (
   return blur;
 }
 
-/* Three boxes of radius r have the variance r (r + 1): between two radii,
- * mixed by variance. */
-float *
-shu_bake_coverage (const float *depth_in, int size, ShuBakeBlur blur)
+/* The share of the person in every pixel.  Three boxes of radius r have the
+ * variance r (r + 1): between two radii, mixed by variance. */
+static ShuTensor *
+find_coverage (ShuCtx *c, ShuTensor *depth, ShuBakeBlur blur)
 {
-  gsize n = (gsize) size * size;
-  float sigma = blur.sigma * size, part;
+  float size = side_of (depth), sigma = blur.sigma * size;
   int radius = (int) ((sqrtf (1 + 4 * sigma * sigma) - 1) / 2);
-  float *a = g_new (float, n);
-  g_autofree float *wide = g_new (float, n);
+  ShuPhotoJob ramp = {.depth = depth, .amount = blur.offset * size};
+  ShuPhotoJob blend = {
+      .amount = (sigma * sigma - radius * (radius + 1)) / (2 * (radius + 1))};
 
-  for (gsize i = 0; i < n; i++)
-    a[i] = wide[i] = CLAMP (depth_in[i] - blur.offset * size, 0, 1);
-  part = (sigma * sigma - radius * (radius + 1)) / (2 * (radius + 1));
-  shu_plane_blur (a, size, 1, radius);
-  shu_plane_blur (wide, size, 1, radius + 1);
-  for (gsize i = 0; i < n; i++)
-    a[i] = CLAMP (a[i] + part * (wide[i] - a[i]), 0, 1);
-  return a;
+  shu_photo_step (c, SHU_PHOTO_RAMP, &ramp);
+  blend.share = shu_plane_smooth (c, ramp.plane, radius);
+  blend.other = shu_plane_smooth (c, ramp.plane, radius + 1);
+  shu_photo_step (c, SHU_PHOTO_BLEND, &blend);
+  return blend.plane;
 }
 
-void
-shu_bake_unmix (float *rgb, float coverage)
+/* Sure are the inside and the middle line of what is thin.  Others are un-mixed
+ * with the nearest of these in view. */
+static void
+find_pure (ShuCtx *c, ShuBakeInside *in)
 {
-  if (coverage < least_coverage || coverage >= 1)
-    return;
-  for (int k = 0; k < 3; k++)
-    rgb[k] = CLAMP (255 - (255 - rgb[k]) / coverage, 0, 255);
+  ShuPhotoJob sure = {.rgb = in->rgb, .depth = in->depth, .share = in->share};
+  ShuPhotoJob pure = {.share = in->share};
+
+  shu_photo_step (c, SHU_PHOTO_SURE, &sure);
+  pure.rgb = sure.colors;
+  pure.set = sure.mask;
+  pure.from = shu_plane_find_nearest (c, sure.sure, 0, NULL);
+  shu_photo_step (c, SHU_PHOTO_PURE, &pure);
+  in->rgb = pure.colors;
+  in->pure = pure.mask;
 }
 
-/* The ridge of what is thinner than the border: it keeps its middle line. */
-static gboolean
-is_ridge (const float *depth_in, int size, int x, int y)
+/* A cut-out tells the shares. */
+static void
+use_person (ShuCtx *c, ShuTensor *person, ShuBakeInside *in)
 {
-  float d = depth_in[(gsize) y * size + x];
-  int sides = 0;
+  ShuPhotoJob shares = {.picture = person};
+  ShuPhotoJob cut = {.rgb = in->rgb,
+      .depth = in->depth,
+      .amount = MAX (1, cut_out_edge * side_of (person))};
 
-  for (int k = 0; k < 4; k++) {
-    static const int steps[4][2] = {{1, 0}, {0, 1}, {1, 1}, {1, -1}};
-    int u = steps[k][0], v = steps[k][1];
-    if (x < 1 || y < 1 || x + 1 >= size || y + 1 >= size)
-      return FALSE;
-    sides += depth_in[(gsize) (y + v) * size + x + u] <= d &&
-             depth_in[(gsize) (y - v) * size + x - u] <= d &&
-             depth_in[(gsize) (y + v) * size + x + u] +
-                     depth_in[(gsize) (y - v) * size + x - u] <
-                 2 * d - 0.5f;
+  shu_photo_step (c, SHU_PHOTO_SHARES, &shares);
+  in->share = cut.share = shares.plane;
+  shu_photo_step (c, SHU_PHOTO_CUT, &cut);
+  in->rgb = cut.colors;
+  in->pure = cut.mask;
+}
+
+gboolean
+shu_bake_find_inside (ShuCtx *c, const ShuBakePicture *picture,
+    ShuBakeBlur blur, ShuBakeInside *ret)
+{
+  ShuPhotoJob colors = {.picture = picture->color, .mirror = picture->mirror};
+  ShuTensor *outside;
+
+  shu_photo_step (c, SHU_PHOTO_COLORS, &colors);
+  ret->rgb = colors.colors;
+  outside = find_outside (c, picture, ret->rgb);
+  shu_plane_find_nearest (c, outside, 0, &ret->depth);
+  if (picture->person) {
+    use_person (c, picture->person, ret);
+  } else {
+    ret->share = find_coverage (
+        c, ret->depth, measure_blur (c, ret->rgb, ret->depth, blur));
+    find_pure (c, ret);
   }
-  return sides > 0;
-}
-
-/* Sure are the inside and the middle line of what is thin.  Others are
- * un-mixed down to the nearest of these, not below: where the edge is sharper
- * than most, dark specks would take the place of light ones. */
-void
-shu_bake_find_pure (float *rgb, const float *depth_in, const float *coverage,
-    int size, guint8 *pure)
-{
-  gsize n = (gsize) size * size;
-  g_autofree guint8 *sure = g_malloc (n);
-  g_autofree gint32 *from = g_new (gint32, n);
-
-  for (int y = 0; y < size; y++)
-    for (int x = 0; x < size; x++) {
-      gsize i = (gsize) y * size + x;
-      gboolean inside = coverage[i] > sure_coverage;
-      pure[i] = depth_in[i] >= 1 && coverage[i] >= least_coverage;
-      sure[i] = inside || (pure[i] && is_ridge (depth_in, size, x, y));
-      if (sure[i] && !inside)
-        shu_bake_unmix (rgb + 3 * i, coverage[i]);
-    }
-  shu_plane_nearest (sure, size, NULL, from);
-  for (gsize i = 0; i < n; i++) {
-    float *c = rgb + 3 * i, old[3] = {c[0], c[1], c[2]}, a;
-    const float *ref = rgb + 3 * (gsize) from[i];
-
-    if (!pure[i] || sure[i] || from[i] < 0)
-      continue;
-    shu_bake_unmix (c, coverage[i]);
-    for (int k = 0; k < 3; k++)
-      c[k] = MAX (c[k], MIN (old[k], ref[k]));
-    a = unmix_white (c, ref);
-    pure[i] = a < 0 || a >= least_share;
-  }
+  return !shu_ctx_failed (c);
 }

@@ -1,50 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Fills gaps: pictures by push-pull, surfaces by spreading values from vertex
- * to vertex. */
+/* Fills gaps of fields by spreading values from vertex to vertex. */
 #include "geometry/bake_private.h"
 #include <math.h>
 #include <string.h>
-
-void
-shu_push_pull (float *rgb, const guint8 *mask, int size)
-{
-  int half = (size + 1) / 2;
-  gboolean gaps = FALSE;
-  g_autofree float *small = NULL;
-  g_autofree guint8 *known = NULL;
-
-  for (gsize i = 0; !gaps && i < (gsize) size * size; i++)
-    gaps = !mask[i];
-  if (!gaps || size <= 1)
-    return;
-  small = g_new0 (float, 3 * (gsize) half * half);
-  known = g_malloc0 ((gsize) half * half);
-  for (int y = 0; y < half; y++)
-    for (int x = 0; x < half; x++) {
-      gsize to = (gsize) y * half + x;
-      int n = 0;
-      for (int k = 0; k < 4; k++) {
-        int u = 2 * x + (k & 1), v = 2 * y + (k >> 1);
-        gsize at = (gsize) v * size + u;
-        if (u >= size || v >= size || !mask[at])
-          continue;
-        for (int c = 0; c < 3; c++)
-          small[3 * to + c] += rgb[3 * at + c];
-        n++;
-      }
-      for (int c = 0; n && c < 3; c++)
-        small[3 * to + c] /= n;
-      known[to] = n > 0;
-    }
-  shu_push_pull (small, known, half);
-  for (int y = 0; y < size; y++)
-    for (int x = 0; x < size; x++) {
-      gsize at = (gsize) y * size + x;
-      float uv[2] = {((x + 0.5f) / 2) / half, ((y + 0.5f) / 2) / half};
-      if (!mask[at])
-        shu_bake_photo_sample (small, half, 3, uv, rgb + 3 * at);
-    }
-}
 
 void
 shu_field_init (ShuField *f, const ShuMesh *mesh, const gint32 *first)

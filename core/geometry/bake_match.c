@@ -4,6 +4,7 @@
  * underneath. */
 #include "geometry/bake_private.h"
 #include "geometry/weld.h"
+#include "ops/pictures.h"
 #include <math.h>
 #include <string.h>
 
@@ -46,27 +47,14 @@ smooth_normals (ShuBaker *b, const ShuField *field)
 static void
 align_face (ShuBaker *b)
 {
-  ShuBakePhoto *face = b->face;
   const ShuBakePhoto *front = b->photos[SHU_VIEW_FRONT];
-  const float *rgb = face->rgb->data;
-  int size = face->size;
-  g_autofree float *lacks = g_new (float, 3 * (gsize) size * size);
+  ShuPhotoJob job = {.rgb = b->face->rgb, .rgb2 = front->rgb};
 
-#pragma omp parallel for
-  for (int y = 0; y < size; y++)
-    for (int x = 0; x < size; x++) {
-      gsize at = (gsize) y * size + x;
-      float uv[2] = {(x + 0.5f) / size / 3 + 1.0f / 3, (y + 0.5f) / size / 3};
-      float c[3];
-      shu_bake_photo_sample (front->rgb->data, front->size, 3, uv, c);
-      for (int k = 0; k < 3; k++)
-        lacks[3 * at + k] = c[k] - rgb[3 * at + k];
-    }
+  shu_photo_step (b->c, SHU_PHOTO_LACK, &job);
   /* About one and a half pixels of the front: the detail beyond is the
    * face's. */
-  shu_plane_blur (lacks, size, 3, MAX (1, 3 * size / (2 * front->size)));
-  b->face_shift = shu_bake_upload (
-      b, SHU_DTYPE_F32, SHU_DIMS (size, size, 3), lacks, SHU_TRAFFIC_IMAGE);
+  b->face_shift = shu_plane_smooth (
+      b->c, job.colors, MAX (1, 3 * b->face->size / (2 * front->size)));
 }
 
 float
@@ -228,6 +216,22 @@ shu_bake_sum_views (const ShuBaker *b, const ShuBakeSpot *s, float *ret_sum)
   return total;
 }
 
+/* Picture @v of the views, where the baker works */
+static ShuBakePhoto *
+prepare_photo (const ShuBaker *b, int v)
+{
+  const ShuBakeViews *views = b->views;
+  ShuBakePicture picture = {
+      .color = shu_picture_from_image (b->c, views->color[v]),
+      .mirror = v == SHU_VIEW_BACK || v == SHU_VIEW_LEFT};
+
+  if (views->normal[v])
+    picture.normal = shu_picture_from_image (b->c, views->normal[v]);
+  if (v == SHU_VIEW_FRONT && views->person)
+    picture.person = shu_picture_from_image (b->c, views->person);
+  return shu_bake_photo_new (b, &picture, v);
+}
+
 void
 shu_bake_prepare_photos (ShuBaker *b)
 {
@@ -243,11 +247,9 @@ shu_bake_prepare_photos (ShuBaker *b)
   smooth_normals (b, &field);
   for (int v = 0; v < SHU_BAKE_BODY; v++)
     if (views->color[v])
-      b->photos[v] = shu_bake_photo_new (b, views->color[v], views->normal[v],
-          v == SHU_VIEW_FRONT ? views->person : NULL, v);
+      b->photos[v] = prepare_photo (b, v);
   if (views->color[SHU_VIEW_FACE] && b->photos[SHU_VIEW_FRONT]) {
-    b->face = shu_bake_photo_new (b, views->color[SHU_VIEW_FACE],
-        views->normal[SHU_VIEW_FACE], NULL, SHU_VIEW_FACE);
+    b->face = prepare_photo (b, SHU_VIEW_FACE);
     if (!shu_ctx_failed (b->c))
       align_face (b);
   }

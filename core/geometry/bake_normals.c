@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "geometry/bake_normals.h"
-#include "geometry/bake_private.h"
 #include "geometry/bvh.h"
 #include "geometry/normals.h"
 #include "geometry/raster.h"
 #include "geometry/tangents.h"
 #include "geometry/weld.h"
+#include "ops/planes.h"
 #include <math.h>
 #include <string.h>
 
@@ -210,20 +210,20 @@ shu_normal_encode (const float *normal, guint8 *ret_rgb)
 
 /* Near a chart its nearest texel, which is in its tangent space; farther away
  * the mean direction. */
-static void
-fill_gaps (float *map, guint8 *covered, int size)
+static gboolean
+fill_gaps (float *map, const guint8 *covered, int size, GError **error)
 {
-  gsize n = (gsize) size * size;
-  g_autofree float *far = g_new (float, n);
-  g_autofree gint32 *from = g_new (gint32, n);
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", error);
+  ShuTensor *y;
 
-  shu_plane_nearest (covered, size, far, from);
-  for (gsize i = 0; i < n; i++)
-    if (!covered[i] && from[i] >= 0 && far[i] <= size / (float) GUTTER_PART) {
-      memcpy (map + 3 * i, map + 3 * (gsize) from[i], 3 * sizeof (float));
-      covered[i] = 1;
-    }
-  shu_push_pull (map, covered, size);
+  if (!c)
+    return FALSE;
+  y = shu_plane_fill (c,
+      shu_from_host (c, SHU_DTYPE_F32, SHU_DIMS (size, size, 3), map),
+      shu_from_host (c, SHU_DTYPE_U8, SHU_DIMS (size, size), covered),
+      size / (float) GUTTER_PART);
+  shu_to_host (c, y, map);
+  return shu_ctx_finish (c, error);
 }
 
 static void
@@ -293,7 +293,8 @@ shu_bake_normals (const ShuMesh *unwrapped, const ShuMesh *fine, int size,
   }
   if (!shu_progress (progress, "normals", 2, 3, error))
     return NULL;
-  fill_gaps (map, covered, size);
+  if (!fill_gaps (map, covered, size, error))
+    return NULL;
   ShuImage *out = shu_image_new (size, size, 3);
   for (gsize i = 0; i < n; i++) {
     make_unit (map + 3 * i);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Makes a picture ready for baking: mask, colours grown over the outline,
- * trust, and what the mesh hides from its camera. */
+/* Makes a picture ready for baking: colours grown over the outline, trust, and
+ * what the mesh hides from its camera. */
 #include "geometry/bake_private.h"
 #include <math.h>
-#include <string.h>
 
 enum {
   SMOOTH_RADIUS = 6, /* pixels of 768 */
@@ -12,8 +11,6 @@ enum {
 /* In units of the body's cube. */
 static const float hidden_tolerance = 0.004f;
 static const float jump = 0.02f; /* a step in depth that hides something */
-static const float least_trust = 0.02f;
-static const float cut_out_edge = 0.002f; /* of which colours are not used */
 
 /**
  * Border:
@@ -41,227 +38,53 @@ border_of_view (ShuView view)
                                  : &drawn_border;
 }
 
-/* A picture in host memory while it is prepared: as in ShuBakePhoto */
-typedef struct {
-  int size;
-  float *rgb;
-  float *trust;
-  float *open;
-  const float *depth;
-} Planes;
-
-/* Two sweeps of a 3x3 neighbourhood that hand on the nearest source found so
- * far (Danielsson 1980): exact but for a fraction of a pixel. */
-void
-shu_plane_nearest (
-    const guint8 *mask, int size, float *ret_dist, gint32 *ret_index)
-{
-  gsize n = (gsize) size * size;
-  g_autofree gint32 *own = ret_index ? NULL : g_new (gint32, n);
-  g_autofree float *own_dist = ret_dist ? NULL : g_new (float, n);
-  gint32 *index = ret_index ? ret_index : own;
-  float *dist = ret_dist ? ret_dist : own_dist;
-
-  for (gsize i = 0; i < n; i++) {
-    index[i] = mask[i] ? (gint32) i : -1;
-    dist[i] = mask[i] ? 0 : G_MAXFLOAT;
-  }
-  for (int sweep = 0; sweep < 4; sweep++) {
-    int sx = sweep & 1 ? -1 : 1, sy = sweep & 2 ? -1 : 1;
-    static const int steps[3][2] = {{-1, 0}, {0, -1}, {-1, -1}};
-    for (int j = 0; j < size; j++)
-      for (int i = 0; i < size; i++) {
-        int x = sx > 0 ? i : size - 1 - i, y = sy > 0 ? j : size - 1 - j;
-        gsize at = (gsize) y * size + x;
-        for (int k = 0; k < 3; k++) {
-          int u = x + sx * steps[k][0], v = y + sy * steps[k][1];
-          if (u < 0 || v < 0 || u >= size || v >= size)
-            continue;
-          gint32 from = index[(gsize) v * size + u];
-          if (from < 0)
-            continue;
-          float dx = (float) (from % size - x), dy = (float) (from / size - y);
-          float d = dx * dx + dy * dy;
-          if (d < dist[at]) {
-            dist[at] = d;
-            index[at] = from;
-          }
-        }
-      }
-  }
-  for (gsize i = 0; i < n; i++)
-    if (index[i] >= 0)
-      dist[i] = sqrtf (dist[i]);
-}
-
-static void
-blur_line (float *out, const float *in, int n, int step, int radius)
-{
-  float scale = 1.0f / (2 * radius + 1);
-  double sum = 0;
-
-  for (int i = -radius; i <= radius; i++)
-    sum += in[(gsize) CLAMP (i, 0, n - 1) * step];
-  for (int i = 0; i < n; i++) {
-    out[(gsize) i * step] = (float) sum * scale;
-    sum += in[(gsize) MIN (n - 1, i + radius + 1) * step] -
-           in[(gsize) MAX (0, i - radius) * step];
-  }
-}
-
-void
-shu_plane_blur (float *plane, int size, int n_channels, int radius)
-{
-  gsize n = (gsize) size * size * n_channels;
-  g_autofree float *other = g_new (float, n);
-  int pitch = size * n_channels;
-
-  for (int pass = 0; radius > 0 && pass < 3; pass++) {
-#pragma omp parallel for
-    for (int y = 0; y < size; y++)
-      for (int c = 0; c < n_channels; c++)
-        blur_line (other + (gsize) y * pitch + c, plane + (gsize) y * pitch + c,
-            size, n_channels, radius);
-#pragma omp parallel for
-    for (int i = 0; i < pitch; i++)
-      blur_line (plane + i, other + i, size, pitch, radius);
-  }
-}
-
-static void
-load_colors (Planes *p, const ShuImage *color, gboolean mirror)
-{
-  int size = p->size;
-
-  for (int y = 0; y < size; y++)
-    for (int x = 0; x < size; x++) {
-      int from = mirror ? size - 1 - x : x;
-      for (int k = 0; k < 3; k++)
-        p->rgb[3 * ((gsize) y * size + x) + k] =
-            color->data[3 * ((gsize) y * size + from) + k];
-    }
-}
-
 /* Pure colours stay; elsewhere the nearest of them, a little blurred so that
  * the outline's corners make no streaks. */
-static void
-grow_colors (Planes *p, const guint8 *pure)
+static ShuTensor *
+grow_colors (ShuCtx *c, const ShuBakeInside *in)
 {
-  int size = p->size;
-  gsize n = (gsize) size * size;
-  g_autofree gint32 *from = g_new (gint32, n);
-  g_autofree float *grown = g_new (float, 3 * n);
+  ShuPhotoJob take = {.rgb = in->rgb}, keep = {.rgb = in->rgb};
 
-  shu_plane_nearest (pure, size, NULL, from);
-  for (gsize i = 0; i < n; i++) {
-    gsize at = from[i] >= 0 ? (gsize) from[i] : i;
-    memcpy (grown + 3 * i, p->rgb + 3 * at, 3 * sizeof (float));
-  }
-  memcpy (p->rgb, grown, 3 * n * sizeof (float));
-  shu_plane_blur (grown, size, 3, MAX (1, size / 256));
-  for (gsize i = 0; i < n; i++)
-    if (!pure[i])
-      memcpy (p->rgb + 3 * i, grown + 3 * i, 3 * sizeof (float));
-}
-
-/* Finds what of the picture is the person's own colour, takes out the white
- * where the share of it can be told, and spreads the rest from nearby. */
-static void
-clear_border (
-    Planes *p, guint8 *mask, const ShuImage *person, const Border *border)
-{
-  gsize n = (gsize) p->size * p->size;
-  g_autofree guint8 *pure = g_malloc (n);
-  g_autofree float *dist = g_new (float, n), *coverage = NULL;
-  float fade = MAX (1, border->fade * p->size - 1);
-
-  if (!person)
-    shu_bake_drop_background (p->rgb, mask, p->size);
-  for (gsize i = 0; i < n; i++) {
-    if (person)
-      mask[i] = person->data[i] > 127;
-    pure[i] = !mask[i];
-  }
-  shu_plane_nearest (pure, p->size, dist, NULL);
-  if (person) {
-    coverage = g_new (float, n);
-    for (gsize i = 0; i < n; i++)
-      coverage[i] = person->data[i] / 255.0f;
-  } else {
-    coverage = shu_bake_coverage (dist, p->size,
-        shu_bake_measure_blur (p->rgb, dist, p->size, border->blur));
-  }
-  for (gsize i = 0; person && i < n; i++) {
-    shu_bake_unmix (p->rgb + 3 * i, coverage[i]);
-    pure[i] = dist[i] >= MAX (1, cut_out_edge * p->size);
-  }
-  if (!person)
-    shu_bake_find_pure (p->rgb, dist, coverage, p->size, pure);
-  for (gsize i = 0; i < n; i++) {
-    float t = MIN ((dist[i] - 1) / fade, (coverage[i] - 0.4f) / 0.6f);
-    t = CLAMP (t, 0, 1);
-    p->trust[i] = MAX (least_trust, pure[i] ? t * t * (3 - 2 * t) : 0);
-  }
-  grow_colors (p, pure);
-}
-
-/* Lowers p->open within @reach pixels of a step in depth: on the side behind
- * it, or on the side in front. */
-static void
-close_jumps (Planes *p, gboolean behind, float reach)
-{
-  const float *depth = p->depth;
-  int size = p->size;
-  gsize n = (gsize) size * size;
-  g_autofree guint8 *edge = g_malloc0 (n);
-  g_autofree gint32 *from = g_new (gint32, n);
-  g_autofree float *dist = g_new (float, n);
-  float sign = behind ? 1 : -1;
-
-  for (int y = 0; y < size; y++)
-    for (int x = 0; x < size; x++) {
-      static const int steps[4][2] = {{1, 0}, {-1, 0}, {0, 1}, {0, -1}};
-      gsize at = (gsize) y * size + x;
-      for (int k = 0; k < 4; k++) {
-        int u = x + steps[k][0], v = y + steps[k][1];
-        if (u < 0 || v < 0 || u >= size || v >= size)
-          continue;
-        float other = depth[(gsize) v * size + u];
-        edge[at] |= other < G_MAXFLOAT && depth[at] < G_MAXFLOAT &&
-                    sign * (other - depth[at]) > jump;
-      }
-    }
-  shu_plane_nearest (edge, size, dist, from);
-  for (gsize i = 0; i < n; i++)
-    if (from[i] >= 0 && sign * (depth[i] - depth[from[i]]) > jump)
-      p->open[i] = MIN (
-          p->open[i], CLAMP ((dist[i] - 1) / MAX (1, reach), least_trust, 1));
-}
-
-static void
-find_jumps (Planes *p, const Border *border)
-{
-  gsize n = (gsize) p->size * p->size;
-
-  for (gsize i = 0; i < n; i++)
-    p->open[i] = 1;
-  close_jumps (p, TRUE, border->jump_far * p->size);
-  if (border->jump_near > 0)
-    close_jumps (p, FALSE, border->jump_near * p->size);
+  take.from = shu_plane_find_nearest (c, in->pure, 0, NULL);
+  shu_photo_step (c, SHU_PHOTO_TAKE, &take);
+  keep.rgb2 =
+      shu_plane_smooth (c, take.colors, MAX (1, (int) in->rgb->dims[0] / 256));
+  keep.set = in->pure;
+  shu_photo_step (c, SHU_PHOTO_KEEP, &keep);
+  return keep.colors;
 }
 
 static ShuTensor *
-upload_plane (const ShuBaker *b, int size, int n_channels, const float *plane)
+find_trust (ShuCtx *c, const ShuBakeInside *in, float fade)
 {
-  const gint64 dims[] = {size, size, n_channels};
+  ShuPhotoJob job = {.depth = in->depth,
+      .share = in->share,
+      .set = in->pure,
+      .amount = MAX (1, fade - 1)};
 
-  return shu_bake_upload (
-      b, SHU_DTYPE_F32, n_channels > 1 ? 3 : 2, dims, plane, SHU_TRAFFIC_IMAGE);
+  shu_photo_step (c, SHU_PHOTO_TRUST, &job);
+  return job.plane;
 }
 
-/* The mesh as the camera of @p sees it; *@ret_depth in host memory */
+/* @open (nullable), lower within @reach pixels of a step in depth: on the side
+ * behind it, or where the step is negative on the side in front. */
+static ShuTensor *
+close_jumps (
+    ShuCtx *c, ShuTensor *depth, ShuTensor *open, float step, float reach)
+{
+  ShuPhotoJob edge = {.depth = depth, .amount = step};
+  ShuPhotoJob job = {
+      .depth = depth, .share = open, .amount = step, .reach = MAX (1, reach)};
+
+  shu_photo_step (c, SHU_PHOTO_EDGE, &edge);
+  job.from = shu_plane_find_nearest (c, edge.mask, job.reach + 1, NULL);
+  shu_photo_step (c, SHU_PHOTO_OPEN, &job);
+  return job.plane;
+}
+
+/* The mesh as the camera of @p sees it, and where that hides none of it */
 static void
-draw_mesh (const ShuBaker *b, ShuBakePhoto *p, float *ret_depth)
+draw_mesh (const ShuBaker *b, ShuBakePhoto *p, const Border *border)
 {
   const ShuRasterJob job = {.at = b->pos,
       .faces = b->faces,
@@ -270,36 +93,42 @@ draw_mesh (const ShuBaker *b, ShuBakePhoto *p, float *ret_depth)
       .width = p->size,
       .height = p->size,
       .flags = SHU_RASTER_BARY | SHU_RASTER_DEPTH};
+  float size = p->size;
+  ShuTensor *depth;
 
-  if (shu_rasterize (b->c, &job, &p->raster))
-    shu_to_host (b->c, p->raster.depth, ret_depth);
+  if (!shu_rasterize (b->c, &job, &p->raster))
+    return;
+  depth = shu_reshape (b->c, p->raster.depth, SHU_DIMS (p->size, p->size));
+  p->open = close_jumps (b->c, depth, NULL, jump, border->jump_far * size);
+  if (border->jump_near > 0)
+    p->open =
+        close_jumps (b->c, depth, p->open, -jump, border->jump_near * size);
 }
 
 ShuBakePhoto *
-shu_bake_photo_new (const ShuBaker *b, const ShuImage *color,
-    const ShuImage *normal, const ShuImage *person, ShuView view)
+shu_bake_photo_new (
+    const ShuBaker *b, const ShuBakePicture *picture, ShuView view)
 {
-  ShuBakePhoto *p = g_new0 (ShuBakePhoto, 1);
-  gboolean mirror = view == SHU_VIEW_BACK || view == SHU_VIEW_LEFT;
+  SHU_SCOPE (b->c);
   const Border *border = border_of_view (view);
-  int size = color->width;
-  gsize n = (gsize) size * size;
-  g_autofree float *rgb = g_new (float, 3 * n), *trust = g_new (float, n);
-  g_autofree float *open = g_new (float, n), *depth = g_new0 (float, n);
-  g_autofree guint8 *mask = shu_bake_photo_mask (color, normal, mirror);
-  Planes planes = {size, rgb, trust, open, depth};
+  ShuBakePhoto *p = g_new0 (ShuBakePhoto, 1);
+  ShuBakeInside in;
 
-  p->size = size;
+  p->size = (int) picture->color->dims[0];
   p->camera = shu_camera_of_view (view);
-  load_colors (&planes, color, mirror);
-  clear_border (&planes, mask, person, border);
-  draw_mesh (b, p, depth);
-  find_jumps (&planes, border);
-  p->rgb = upload_plane (b, size, 3, rgb);
-  p->trust = upload_plane (b, size, 1, trust);
-  p->open = upload_plane (b, size, 1, open);
-  shu_plane_blur (rgb, size, 3, MAX (1, SMOOTH_RADIUS * size / 768));
-  p->smooth = upload_plane (b, size, 3, rgb);
+  if (!shu_bake_find_inside (b->c, picture, border->blur, &in))
+    return p;
+  p->trust = find_trust (b->c, &in, border->fade * p->size);
+  p->rgb = grow_colors (b->c, &in);
+  p->smooth =
+      shu_plane_smooth (b->c, p->rgb, MAX (1, SMOOTH_RADIUS * p->size / 768));
+  draw_mesh (b, p, border);
+  if (shu_ctx_failed (b->c))
+    return p;
+  ShuTensor *const kept[] = {p->rgb, p->smooth, p->trust, p->open,
+      p->raster.face, p->raster.bary, p->raster.depth};
+  for (gsize i = 0; i < G_N_ELEMENTS (kept); i++)
+    shu_keep (b->c, kept[i]);
   return p;
 }
 

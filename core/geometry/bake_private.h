@@ -3,6 +3,7 @@
  * a point, fields over the surface, filling of pictures. */
 #pragma once
 #include "geometry/bake.h"
+#include "ops/photo.h"
 #include "ops/render.h"
 #include "ops/texture.h"
 
@@ -29,42 +30,6 @@ typedef struct {
   ShuRastered raster;
 } ShuBakePhoto;
 
-/* Where the person is, [S,S] 0 or 1: a channel of the normals (or, without
- * them, of the colours) below 230.  @mirror: left and right change places.
- * (transfer full) */
-guint8 *shu_bake_photo_mask (
-    const ShuImage *color, const ShuImage *normal, gboolean mirror);
-
-/* Takes out of a mask what is as white as the background and connected with
- * it: normals and colours are drawn apart and do not quite agree. */
-void shu_bake_drop_background (const float *rgb, guint8 *mask, int size);
-
-/**
- * ShuBakeBlur:
- * The edge of the person in a picture, in sides of the picture.
- * @offset: how far inside the mask's outline half of a pixel is white
- * @sigma: of the Gaussian that blurs the edge
- */
-typedef struct {
-  float offset, sigma;
-} ShuBakeBlur;
-
-/* As the picture shows it, @fallback where it is too light to tell.
- * @depth_in: [S,S] pixels from the outline inwards, 0 outside */
-ShuBakeBlur shu_bake_measure_blur (
-    const float *rgb, const float *depth_in, int size, ShuBakeBlur fallback);
-
-/* The share of the person in every pixel, [S,S].  (transfer full) */
-float *shu_bake_coverage (const float *depth_in, int size, ShuBakeBlur blur);
-
-/* Takes the white out of a pixel that is mixed with it. */
-void shu_bake_unmix (float *rgb, float coverage);
-
-/* Takes the white out where that can be done.  @pure: the pixels that show
- * the person's own colour then */
-void shu_bake_find_pure (float *rgb, const float *depth_in,
-    const float *coverage, int size, guint8 *pure);
-
 /* Bilinear, clamped to the border.  @uv in image sides. */
 void shu_bake_photo_sample (
     const float *plane, int size, int n_channels, const float *uv, float *ret);
@@ -73,22 +38,6 @@ void shu_bake_photo_sample (
  * @normal: visibility, trust and the cosine to the power @power. */
 float shu_bake_photo_weight (const ShuBakePhoto *photo, const float *pos,
     const float *normal, float power, float *ret_uv);
-
-/* Separable box of 2 @radius + 1 pixels, three times, in place. */
-void shu_plane_blur (float *plane, int size, int n_channels, int radius);
-
-/**
- * shu_plane_nearest:
- * @ret_dist: (nullable): [S,S] distance to the nearest pixel that is set, 0
- *   there; G_MAXFLOAT where there is none at all
- * @ret_index: (nullable): [S,S] that pixel, -1 for none
- */
-void shu_plane_nearest (
-    const guint8 *mask, int size, float *ret_dist, gint32 *ret_index);
-
-/* Fills pixels that are not in @mask from those that are, by a pyramid of
- * means (Gortler et al. 1996). */
-void shu_push_pull (float *rgb, const guint8 *mask, int size);
 
 /**
  * ShuField:
@@ -154,12 +103,52 @@ typedef struct {
 ShuTensor *shu_bake_upload (const ShuBaker *b, ShuDType dtype, int n_dims,
     const gint64 *dims, gconstpointer data, ShuTrafficKind kind);
 
+/* bake_border.c */
+
+/**
+ * ShuBakePicture:
+ * A picture as stage 1 has it, on the baker's device, all of one size
+ * @color: U8 [S,S,3]
+ * @normal: (nullable): likewise
+ * @person: (nullable): U8 [S,S,1], where the person is; guessed without one
+ * @mirror: left and right change places
+ */
+typedef struct {
+  ShuTensor *color, *normal, *person;
+  gboolean mirror;
+} ShuBakePicture;
+
+/**
+ * ShuBakeBlur:
+ * The edge of the person in a picture, in sides of the picture.
+ * @offset: how far inside the mask's outline half of a pixel is white
+ * @sigma: of the Gaussian that blurs the edge
+ */
+typedef struct {
+  float offset, sigma;
+} ShuBakeBlur;
+
+/**
+ * ShuBakeInside:
+ * @rgb: F32 [S,S,3] with the white taken out where that can be done
+ * @depth: F32 [S,S] pixels from the outline inwards, 0 outside
+ * @share: F32 [S,S] of the person in a pixel
+ * @pure: U8 [S,S] what shows the person's own colour
+ */
+typedef struct {
+  ShuTensor *rgb, *depth, *share, *pure;
+} ShuBakeInside;
+
+/* @blur: of its edge, where the picture itself does not tell.  FALSE after a
+ * failure */
+gboolean shu_bake_find_inside (ShuCtx *c, const ShuBakePicture *picture,
+    ShuBakeBlur blur, ShuBakeInside *ret);
+
 /* bake_photo.c */
 
-/* @person: (nullable): where it is; guessed without one.  Freed with
- * g_free(). */
-ShuBakePhoto *shu_bake_photo_new (const ShuBaker *b, const ShuImage *color,
-    const ShuImage *normal, const ShuImage *person, ShuView view);
+/* Freed with g_free(). */
+ShuBakePhoto *shu_bake_photo_new (
+    const ShuBaker *b, const ShuBakePicture *picture, ShuView view);
 
 /* bake_match.c */
 

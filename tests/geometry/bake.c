@@ -5,6 +5,7 @@
 #include "geometry/bake_private.h"
 #include "geometry/raster.h"
 #include "geometry/render.h"
+#include "ops/pictures.h"
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -131,13 +132,13 @@ background_does_not_bleed (void)
 static void
 blur_picture (ShuImage *image, int radius)
 {
-  gsize n = shu_image_size (image);
-  g_autofree float *plane = g_new (float, n);
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
+  ShuPhotoJob job = {.picture = shu_picture_from_image (c, image)};
+  const float *plane;
 
-  for (gsize i = 0; i < n; i++)
-    plane[i] = image->data[i];
-  shu_plane_blur (plane, image->width, 3, radius);
-  for (gsize i = 0; i < n; i++)
+  g_assert_true (shu_photo_step (c, SHU_PHOTO_COLORS, &job));
+  plane = shu_plane_smooth (c, job.colors, radius)->data;
+  for (gsize i = 0; i < shu_image_size (image); i++)
     image->data[i] = (guint8) CLAMP (plane[i] + 0.5f, 0, 255);
 }
 
@@ -165,14 +166,15 @@ blurred_borders_do_not_bleed (void)
 static void
 widen_normals (ShuImage *normal, int reach)
 {
-  g_autofree guint8 *mask = g_malloc (S * S);
-  g_autofree float *dist = g_new (float, S *S);
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
+  ShuPhotoJob job = {
+      .picture = shu_picture_from_image (c, normal), .level = 230};
+  const gint32 *near;
 
-  for (int i = 0; i < S * S; i++)
-    mask[i] = normal->data[3 * i] < 230;
-  shu_plane_nearest (mask, S, dist, NULL);
+  g_assert_true (shu_photo_step (c, SHU_PHOTO_BELOW, &job));
+  near = shu_plane_find_nearest (c, job.mask, MAX (reach, 0.5f), NULL)->data;
   for (int i = 0; i < 3 * S * S; i++)
-    if (dist[i / 3] <= reach)
+    if (near[i / 3] >= 0)
       normal->data[i] = 128;
 }
 
