@@ -13,6 +13,7 @@
  * 1 below what has been reached. */
 #include "formats/png.h"
 #include "geometry/render.h"
+#include "geometry/splat.h"
 #include "human.h"
 #include "texture_subject.h"
 #include <math.h>
@@ -144,7 +145,11 @@ score (int number, Subject *s)
   gint64 t0 = g_get_monotonic_time ();
   Scores ret;
 
-  s->views.gaussians = &s->gaussians;
+  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
+  SHU_SCOPE (c);
+  ShuSplatInput gaussians = shu_splat_input (c, &s->gaussians);
+
+  s->views.gaussians = &gaussians;
   g_autoptr (ShuImage) baked =
       shu_bake (s->mesh, &s->views, &params, NULL, NULL);
   ret.seconds = (g_get_monotonic_time () - t0) * 1e-6;

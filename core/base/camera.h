@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A camera as numbers; geometry/camera.h makes them.  Images have u to the
- * right and v down, both in image sides. */
+/* A camera as numbers, for every device; geometry/camera.h makes them.  Images
+ * have u to the right and v down, both in image sides. */
 #pragma once
-#include <glib.h>
 
-G_BEGIN_DECLS
+#ifdef __CUDACC__
+#define SHU_CAMERA_FN static __host__ __device__ inline
+#else
+#define SHU_CAMERA_FN static inline
+#endif
 
 /**
  * ShuCamera:
@@ -17,7 +20,7 @@ G_BEGIN_DECLS
  */
 typedef struct {
   float view[16];
-  gboolean perspective;
+  int perspective;
   float focal;
   float cx, cy;
 } ShuCamera;
@@ -30,7 +33,7 @@ typedef struct {
  * Returns: the depth along the camera's axis; @ret_uv is meaningless where it
  * is not positive and the camera is a perspective one
  */
-static inline float
+SHU_CAMERA_FN float
 shu_camera_project (const ShuCamera *camera, const float *p, float *ret_uv)
 {
   const float *m = camera->view;
@@ -43,5 +46,3 @@ shu_camera_project (const ShuCamera *camera, const float *p, float *ret_uv)
   ret_uv[1] = s * y + camera->cy;
   return z;
 }
-
-G_END_DECLS

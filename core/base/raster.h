@@ -3,6 +3,7 @@
  * it, and how far away.  ops/render.h gives the same on devices. */
 #pragma once
 #include "base/camera.h"
+#include <glib.h>
 
 G_BEGIN_DECLS
 

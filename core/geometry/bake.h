@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "geometry/camera.h"
 #include "geometry/mesh.h"
+#include "ops/render.h"
 
 G_BEGIN_DECLS
 
@@ -17,7 +18,8 @@ G_BEGIN_DECLS
  * @person: (nullable): one channel, of the size of the front picture: where it
  *   shows the person (above 127), for a photo whose cut-out is at hand.
  *   Without one the normals decide, less what is as white as the background.
- * @gaussians: (nullable): colour what no picture sees
+ * @gaussians: (nullable): colour what no picture sees; where the bake works, or
+ *   in host memory
  *
  * The front is the photo and overrules the others (it weighs 50 where a side
  * weighs 1 and the back 20); the face adds its detail.
@@ -26,11 +28,12 @@ typedef struct {
   const ShuImage *color[SHU_N_VIEWS];
   const ShuImage *normal[SHU_N_VIEWS];
   const ShuImage *person;
-  const ShuGaussians *gaussians;
+  const ShuSplatInput *gaussians;
 } ShuBakeViews;
 
 /**
  * ShuBakeParams:
+ * @ctx: (nullable): where to work; NULL: on the CPU
  * @size: side of the texture, 64..8192; 0 means 1024
  * @angle_power: power of the cosine of the viewing angle that weights a view;
  *   0 means 4
@@ -41,6 +44,7 @@ typedef struct {
  * @stiffness: how smooth what it changes is; 0 means 0.5
  */
 typedef struct {
+  ShuCtx *ctx;
   int size;
   float angle_power;
   int n_renders;

@@ -9,7 +9,6 @@ enum {
 };
 
 /* In units of the body's cube. */
-static const float hidden_tolerance = 0.004f;
 static const float jump = 0.02f; /* a step in depth that hides something */
 
 /**
@@ -86,8 +85,8 @@ close_jumps (
 static void
 draw_mesh (const ShuBaker *b, ShuBakePhoto *p, const Border *border)
 {
-  const ShuRasterJob job = {.at = b->pos,
-      .faces = b->faces,
+  const ShuRasterJob job = {.at = b->scene.pos,
+      .faces = b->scene.faces,
       .n_views = 1,
       .cameras = &p->camera,
       .width = p->size,
@@ -130,50 +129,4 @@ shu_bake_photo_new (
   for (gsize i = 0; i < G_N_ELEMENTS (kept); i++)
     shu_keep (b->c, kept[i]);
   return p;
-}
-
-void
-shu_bake_photo_sample (
-    const float *plane, int size, int n_channels, const float *uv, float *ret)
-{
-  float x = CLAMP (uv[0] * size - 0.5f, 0, size - 1);
-  float y = CLAMP (uv[1] * size - 0.5f, 0, size - 1);
-  int x0 = (int) x, y0 = (int) y;
-  int x1 = MIN (x0 + 1, size - 1), y1 = MIN (y0 + 1, size - 1);
-  float fx = x - x0, fy = y - y0;
-  const float *a = plane + ((gsize) y0 * size + x0) * n_channels;
-  const float *b = plane + ((gsize) y0 * size + x1) * n_channels;
-  const float *c = plane + ((gsize) y1 * size + x0) * n_channels;
-  const float *d = plane + ((gsize) y1 * size + x1) * n_channels;
-
-  for (int k = 0; k < n_channels; k++)
-    ret[k] = (1 - fy) * ((1 - fx) * a[k] + fx * b[k]) +
-             fy * ((1 - fx) * c[k] + fx * d[k]);
-}
-
-float
-shu_bake_photo_weight (const ShuBakePhoto *p, const float *pos,
-    const float *normal, float power, float *ret_uv)
-{
-  const float *axis = p->camera.view + 8, *depth = p->raster.depth->data;
-  float cosine =
-      -(normal[0] * axis[0] + normal[1] * axis[1] + normal[2] * axis[2]);
-  float z = shu_camera_project (&p->camera, pos, ret_uv), far = -G_MAXFLOAT;
-  float trust, open;
-
-  if (cosine <= 0.05f || ret_uv[0] < 0 || ret_uv[1] < 0 || ret_uv[0] > 1 ||
-      ret_uv[1] > 1)
-    return 0;
-  int x = (int) floorf (ret_uv[0] * p->size - 0.5f);
-  int y = (int) floorf (ret_uv[1] * p->size - 0.5f);
-  for (int k = 0; k < 4; k++) {
-    int u = CLAMP (x + (k & 1), 0, p->size - 1);
-    int v = CLAMP (y + (k >> 1), 0, p->size - 1);
-    far = MAX (far, depth[(gsize) v * p->size + u]);
-  }
-  if (z > far + hidden_tolerance)
-    return 0;
-  shu_bake_photo_sample (p->trust->data, p->size, 1, ret_uv, &trust);
-  shu_bake_photo_sample (p->open->data, p->size, 1, ret_uv, &open);
-  return powf (cosine, power) * trust * open;
 }

@@ -1,103 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of baking: pictures made ready to sample, colours of Gaussians at
- * a point, fields over the surface, filling of pictures. */
+/* The parts of baking: pictures made ready to sample, what they lack against
+ * each other, and what is solved for. */
 #pragma once
 #include "geometry/bake.h"
+#include "ops/bake.h"
 #include "ops/photo.h"
-#include "ops/render.h"
-#include "ops/texture.h"
 
 G_BEGIN_DECLS
 
 /**
- * ShuBakePhoto:
- * A picture that can be sampled anywhere near the person; all F32 on the
- * baker's device.
- * @size: pixels a side
- * @rgb: [S,S,3] 0..255; beyond the person its nearest colour
- * @smooth: the same, low frequencies only
- * @trust: [S,S] 0..1: less near the outline of the person, little outside
- * @open: [S,S] 0..1: less where something nearer is close
- * @raster: of the mesh, as the camera sees it, with weights and depth; V = 1
- */
-typedef struct {
-  int size;
-  ShuCamera camera;
-  ShuTensor *rgb;
-  ShuTensor *smooth;
-  ShuTensor *trust;
-  ShuTensor *open;
-  ShuRastered raster;
-} ShuBakePhoto;
-
-/* Bilinear, clamped to the border.  @uv in image sides. */
-void shu_bake_photo_sample (
-    const float *plane, int size, int n_channels, const float *uv, float *ret);
-
-/* Weight 0..1 of a picture at a point of the surface with unit normal
- * @normal: visibility, trust and the cosine to the power @power. */
-float shu_bake_photo_weight (const ShuBakePhoto *photo, const float *pos,
-    const float *normal, float power, float *ret_uv);
-
-/**
- * ShuField:
- * Neighbours of the vertices of a welded mesh.
- */
-typedef struct {
-  int n_verts;
-  const gint32 *first;
-  gint32 *start; /* [n_verts + 1] */
-  gint32 *next;
-} ShuField;
-
-void shu_field_init (ShuField *field, const ShuMesh *mesh, const gint32 *first);
-void shu_field_clear (ShuField *field);
-
-/**
- * shu_field_spread:
- * @value: (inout): [n_verts,3]
- * @weight: [n_verts] how strongly a vertex holds to its value; 0: not at all
- * @decay: pull of every vertex towards 0, against that of one neighbour
- *
- * Makes values smooth over the surface.  Vertices at one place end equal.
- */
-void shu_field_spread (const ShuField *field, float *value, const float *weight,
-    float decay, int n_rounds);
-
-enum { SHU_BAKE_BODY = 4 }; /* pictures of the whole body */
-
-/**
  * ShuBaker:
  * @c: where tensors are; what belongs to its scope lives as long as the baker
- * @pos, @faces: of the mesh, F32 [n,3] and I32 [m,3]
- * @power: of the cosine that weighs a view
- * @face_shift: [S,S,3] of the face: what it lacks against the front
- * @normals: [n_verts,3]
- * @match: [n_verts,3] what a picture lacks against the others
- * @under: (nullable): [@under_size,@under_size,3] colours of the Gaussians
- * @bridge: [n_verts,3] from the colours underneath to those of the pictures
+ * @scene: what is there so far
+ * @field: neighbours on the surface
  */
 typedef struct {
   ShuCtx *c;
   const ShuMesh *mesh;
   const ShuBakeViews *views;
-  ShuTensor *pos, *faces;
-  float power;
+  ShuBakeScene scene;
+  ShuField field;
   ShuBakePhoto *photos[SHU_BAKE_BODY]; /* nullable */
   ShuBakePhoto *face;                  /* nullable */
-  ShuTensor *face_shift;
-  float *normals;
-  float *match[SHU_BAKE_BODY]; /* nullable */
-  int under_size;
-  float *under;
-  float *bridge;
 } ShuBaker;
-
-/* Where a texel, a pixel or a vertex is. */
-typedef struct {
-  float pos[3], normal[3];
-  float match[SHU_BAKE_BODY][3];
-} ShuBakeSpot;
 
 /* A host array where the baker works; scoped */
 ShuTensor *shu_bake_upload (const ShuBaker *b, ShuDType dtype, int n_dims,
@@ -152,36 +77,21 @@ ShuBakePhoto *shu_bake_photo_new (
 
 /* bake_match.c */
 
-/* Photos, normals, differences between views, and the bridge to what lies
- * underneath, which is there already. */
+/* The mesh, its normals, and its neighbours as a field */
+void shu_bake_prepare_mesh (ShuBaker *b);
+/* Photos, and what they lack against each other */
 void shu_bake_prepare_photos (ShuBaker *b);
+/* From what lies underneath, which is there already, to the pictures */
 void shu_bake_bridge (ShuBaker *b);
-
-/* The place on a face with weights @l of its corners */
-ShuBakeSpot shu_bake_spot (const ShuBaker *b, int face, const float *l);
-/* Three values of each vertex of a face, @stride floats apart, mixed */
-void shu_bake_mix (const float *values, const gint32 *corners, const float *l,
-    int stride, float *ret);
-/* Weighted sum of the pictures at a spot.  Returns: the sum of the weights */
-float shu_bake_sum_views (
-    const ShuBaker *b, const ShuBakeSpot *spot, float *ret_sum);
-/* What a body picture weighs against the others where both see best */
-float shu_bake_prior (int view);
-/* Share of the face's picture, instead of the front's, at a place of the
- * front; @ret_in: (out): the place in the face's picture, both in sides */
-float shu_bake_face_share (const ShuBaker *b, const float *uv, float *ret_in);
-/* The colour underneath at texture place @uv, or @own 0..1 (nullable) */
-void shu_bake_under (
-    const ShuBaker *b, const float *uv, const float *own, float *ret);
 
 /* bake_solve.c */
 
-/* Colours of the Gaussians as a texture: b->under.  FALSE on failure */
-gboolean shu_bake_gaussians (
-    ShuBaker *b, const ShuBakeParams *params, GError **error);
-/* Sharpens @rgb [S,S,3]: what pixels of the pictures show of it shall be what
+/* Colours of the Gaussians as a texture of @size: the scene's @under, where
+ * they show anything */
+void shu_bake_gaussians (ShuBaker *b, const ShuBakeParams *params, int size);
+/* @rgb [S,S,3], sharper: what pixels of the pictures show of it shall be what
  * is in them. */
-gboolean shu_bake_sharpen (ShuBaker *b, const ShuBakeParams *params, int size,
-    float *rgb, GError **error);
+ShuTensor *shu_bake_sharpen (
+    ShuBaker *b, const ShuBakeParams *params, ShuTensor *rgb);
 
 G_END_DECLS

@@ -4,6 +4,7 @@
  * person faces -y.  Matrices are 4x4, row major, for column vectors. */
 #pragma once
 #include "base/camera.h"
+#include <glib.h>
 
 G_BEGIN_DECLS
 

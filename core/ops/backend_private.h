@@ -5,12 +5,11 @@
  * norms are f32 in host memory.  A NULL entry is reported by name.  Failures go
  * to the context. */
 #pragma once
+#include "ops/bake.h"
 #include "ops/ops.h"
 #include "ops/photo.h"
 #include "ops/photo_pixels.h"
 #include "ops/pictures.h"
-#include "ops/render.h"
-#include "ops/texture.h"
 #include "tensor/context_backend.h"
 
 G_BEGIN_DECLS
@@ -188,6 +187,27 @@ struct _ShuBackend {
       ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows, float hold);
   void (*texture_solve) (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
       ShuTensor *start, const ShuTextureSolver *p);
+  /* sets @ret, in the caller's scope, unless it fails */
+  void (*texture_pack) (
+      ShuCtx *c, const ShuTextureRows *rows, ShuTextureRows *ret);
+
+  /* what they need is there, and fits */
+  void (*bake_differences) (ShuCtx *c, const ShuBakeHeld *y,
+      const ShuBakeWorld *w, int view, guint refs);
+  void (*bake_lacks) (ShuCtx *c, const ShuBakeHeld *y, const ShuBakeWorld *w);
+  /* @charts: U8 [S,S] */
+  void (*bake_texels) (ShuCtx *c, ShuTensor *y, ShuTensor *charts,
+      const ShuBakeWorld *w, const ShuRastered *plane);
+  void (*bake_photo_rows) (ShuCtx *c, const ShuTextureRows *y,
+      const ShuBakeWorld *w, gboolean is_face, int view, int size,
+      float widest);
+  void (*bake_drawing_rows) (ShuCtx *c, const ShuTextureRows *y,
+      const ShuBakeWorld *w, const ShuBakeDrawings *drawings, int size,
+      float widest);
+  /* y [n,3], n >= 1 */
+  void (*field_spread) (ShuCtx *c, ShuTensor *y, const ShuField *field,
+      const ShuBakeHeld *held, float decay, int n_steps);
+  void (*bake_picture) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
 
   /* planes; @dist may be NULL; @limit: the largest square distance */
   void (*plane_find_nearest) (
@@ -234,6 +254,12 @@ const ShuBackend *shu_backend_get (ShuCtx *c, const char *op, gsize slot);
 ShuTensor *shu_operand (ShuCtx *c, ShuTensor *x);
 /* @x, in host memory, with data there: weights may come without. */
 ShuTensor *shu_operand_of_host (ShuCtx *c, ShuTensor *x);
+
+/* Camera, and first value of each, of view @v */
+ShuBakeDrawing shu_bake_drawing_of (const ShuBakeDrawings *drawings, int v);
+
+/* For @n rows, not initialised; scoped */
+ShuTextureRows shu_texture_rows_new (ShuCtx *c, gint64 n);
 
 /* Records "OP: WHAT, got SHAPE and SHAPE ..." (tensors up to a NULL); returns
  * the nil tensor. */

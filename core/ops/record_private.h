@@ -87,4 +87,15 @@ SHU_RECORD_ENTRY (photo_step);
 SHU_RECORD_ENTRY (photo_background);
 SHU_RECORD_ENTRY (photo_count_shares);
 
+/* ---- record_bake.c ---- */
+
+SHU_RECORD_ENTRY (texture_pack);
+SHU_RECORD_ENTRY (bake_differences);
+SHU_RECORD_ENTRY (bake_lacks);
+SHU_RECORD_ENTRY (bake_texels);
+SHU_RECORD_ENTRY (bake_photo_rows);
+SHU_RECORD_ENTRY (bake_drawing_rows);
+SHU_RECORD_ENTRY (field_spread);
+SHU_RECORD_ENTRY (bake_picture);
+
 G_END_DECLS

@@ -18,6 +18,31 @@ rows_operand (ShuCtx *c, ShuTextureRows *r, const ShuTextureRows *rows)
          r->weight->n_dims == 1 && r->weight->dims[0] == n;
 }
 
+ShuTextureRows
+shu_texture_rows_new (ShuCtx *c, gint64 n)
+{
+  return (ShuTextureRows){shu_scoped (c, SHU_DTYPE_F32, SHU_DIMS (n, 3)),
+      shu_scoped (c, SHU_DTYPE_F32, SHU_DIMS (n, 3)),
+      shu_scoped (c, SHU_DTYPE_F32, SHU_DIMS (n))};
+}
+
+gboolean
+shu_texture_pack (ShuCtx *c, const ShuTextureRows *rows, ShuTextureRows *ret)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, texture_pack);
+  ShuTextureRows r;
+
+  if (!be)
+    return FALSE;
+  if (!rows_operand (c, &r, rows) || r.weight->n > G_MAXUINT32)
+    shu_op_wrong (c, "texture_pack",
+        "places f32 [N,3], colours f32 [N,3], weights f32 [N]", r.place,
+        r.color, r.weight, NULL);
+  else
+    be->texture_pack (c, &r, ret);
+  return !shu_ctx_failed (c);
+}
+
 static gboolean
 is_size (int size)
 {

@@ -53,6 +53,15 @@ typedef struct {
 } ShuTextureSolver;
 
 /**
+ * shu_texture_pack:
+ * Rows without those of no weight, in the same order.  Waits for the device.
+ *
+ * Returns: FALSE after a failure
+ */
+gboolean shu_texture_pack (
+    ShuCtx *c, const ShuTextureRows *rows, ShuTextureRows *ret);
+
+/**
  * shu_texture_gather:
  * @hold: how much a texel holds to the mean around it, against a row
  *

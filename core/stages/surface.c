@@ -39,19 +39,18 @@ widen (ShuTensor *feats, const ShuProgress *progress, GError **error)
   return wide;
 }
 
-/* *@ret: on the device where the features of a mesh are; NULL where that is
- * the host */
+/* *@ret: on the device where @field is; NULL where that is the host */
 static gboolean
-find_context (const ShuBundle *asset, const ShuProgress *progress, ShuCtx **ret,
-    GError **error)
+find_context (const ShuBundle *b, const char *field,
+    const ShuProgress *progress, ShuCtx **ret, GError **error)
 {
-  ShuTensor *feats = shu_bundle_get (asset, "mesh_feats");
+  ShuTensor *t = shu_bundle_get (b, field);
   g_autofree char *device = NULL;
 
   *ret = NULL;
-  if (!feats || shu_tensor_is_host (feats))
+  if (!t || shu_tensor_is_host (t))
     return TRUE;
-  device = shu_tensor_device (feats);
+  device = shu_tensor_device (t);
   *ret = shu_ctx_new (device, error);
   if (*ret)
     shu_ctx_set_traffic (*ret, shu_progress_traffic (progress));
@@ -117,20 +116,9 @@ shu_asset_extract (
 {
   g_autoptr (ShuCtx) c = NULL;
 
-  return find_context (asset, progress, &c, error)
+  return find_context (asset, "mesh_feats", progress, &c, error)
              ? extract (asset, c, progress, error)
              : NULL;
-}
-
-/* What is carried to the mesh, in host memory; (transfer full) */
-static ShuBundle *
-carry_to_host (
-    const ShuBundle *asset, const ShuProgress *progress, GError **error)
-{
-  g_autoptr (ShuBundle) b = shu_bundle_new ("mesh");
-
-  shu_bundle_carry (b, asset, shu_carried_fields);
-  return shu_bundle_to_host (b, shu_progress_traffic (progress), error);
 }
 
 ShuBundle *
@@ -145,18 +133,13 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
       .ratio = params->simplify < 0 ? 0.7 : params->simplify,
       .target_faces = MAX (0, params->faces)};
   g_autoptr (ShuMesh) raw = NULL, outer = NULL, simple = NULL;
-  g_autoptr (ShuBundle) host = NULL;
   g_autoptr (ShuCtx) c = NULL;
   ShuBundle *b;
 
   if (!shu_bundle_check_schema (asset, schemas, error) ||
       !shu_progress (progress, "mesh", 0, 3, error) ||
-      !find_context (asset, progress, &c, error))
+      !find_context (asset, "mesh_feats", progress, &c, error))
     return NULL;
-  host = carry_to_host (asset, progress, error);
-  if (!host)
-    return NULL;
-  shu_progress_lap (progress, "copies");
   raw = extract (asset, c, progress, error);
   shu_progress_lap (progress, "extraction");
   if (!raw || !shu_progress (progress, "mesh", 1, 3, error))
@@ -171,7 +154,7 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
   if (!simple || !shu_progress (progress, "mesh", 3, 3, error))
     return NULL;
   b = shu_bundle_new ("mesh");
-  shu_bundle_carry (b, host, shu_carried_fields);
+  shu_bundle_carry (b, asset, shu_carried_fields);
   shu_bundle_put_mesh (b, simple);
   shu_bundle_put_fine (b, outer);
   shu_bundle_set_mesh_report (b, &(ShuMeshReport){.extracted = raw->n_faces,
@@ -248,6 +231,41 @@ bake_normals (const ShuBundle *b, const ShuMesh *unwrapped, int size,
               : NULL;
 }
 
+/* The texture of @unwrapped, made where the Gaussians of @mesh are; @host: the
+ * same bundle in host memory */
+static ShuImage *
+bake (const ShuBundle *mesh, const ShuBundle *host, const ShuMesh *unwrapped,
+    int size, const ShuProgress *progress, GError **error)
+{
+  g_autoptr (ShuCtx) c = NULL;
+  ShuImage *colors[SHU_N_VIEWS] = {NULL}, *normals[SHU_N_VIEWS] = {NULL};
+  g_autoptr (ShuImage) person = NULL;
+  ShuProgress inner = quiet (progress);
+  ShuImage *texture = NULL;
+
+  if (!find_context (mesh, "gs_pos", progress, &c, error) ||
+      (!c && !(c = shu_ctx_new ("cpu", error))))
+    return NULL;
+  SHU_SCOPE (c);
+  ShuBakeParams params = {.ctx = c, .size = size};
+  ShuSplatInput gaussians;
+  ShuBakeViews views = {.gaussians = &gaussians};
+  if (shu_bundle_splat_input (c, mesh, &gaussians, error) &&
+      take_views (host, colors, normals, error)) {
+    views.person = person = find_person (host, colors[SHU_VIEW_FRONT]);
+    for (int v = 0; v < SHU_N_VIEWS; v++) {
+      views.color[v] = colors[v];
+      views.normal[v] = normals[v];
+    }
+    texture = shu_bake (unwrapped, &views, &params, &inner, error);
+  }
+  for (int v = 0; v < SHU_N_VIEWS; v++) {
+    shu_image_free (colors[v]);
+    shu_image_free (normals[v]);
+  }
+  return texture;
+}
+
 ShuBundle *
 shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
     const ShuProgress *progress, GError **error)
@@ -258,10 +276,8 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   ShuProgress inner = quiet (progress);
   ShuAtlasParams atlas = {
       .size = size, .face_detail = (float) MAX (0, params->face_detail)};
-  ShuImage *colors[SHU_N_VIEWS] = {NULL}, *normals[SHU_N_VIEWS] = {NULL};
-  ShuGaussians gaussians;
   g_autoptr (ShuMesh) surface = NULL, unwrapped = NULL;
-  g_autoptr (ShuImage) texture = NULL, person = NULL, map = NULL;
+  g_autoptr (ShuImage) texture = NULL, map = NULL;
   g_autoptr (ShuBundle) host = NULL;
   ShuBundle *b = NULL;
 
@@ -269,31 +285,14 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
       !shu_progress (progress, "texture", 0, steps, error))
     return NULL;
   host = shu_bundle_to_host (mesh, shu_progress_traffic (progress), error);
-  if (!host)
-    return NULL;
-  surface = shu_bundle_take_mesh (host, FALSE, error);
-  if (!surface || !shu_bundle_gaussians (host, &gaussians, error))
+  surface = host ? shu_bundle_take_mesh (host, FALSE, error) : NULL;
+  if (!surface)
     return NULL;
   shu_progress_lap (progress, "bundle");
   unwrapped = shu_atlas (surface, &atlas, NULL, &inner, error);
   shu_progress_lap (progress, "atlas");
-  if (unwrapped && shu_progress (progress, "texture", 1, steps, error) &&
-      take_views (host, colors, normals, error)) {
-    ShuBakeViews views = {.gaussians = &gaussians};
-    ShuBakeParams bake = {.size = size};
-
-    views.person = person = find_person (host, colors[SHU_VIEW_FRONT]);
-    for (int v = 0; v < SHU_N_VIEWS; v++) {
-      views.color[v] = colors[v];
-      views.normal[v] = normals[v];
-    }
-    texture = shu_bake (unwrapped, &views, &bake, &inner, error);
-    shu_progress_lap (progress, "texture");
-  }
-  for (int v = 0; v < SHU_N_VIEWS; v++) {
-    shu_image_free (colors[v]);
-    shu_image_free (normals[v]);
-  }
+  if (unwrapped && shu_progress (progress, "texture", 1, steps, error))
+    texture = bake (mesh, host, unwrapped, size, progress, error);
   if (!texture || !shu_progress (progress, "texture", 2, steps, error))
     return NULL;
   if (params->normal_map &&
@@ -303,7 +302,7 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   if (map)
     shu_progress_lap (progress, "normal map");
   b = shu_bundle_new ("model");
-  shu_bundle_carry (b, host, shu_carried_fields);
+  shu_bundle_carry (b, mesh, shu_carried_fields);
   shu_bundle_put_mesh (b, unwrapped);
   shu_bundle_put_image (b, "texture", texture);
   if (map)

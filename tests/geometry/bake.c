@@ -5,6 +5,7 @@
 #include "geometry/bake_private.h"
 #include "geometry/raster.h"
 #include "geometry/render.h"
+#include "geometry/splat.h"
 #include "ops/pictures.h"
 #include <math.h>
 #include <omp.h>
@@ -297,8 +298,11 @@ unseen_parts_take_other_colours (void)
       opacity[i] = 0.7f;
     }
     ShuGaussians g = {n, c.mesh->pos, scale, quat, opacity, rgb};
+    g_autoptr (ShuCtx) ctx = shu_ctx_new ("cpu", NULL);
+    SHU_SCOPE (ctx);
+    ShuSplatInput input = shu_splat_input (ctx, &g);
     if (gaussians)
-      c.views.gaussians = &g;
+      c.views.gaussians = &input;
     g_autoptr (ShuImage) texture = bake (&c);
     double all = texture_psnr (c.mesh, texture);
     g_test_message ("%s: %.1f dB", gaussians ? "Gaussians" : "vertices", all);

@@ -7,6 +7,7 @@
 #include "geometry/raster.h"
 #include "geometry/render.h"
 #include "geometry/weld.h"
+#include "geometry/splat.h"
 #include <math.h>
 #include <string.h>
 
@@ -305,7 +306,10 @@ outlines_have_no_specks (void)
     opacity[i / 3] = 0.6f;
   }
   ShuGaussians g = {(int) n, c.mesh->pos, scale, quat, opacity, rgb};
-  c.views.gaussians = &g;
+  g_autoptr (ShuCtx) ctx = shu_ctx_new ("cpu", NULL);
+  SHU_SCOPE (ctx);
+  ShuSplatInput input = shu_splat_input (ctx, &g);
+  c.views.gaussians = &input;
   bake (&c);
   shu_raster_uv (r, c.mesh, 0, NULL);
   for (gsize i = 0; i < (gsize) TEXTURE * TEXTURE; i++)

@@ -197,6 +197,26 @@ void shu_cpu_photo_background (
 void shu_cpu_photo_count_shares (
     ShuCtx *c, ShuTensor *rgb, ShuTensor *depth, ShuTensor *from, guint32 *ret);
 
+/* texture_rows.c */
+void shu_cpu_texture_pack (
+    ShuCtx *c, const ShuTextureRows *rows, ShuTextureRows *ret);
+
+/* bake.c */
+void shu_cpu_bake_differences (ShuCtx *c, const ShuBakeHeld *y,
+    const ShuBakeWorld *w, int view, guint refs);
+void shu_cpu_bake_lacks (
+    ShuCtx *c, const ShuBakeHeld *y, const ShuBakeWorld *w);
+void shu_cpu_bake_texels (ShuCtx *c, ShuTensor *y, ShuTensor *charts,
+    const ShuBakeWorld *w, const ShuRastered *plane);
+void shu_cpu_bake_photo_rows (ShuCtx *c, const ShuTextureRows *y,
+    const ShuBakeWorld *w, gboolean is_face, int view, int size, float widest);
+void shu_cpu_bake_drawing_rows (ShuCtx *c, const ShuTextureRows *y,
+    const ShuBakeWorld *w, const ShuBakeDrawings *drawings, int size,
+    float widest);
+void shu_cpu_field_spread (ShuCtx *c, ShuTensor *y, const ShuField *field,
+    const ShuBakeHeld *held, float decay, int n_steps);
+void shu_cpu_bake_picture (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+
 /* raster.c */
 void shu_cpu_rasterize (ShuCtx *c, const ShuRasterJob *job, ShuRastered *y);
 void shu_cpu_count_seen (ShuCtx *c, const ShuSeenJob *job, ShuTensor *seen);

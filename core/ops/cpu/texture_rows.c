@@ -46,6 +46,44 @@ sort_rows (ShuRowSet *set, const ShuTextureRows *rows)
   }
 }
 
+/* Rows go in parts, so that each knows where its own begin. */
+void
+shu_cpu_texture_pack (
+    ShuCtx *c, const ShuTextureRows *rows, ShuTextureRows *ret)
+{
+  enum { PART = 1 << 16 };
+
+  const float *place = rows->place->data, *color = rows->color->data;
+  const float *weight = rows->weight->data;
+  gsize n = rows->weight->n, n_parts = n / PART + 1, total = 0;
+  g_autofree gsize *first = g_new0 (gsize, n_parts);
+
+#pragma omp parallel for
+  for (gsize p = 0; p < n_parts; p++)
+    for (gsize i = p * PART; i < MIN (n, (p + 1) * PART); i++)
+      first[p] += weight[i] > 0;
+  for (gsize p = 0; p < n_parts; p++) {
+    gsize count = first[p];
+
+    first[p] = total;
+    total += count;
+  }
+  *ret = shu_texture_rows_new (c, (gint64) total);
+  if (shu_ctx_failed (c))
+    return;
+#pragma omp parallel for
+  for (gsize p = 0; p < n_parts; p++)
+    for (gsize i = p * PART, to = first[p]; i < MIN (n, (p + 1) * PART); i++) {
+      if (!(weight[i] > 0))
+        continue;
+      memcpy ((float *) ret->place->data + 3 * to, place + 3 * i,
+          3 * sizeof (float));
+      memcpy ((float *) ret->color->data + 3 * to, color + 3 * i,
+          3 * sizeof (float));
+      ((float *) ret->weight->data)[to++] = weight[i];
+    }
+}
+
 /* The rows of each level that a band can reach, with one to spare for
  * rounding. */
 static void

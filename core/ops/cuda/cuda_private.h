@@ -308,6 +308,26 @@ void shu_cuda_texture_gather (
     ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows, float hold);
 void shu_cuda_texture_solve (ShuCtx *c, ShuTensor *y,
     const ShuTextureRows *rows, ShuTensor *start, const ShuTextureSolver *p);
+void shu_cuda_texture_pack (
+    ShuCtx *c, const ShuTextureRows *rows, ShuTextureRows *ret);
+ShuCudaRows shu_cuda_rows (const ShuTextureRows *r);
+
+/* ---- bake.c ---- */
+
+void shu_cuda_bake_differences (ShuCtx *c, const ShuBakeHeld *y,
+    const ShuBakeWorld *w, int view, guint refs);
+void shu_cuda_bake_lacks (
+    ShuCtx *c, const ShuBakeHeld *y, const ShuBakeWorld *w);
+void shu_cuda_bake_texels (ShuCtx *c, ShuTensor *y, ShuTensor *charts,
+    const ShuBakeWorld *w, const ShuRastered *plane);
+void shu_cuda_bake_photo_rows (ShuCtx *c, const ShuTextureRows *y,
+    const ShuBakeWorld *w, gboolean is_face, int view, int size, float widest);
+void shu_cuda_bake_drawing_rows (ShuCtx *c, const ShuTextureRows *y,
+    const ShuBakeWorld *w, const ShuBakeDrawings *drawings, int size,
+    float widest);
+void shu_cuda_field_spread (ShuCtx *c, ShuTensor *y, const ShuField *field,
+    const ShuBakeHeld *held, float decay, int n_steps);
+void shu_cuda_bake_picture (ShuCtx *c, ShuTensor *y, ShuTensor *x);
 
 /* ---- planes.c ---- */
 

@@ -11,6 +11,7 @@
  * launcher allocates, waits or touches host memory after it returns, so all of
  * them can be captured.  Compile without --use_fast_math. */
 #pragma once
+#include "ops/bake_point.h"
 #include "ops/photo_pixels.h"
 #include "ops/splat_point.h"
 #include <cuda_runtime_api.h>
@@ -648,6 +649,58 @@ cudaError_t shu_launch_photo_background (uint8_t *y, const float *rgb,
 cudaError_t shu_launch_photo_count_shares (uint32_t *count, const float *rgb,
     const float *depth, const int *from, size_t n, int n_depths, int n_levels,
     cudaStream_t stream);
+
+/* Rows of n pixels, and so on: [n,3], [n,3], [n] */
+typedef struct {
+  size_t n;
+  float *place, *color, *weight;
+} ShuCudaRows;
+
+/* ---- pack.cu ---- */
+
+enum { SHU_CUDA_PACK_SCAN = 2048 }; /* rows for which sums holds one */
+
+/* to [n]: how many rows before each weigh something; *total: of all; n up to
+ * 2^32-1 */
+cudaError_t shu_launch_count_rows (uint32_t *to, uint32_t *total,
+    uint32_t *sums, const float *weight, size_t n, cudaStream_t stream);
+/* Those of x that weigh something */
+cudaError_t shu_launch_pack_rows (const ShuCudaRows *y, const ShuCudaRows *x,
+    const uint32_t *to, cudaStream_t stream);
+
+/* ---- bake.cu: ops/bake_point.h for each of n places ---- */
+
+/* value [n,3], weight [n] */
+cudaError_t shu_launch_bake_differences (float *value, float *weight,
+    const ShuBakeWorld *w, int view, unsigned refs, int n, cudaStream_t stream);
+cudaError_t shu_launch_bake_lacks (float *value, float *weight,
+    const ShuBakeWorld *w, int n, cudaStream_t stream);
+/* y [n,3]; face [n], bary [n,2] */
+cudaError_t shu_launch_bake_texels (float *y, uint8_t *charts,
+    const ShuBakeWorld *w, const int *face, const float *bary, size_t n,
+    cudaStream_t stream);
+cudaError_t shu_launch_bake_picture (
+    uint8_t *y, const float *x, size_t n, cudaStream_t stream);
+/* of the pixels of a photo, and of a drawing */
+cudaError_t shu_launch_bake_photo_rows (const ShuCudaRows *y,
+    const ShuBakeWorld *w, int is_face, int view, int size, float widest,
+    cudaStream_t stream);
+cudaError_t shu_launch_bake_drawing_rows (const ShuCudaRows *y,
+    const ShuBakeWorld *w, const ShuBakeDrawing *d, int size, float widest,
+    cudaStream_t stream);
+
+enum { SHU_CUDA_FIELD_BLOCKS = 128 };
+
+typedef struct {
+  ShuFieldSystem s;
+  int n;
+  float *y, *x, *r, *d, *z; /* [n,3] */
+  double *partial;          /* [SHU_CUDA_FIELD_BLOCKS,3] */
+  double *scalars;          /* [9] */
+} ShuCudaField;
+
+cudaError_t shu_launch_field_spread (
+    const ShuCudaField *field, int n_steps, cudaStream_t stream);
 
 /* ---- raster.cu: base/raster.h, some views at a time ---- */
 

@@ -76,3 +76,55 @@ shu_cuda_texture_gather (
     shu_cuda_done (
         c, "texture_gather", shu_launch_texture_gather (&t, weight, s->stream));
 }
+
+ShuCudaRows
+shu_cuda_rows (const ShuTextureRows *r)
+{
+  return (ShuCudaRows){
+      r->weight->n, r->place->data, r->color->data, r->weight->data};
+}
+
+/* Where each row goes, and how many there are; -1 after a failure */
+static gint64
+count_rows (ShuCtx *c, const ShuTextureRows *rows, guint32 **ret_to)
+{
+  ShuCuda *s = shu_cuda (c);
+  gsize n = rows->weight->n;
+  guint32 *total = shu_cuda_scratch (c, sizeof *total), count;
+  guint32 *sums =
+      shu_cuda_scratch (c, (n / SHU_CUDA_PACK_SCAN + 1) * sizeof *sums);
+  cudaError_t e;
+
+  *ret_to = shu_cuda_scratch (c, MAX (n, 1) * sizeof **ret_to);
+  if (!s || shu_ctx_failed (c))
+    return -1;
+  e = shu_launch_count_rows (
+      *ret_to, total, sums, rows->weight->data, n, s->stream);
+  if (e == cudaSuccess)
+    e = cudaMemcpyAsync (
+        &count, total, sizeof count, cudaMemcpyDeviceToHost, s->stream);
+  if (e == cudaSuccess)
+    e = cudaStreamSynchronize (s->stream);
+  return shu_cuda_check (c, e, "texture_pack") ? (gint64) count : -1;
+}
+
+void
+shu_cuda_texture_pack (
+    ShuCtx *c, const ShuTextureRows *rows, ShuTextureRows *ret)
+{
+  SHU_SCOPE (c);
+  guint32 *to;
+  gint64 n = count_rows (c, rows, &to);
+  ShuCudaRows x = shu_cuda_rows (rows), y;
+
+  if (n < 0)
+    return;
+  *ret = shu_texture_rows_new (c, n);
+  y = shu_cuda_rows (ret);
+  if (!shu_ctx_failed (c))
+    shu_cuda_done (c, "texture_pack",
+        shu_launch_pack_rows (&y, &x, to, shu_cuda (c)->stream));
+  shu_keep (c, ret->place);
+  shu_keep (c, ret->color);
+  shu_keep (c, ret->weight);
+}
