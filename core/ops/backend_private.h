@@ -176,6 +176,9 @@ struct _ShuBackend {
   void (*picture_clean) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
   void (*picture_cells) (
       ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, guint32 *ret_n);
+  /* @ret [2] begins with zeros: opaque pixels, and those that differ */
+  void (*picture_compare) (ShuCtx *c, ShuTensor *x, ShuTensor *y, int opaque,
+      int tolerance, guint32 *ret);
   void (*mask_mean) (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q);
   void (*mask_to_picture) (
       ShuCtx *c, ShuTensor *y, ShuTensor *p, float lo, float hi);

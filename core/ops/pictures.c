@@ -233,6 +233,29 @@ shu_picture_cells (
   return !shu_ctx_failed (c);
 }
 
+gboolean
+shu_picture_compare (ShuCtx *c, ShuTensor *x, ShuTensor *y, int opaque,
+    int tolerance, gsize *ret_n, gsize *ret_n_other)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, picture_compare);
+  guint32 n[2] = {0};
+
+  *ret_n = *ret_n_other = 0;
+  if (!be)
+    return FALSE;
+  if (!picture_operand (c, &x, 4) || !picture_operand (c, &y, 3) ||
+      x->dims[0] != y->dims[0] || x->dims[1] != y->dims[1]) {
+    shu_op_wrong (c, "picture_compare", "u8 [H,W,4] and [H,W,3]", x, y, NULL);
+    return FALSE;
+  }
+  be->picture_compare (c, x, y, opaque, tolerance, n);
+  if (c->place != SHU_HOST)
+    shu_traffic_add_down (c->traffic, SHU_TRAFFIC_COUNT, sizeof n);
+  *ret_n = n[0];
+  *ret_n_other = n[1];
+  return !shu_ctx_failed (c);
+}
+
 /* ---- masks ---- */
 
 static gboolean

@@ -103,4 +103,10 @@ gboolean shu_picture_measure (
 gboolean shu_picture_cells (
     ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, gsize *ret_n);
 
+/* Of the pixels of @x, RGBA, with an alpha of @opaque and more: how many there
+ * are, and in how many of these a channel is farther than @tolerance from that
+ * of @y, RGB of the same size.  Waits. */
+gboolean shu_picture_compare (ShuCtx *c, ShuTensor *x, ShuTensor *y, int opaque,
+    int tolerance, gsize *ret_n, gsize *ret_n_other);
+
 G_END_DECLS

@@ -572,6 +572,7 @@ const ShuBackend shu_backend_record = {
     .picture_window = shu_record_picture_window,
     .picture_clean = shu_record_picture_clean,
     .picture_cells = shu_record_picture_cells,
+    .picture_compare = shu_record_picture_compare,
     .mask_mean = shu_record_mask_mean,
     .mask_to_picture = shu_record_mask_to_picture,
     .mask_measure = shu_record_mask_measure,

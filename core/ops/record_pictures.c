@@ -81,6 +81,13 @@ shu_record_picture_cells (
 }
 
 void
+shu_record_picture_compare (ShuCtx *c, ShuTensor *x, ShuTensor *y, int opaque,
+    int tolerance, guint32 *ret)
+{
+  RECORD_ (picture_compare, 0, OPERANDS (x, y), x, y, opaque, tolerance, ret);
+}
+
+void
 shu_record_mask_mean (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q)
 {
   RECORD_ (mask_mean, 0, OPERANDS (y, p, q), y, p, q);

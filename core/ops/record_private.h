@@ -74,6 +74,7 @@ SHU_RECORD_ENTRY (picture_measure);
 SHU_RECORD_ENTRY (picture_window);
 SHU_RECORD_ENTRY (picture_clean);
 SHU_RECORD_ENTRY (picture_cells);
+SHU_RECORD_ENTRY (picture_compare);
 SHU_RECORD_ENTRY (mask_mean);
 SHU_RECORD_ENTRY (mask_to_picture);
 SHU_RECORD_ENTRY (mask_measure);

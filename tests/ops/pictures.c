@@ -274,6 +274,33 @@ test_cells (void)
   g_assert_cmpuint (n, ==, n_want);
 }
 
+/* Another picture within and beyond what is tolerated, where it is opaque */
+static void
+test_compare (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+  g_autoptr (ShuImage) x = picture (101, 67, 4), y = picture (101, 67, 3);
+  gsize n, n_other, want = 0, want_other = 0;
+
+  for (int i = 0; i < 101 * 67; i++) {
+    int most = 0;
+
+    for (int k = 0; k < 3; k++) {
+      if (i % 5)
+        y->data[3 * i + k] =
+            (guint8) CLAMP (x->data[4 * i + k] + i % 25 - 12, 0, 255);
+      most = MAX (most, ABS (y->data[3 * i + k] - x->data[4 * i + k]));
+    }
+    want += x->data[4 * i + 3] >= 200;
+    want_other += x->data[4 * i + 3] >= 200 && most > 7;
+  }
+  g_assert_true (shu_picture_compare (c, shu_picture_from_image (c, x),
+      shu_picture_from_image (c, y), 200, 7, &n, &n_other));
+  g_assert_cmpuint (n, ==, want);
+  g_assert_cmpuint (n_other, ==, want_other);
+  g_assert_cmpuint (n_other, <, n);
+}
+
 static void
 test_masks (void)
 {
@@ -427,6 +454,7 @@ main (int argc, char **argv)
   test_add ("/ops/pictures/window", test_window);
   test_add ("/ops/pictures/clean", test_clean);
   test_add ("/ops/pictures/cells", test_cells);
+  test_add ("/ops/pictures/compare", test_compare);
   test_add ("/ops/pictures/masks", test_masks);
   test_add ("/ops/pictures/refuses", test_refuses);
   g_test_add_func ("/ops/pictures/traffic", test_traffic);

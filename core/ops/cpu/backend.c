@@ -58,6 +58,7 @@ const ShuBackend shu_backend_cpu = {
     .picture_window = shu_cpu_picture_window,
     .picture_clean = shu_cpu_picture_clean,
     .picture_cells = shu_cpu_picture_cells,
+    .picture_compare = shu_cpu_picture_compare,
     .mask_mean = shu_cpu_mask_mean,
     .mask_to_picture = shu_cpu_mask_to_picture,
     .mask_measure = shu_cpu_mask_measure,

@@ -168,6 +168,24 @@ shu_cpu_picture_cells (
     }
 }
 
+void
+shu_cpu_picture_compare (ShuCtx *c, ShuTensor *x, ShuTensor *y, int opaque,
+    int tolerance, guint32 *ret)
+{
+  const guint8 *p = x->data, *q = y->data;
+  gsize n = x->n / 4;
+
+#pragma omp parallel for reduction(+ : ret[:2]) if (n > 65536)
+  for (gsize i = 0; i < n; i++) {
+    gboolean differs = FALSE;
+
+    for (int k = 0; k < 3; k++)
+      differs |= ABS (p[4 * i + k] - q[3 * i + k]) > tolerance;
+    ret[0] += p[4 * i + 3] >= opaque;
+    ret[1] += p[4 * i + 3] >= opaque && differs;
+  }
+}
+
 /* ---- masks ---- */
 
 void

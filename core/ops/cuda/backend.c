@@ -451,6 +451,7 @@ const ShuBackend shu_backend_cuda = {
     .picture_window = shu_cuda_picture_window,
     .picture_clean = shu_cuda_picture_clean,
     .picture_cells = shu_cuda_picture_cells,
+    .picture_compare = shu_cuda_picture_compare,
     .mask_mean = shu_cuda_mask_mean,
     .mask_to_picture = shu_cuda_mask_to_picture,
     .mask_measure = shu_cuda_mask_measure,

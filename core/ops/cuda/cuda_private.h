@@ -286,6 +286,8 @@ void shu_cuda_picture_window (
 void shu_cuda_picture_clean (ShuCtx *c, ShuTensor *y, ShuTensor *x);
 void shu_cuda_picture_cells (
     ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, guint32 *ret_n);
+void shu_cuda_picture_compare (ShuCtx *c, ShuTensor *x, ShuTensor *y,
+    int opaque, int tolerance, guint32 *ret);
 void shu_cuda_mask_mean (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q);
 void shu_cuda_mask_to_picture (
     ShuCtx *c, ShuTensor *y, ShuTensor *p, float lo, float hi);

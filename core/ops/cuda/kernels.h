@@ -570,6 +570,12 @@ cudaError_t shu_launch_picture_window (uint8_t *y, const uint8_t *x, int h,
 cudaError_t shu_launch_picture_cells (uint32_t *sums, uint32_t *n,
     const uint8_t *x, int H, int W, int C, int step, cudaStream_t stream);
 
+/* n [2]: pixels of x [count,4] that are opaque, and those that differ from y
+ * [count,3] */
+cudaError_t shu_launch_picture_compare (uint32_t *n, const uint8_t *x,
+    const uint8_t *y, size_t count, int opaque, int tolerance,
+    cudaStream_t stream);
+
 /* ---- masks.cu: f16 [S,S], or bytes [H,W] ---- */
 
 cudaError_t shu_launch_mask_mean (

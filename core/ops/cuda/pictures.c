@@ -187,6 +187,21 @@ shu_cuda_picture_cells (
   fetch (c, op, ret_sums, room, bytes);
 }
 
+void
+shu_cuda_picture_compare (ShuCtx *c, ShuTensor *x, ShuTensor *y, int opaque,
+    int tolerance, guint32 *ret)
+{
+  static const char op[] = "picture_compare";
+  SHU_SCOPE (c);
+  guint32 *room = shu_cuda_scratch (c, 2 * sizeof *room);
+
+  if (!room)
+    return;
+  LAUNCH (c, op, shu_launch_picture_compare, room, x->data, y->data, x->n / 4,
+      opaque, tolerance);
+  fetch (c, op, ret, room, 2 * sizeof *room);
+}
+
 /* ---- masks ---- */
 
 void

@@ -393,3 +393,33 @@ shu_launch_picture_cells (uint32_t *sums, uint32_t *n, const uint8_t *x, int H,
       sums, n, x, H, W, C, step, columns, n_cells);
   return cudaGetLastError ();
 }
+
+static __global__ void
+compare (uint32_t *n, const uint8_t *x, const uint8_t *y, size_t count,
+    int opaque, int tolerance)
+{
+  for (size_t first = shu_task () / SHU_WARP * SHU_WARP; first < count;
+       first += shu_task_step ()) {
+    size_t i = first + threadIdx.x % SHU_WARP;
+    bool is_opaque = i < count && x[4 * i + 3] >= opaque, differs = false;
+
+    for (int k = 0; is_opaque && k < 3; k++)
+      differs |= abs (x[4 * i + k] - y[3 * i + k]) > tolerance;
+    unsigned a = __ballot_sync (~0u, is_opaque),
+             b = __ballot_sync (~0u, differs);
+    if (threadIdx.x % SHU_WARP == 0 && a)
+      atomicAdd (n, __popc (a));
+    if (threadIdx.x % SHU_WARP == 0 && b)
+      atomicAdd (n + 1, __popc (b));
+  }
+}
+
+extern "C" cudaError_t
+shu_launch_picture_compare (uint32_t *n, const uint8_t *x, const uint8_t *y,
+    size_t count, int opaque, int tolerance, cudaStream_t stream)
+{
+  cudaMemsetAsync (n, 0, 2 * sizeof *n, stream);
+  compare<<<shu_blocks (count), SHU_THREADS, 0, stream>>> (
+      n, x, y, count, opaque, tolerance);
+  return cudaGetLastError ();
+}
