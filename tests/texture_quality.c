@@ -150,8 +150,8 @@ score (int number, Subject *s)
   ShuSplatInput gaussians = shu_splat_input (c, &s->gaussians);
 
   s->views.gaussians = &gaussians;
-  g_autoptr (ShuImage) baked =
-      shu_bake (s->mesh, &s->views, &params, NULL, NULL);
+  ShuBakeViews views = bodies_views (c, &s->views);
+  g_autoptr (ShuImage) baked = shu_bake (s->mesh, &views, &params, NULL, NULL);
   ret.seconds = (g_get_monotonic_time () - t0) * 1e-6;
   g_autoptr (ShuImage) sheet = shu_image_new (
       side * COLUMNS, side * 2 * ((N_ALL + COLUMNS - 1) / COLUMNS), 3);

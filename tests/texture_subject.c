@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "texture_subject.h"
-#include "geometry/atlas_bodies.h"
 #include "geometry/atlas.h"
 #include "geometry/bake_private.h"
 #include "geometry/cleanup.h"
@@ -8,6 +7,7 @@
 #include "geometry/raster.h"
 #include "geometry/simplify.h"
 #include "geometry/splat.h"
+#include "ops/pictures.h"
 #include "stages/fields_private.h"
 #include "stages/stages.h"
 #include "human.h"
@@ -26,8 +26,7 @@ subject_painted (int n_faces, int texture, int photo)
   gsize n = s.mesh->n_verts;
 
   for (int v = 0; v < SHU_N_VIEWS; v++)
-    bodies_photograph (s.mesh, v, photo, (ShuImage **) &s.views.color[v],
-        (ShuImage **) &s.views.normal[v]);
+    bodies_photograph (s.mesh, v, photo, &s.views.color[v], &s.views.normal[v]);
   for (int i = 0; i < 4; i++)
     s.arrays[i] = g_new0 (float, 4 * n);
   for (gsize i = 0; i < n; i++) {
@@ -179,10 +178,7 @@ void
 subject_clear (Subject *s)
 {
   shu_mesh_free (s->mesh);
-  for (int v = 0; v < SHU_N_VIEWS; v++) {
-    shu_image_free ((ShuImage *) s->views.color[v]);
-    shu_image_free ((ShuImage *) s->views.normal[v]);
-  }
+  bodies_pictures_clear (&s->views);
   for (int i = 0; i < 4; i++)
     g_free (s->arrays[i]);
   g_clear_pointer (&s->bundle, shu_bundle_unref);

@@ -2,13 +2,14 @@
 /* Bodies to texture, with all that textures are made from: the five pictures
  * and Gaussians. */
 #pragma once
-#include "geometry/bake.h"
+#include "geometry/atlas_bodies.h"
+#include "geometry/splat.h"
 #include "tensor/bundle.h"
 #include "texture_schedule.h"
 
 typedef struct {
   ShuMesh *mesh; /* unwrapped */
-  ShuBakeViews views;
+  BodiesPictures views;
   ShuGaussians gaussians;
   float *arrays[4];  /* that the Gaussians need, if they are the subject's */
   ShuBundle *bundle; /* nullable: where they are otherwise */

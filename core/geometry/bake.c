@@ -11,6 +11,7 @@ enum {
   DEFAULT_SIZE = 1024,
   LEAST_UNDER = 256, /* texels a side of the colours underneath */
   N_PARTS = 4,       /* of the work, as progress is told */
+  LEAST_PICTURE = 8, /* pixels a side */
   GUTTER = 10,       /* texels around charts that repeat their border */
 };
 
@@ -27,33 +28,43 @@ baker_clear (ShuBaker *b)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ShuBaker, baker_clear)
 
 static gboolean
+is_picture (const ShuTensor *t, gint64 S, int C)
+{
+  return t->dtype == SHU_DTYPE_U8 && t->n_dims == 3 && t->dims[0] == S &&
+         t->dims[1] == S && t->dims[2] == C;
+}
+
+static gboolean
+wrong_picture (const ShuTensor *t, const char *name, int view,
+    const char *expected, GError **error)
+{
+  g_autofree char *found = shu_tensor_describe (t);
+
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      "%s of view %d: %s; %s is expected", name, view, found, expected);
+  return FALSE;
+}
+
+static gboolean
 check_views (const ShuBakeViews *views, GError **error)
 {
-  for (int i = 0; i < SHU_N_VIEWS; i++) {
-    const ShuImage *c = views->color[i], *n = views->normal[i];
+  const ShuTensor *front = views->color[0];
 
-    if (!c)
-      continue;
-    if (c->n_channels != 3 || c->width != c->height || c->width < 8 ||
-        (n && (n->n_channels != 3 || n->width != c->width ||
-                  n->height != c->height))) {
-      g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-          "picture %d: %d x %d with %d channels; square RGB is expected, and "
-          "a normal picture of the same size",
-          i, c->width, c->height, c->n_channels);
-      return FALSE;
-    }
+  for (int i = 0; i < SHU_N_VIEWS; i++) {
+    const ShuTensor *c = views->color[i], *n = views->normal[i];
+
+    if (c && (!is_picture (c, c->dims[0], 3) || c->dims[0] < LEAST_PICTURE ||
+                 c->dims[0] > SHU_PLANE_MAX_SIZE))
+      return wrong_picture (
+          c, "picture", i, "square RGB of 8 to 8192 pixels a side", error);
+    if (c && n && !is_picture (n, c->dims[0], 3))
+      return wrong_picture (
+          n, "normals", i, "RGB of the size of the picture", error);
   }
-  const ShuImage *person = views->person, *front = views->color[0];
-  if (person &&
-      (!front || person->n_channels != 1 || person->width != front->width ||
-          person->height != front->height)) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-        "mask of the front: %d x %d with %d channels; one channel and the size "
-        "of the front picture are expected",
-        person->width, person->height, person->n_channels);
-    return FALSE;
-  }
+  if (views->person &&
+      (!front || !is_picture (views->person, front->dims[0], 1)))
+    return wrong_picture (views->person, "mask", 0,
+        "one channel of the size of the picture", error);
   return TRUE;
 }
 

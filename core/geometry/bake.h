@@ -11,23 +11,24 @@ G_BEGIN_DECLS
 
 /**
  * ShuBakeViews:
- * @color: (nullable): RGB pictures in the order of ShuView, as stage 1 stores
- *   them: square, white background, back and left mirrored
+ * @color: (nullable): RGB pictures, U8 [S,S,3], in the order of ShuView, as
+ *   stage 1 stores them: white background, back and left mirrored
  * @normal: (nullable): RGB normal pictures of the same sizes; where a channel
  *   is below 230 is the person.  Without one the colours decide.
- * @person: (nullable): one channel, of the size of the front picture: where it
+ * @person: (nullable): U8 [S,S,1], of the size of the front picture: where it
  *   shows the person (above 127), for a photo whose cut-out is at hand.
  *   Without one the normals decide, less what is as white as the background.
- * @gaussians: (nullable): colour what no picture sees; where the bake works, or
- *   in host memory
+ * @gaussians: (nullable): colour what no picture sees
+ *
+ * All where the bake works, or in host memory.
  *
  * The front is the photo and overrules the others (it weighs 50 where a side
  * weighs 1 and the back 20); the face adds its detail.
  */
 typedef struct {
-  const ShuImage *color[SHU_N_VIEWS];
-  const ShuImage *normal[SHU_N_VIEWS];
-  const ShuImage *person;
+  ShuTensor *color[SHU_N_VIEWS];
+  ShuTensor *normal[SHU_N_VIEWS];
+  ShuTensor *person;
   const ShuSplatInput *gaussians;
 } ShuBakeViews;
 

@@ -4,7 +4,6 @@
  * underneath. */
 #include "geometry/bake_private.h"
 #include "geometry/weld.h"
-#include "ops/pictures.h"
 
 /* Steps of spreading: what holds to its neighbours and to little else needs
  * about as many as it is vertices across. */
@@ -130,19 +129,21 @@ match_views (ShuBaker *b)
     match_view (b, SHU_VIEW_BACK, sides);
 }
 
-/* Picture @v of the views, where the baker works */
+static ShuTensor *
+bring (const ShuBaker *b, ShuTensor *picture)
+{
+  return picture ? shu_on_device (b->c, picture, SHU_TRAFFIC_IMAGE) : NULL;
+}
+
 static ShuBakePhoto *
 prepare_photo (const ShuBaker *b, int v)
 {
   const ShuBakeViews *views = b->views;
-  ShuBakePicture picture = {
-      .color = shu_picture_from_image (b->c, views->color[v]),
+  ShuBakePicture picture = {.color = bring (b, views->color[v]),
+      .normal = bring (b, views->normal[v]),
+      .person = v == SHU_VIEW_FRONT ? bring (b, views->person) : NULL,
       .mirror = v == SHU_VIEW_BACK || v == SHU_VIEW_LEFT};
 
-  if (views->normal[v])
-    picture.normal = shu_picture_from_image (b->c, views->normal[v]);
-  if (v == SHU_VIEW_FRONT && views->person)
-    picture.person = shu_picture_from_image (b->c, views->person);
   return shu_bake_photo_new (b, &picture, v);
 }
 

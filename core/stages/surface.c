@@ -4,14 +4,13 @@
 #include "stages/stages.h"
 #include "base/error.h"
 #include "base/half.h"
-#include "formats/preprocess.h"
 #include "geometry/atlas.h"
-#include "geometry/bake.h"
 #include "geometry/bake_normals.h"
 #include "geometry/cleanup.h"
 #include "geometry/flexicubes.h"
 #include "geometry/simplify.h"
 #include "stages/fields_private.h"
+#include "stages/surface_views_private.h"
 
 /* Steps of this stage as its own progress: the algorithms below report theirs
  * to nobody but still stop, and tell of their laps. */
@@ -174,52 +173,6 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
   return b;
 }
 
-/* The five views as pictures; freed by the caller. */
-static gboolean
-take_views (
-    const ShuBundle *b, ShuImage **colors, ShuImage **normals, GError **error)
-{
-  for (int v = 0; v < SHU_N_VIEWS; v++) {
-    colors[v] = shu_bundle_take_nth_image (b, "color", v, error);
-    normals[v] =
-        colors[v] ? shu_bundle_take_nth_image (b, "normal", v, error) : NULL;
-    if (!normals[v])
-      return FALSE;
-  }
-  return TRUE;
-}
-
-/* Where the front view shows the person, if it is the cut-out that the bundle
- * carries; NULL where there is none or it shows something else. */
-static ShuImage *
-find_person (const ShuBundle *b, const ShuImage *front)
-{
-  g_autoptr (ShuCtx) c = shu_ctx_new ("cpu", NULL);
-  g_autoptr (ShuImage) canvas = NULL, person = NULL;
-  ShuTensor *cutout =
-      shu_bundle_need (b, "cutout", SHU_DTYPE_U8, SHU_DIMS (-1, -1, 4), NULL);
-  int n_other = 0, n_opaque = 0;
-
-  if (!cutout)
-    return NULL;
-  canvas = shu_picture_to_image (
-      c, shu_body_canvas (c, cutout, front->width, NULL), SHU_TRAFFIC_IMAGE);
-  if (!canvas)
-    return NULL;
-  person = shu_image_new (front->width, front->height, 1);
-  for (int i = 0; i < front->width * front->height; i++) {
-    const guint8 *p = canvas->data + 4 * (gsize) i, *q = front->data + 3 * i;
-
-    person->data[i] = p[3];
-    if (p[3] < 250)
-      continue;
-    n_opaque++;
-    n_other += ABS (p[0] - q[0]) > 40 || ABS (p[1] - q[1]) > 40 ||
-               ABS (p[2] - q[2]) > 40;
-  }
-  return n_other * 50 <= n_opaque ? g_steal_pointer (&person) : NULL;
-}
-
 /* What simplification took away, as a picture on @unwrapped; (transfer full) */
 static ShuImage *
 bake_normals (const ShuBundle *b, const ShuMesh *unwrapped, int size,
@@ -231,17 +184,13 @@ bake_normals (const ShuBundle *b, const ShuMesh *unwrapped, int size,
               : NULL;
 }
 
-/* The texture of @unwrapped, made where the Gaussians of @mesh are; @host: the
- * same bundle in host memory */
+/* The texture of @unwrapped, made where the Gaussians of @mesh are */
 static ShuImage *
-bake (const ShuBundle *mesh, const ShuBundle *host, const ShuMesh *unwrapped,
-    int size, const ShuProgress *progress, GError **error)
+bake (const ShuBundle *mesh, const ShuMesh *unwrapped, int size,
+    const ShuProgress *progress, GError **error)
 {
   g_autoptr (ShuCtx) c = NULL;
-  ShuImage *colors[SHU_N_VIEWS] = {NULL}, *normals[SHU_N_VIEWS] = {NULL};
-  g_autoptr (ShuImage) person = NULL;
   ShuProgress inner = quiet (progress);
-  ShuImage *texture = NULL;
 
   if (!find_context (mesh, "gs_pos", progress, &c, error) ||
       (!c && !(c = shu_ctx_new ("cpu", error))))
@@ -250,20 +199,10 @@ bake (const ShuBundle *mesh, const ShuBundle *host, const ShuMesh *unwrapped,
   ShuBakeParams params = {.ctx = c, .size = size};
   ShuSplatInput gaussians;
   ShuBakeViews views = {.gaussians = &gaussians};
-  if (shu_bundle_splat_input (c, mesh, &gaussians, error) &&
-      take_views (host, colors, normals, error)) {
-    views.person = person = find_person (host, colors[SHU_VIEW_FRONT]);
-    for (int v = 0; v < SHU_N_VIEWS; v++) {
-      views.color[v] = colors[v];
-      views.normal[v] = normals[v];
-    }
-    texture = shu_bake (unwrapped, &views, &params, &inner, error);
-  }
-  for (int v = 0; v < SHU_N_VIEWS; v++) {
-    shu_image_free (colors[v]);
-    shu_image_free (normals[v]);
-  }
-  return texture;
+  return shu_bundle_splat_input (c, mesh, &gaussians, error) &&
+                 shu_surface_views (c, mesh, &views, error)
+             ? shu_bake (unwrapped, &views, &params, &inner, error)
+             : NULL;
 }
 
 ShuBundle *
@@ -292,7 +231,7 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   unwrapped = shu_atlas (surface, &atlas, NULL, &inner, error);
   shu_progress_lap (progress, "atlas");
   if (unwrapped && shu_progress (progress, "texture", 1, steps, error))
-    texture = bake (mesh, host, unwrapped, size, progress, error);
+    texture = bake (mesh, unwrapped, size, progress, error);
   if (!texture || !shu_progress (progress, "texture", 2, steps, error))
     return NULL;
   if (params->normal_map &&

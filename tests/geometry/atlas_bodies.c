@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "atlas_bodies.h"
 #include "geometry/raster.h"
+#include "ops/pictures.h"
 #include <math.h>
 #include <string.h>
 
@@ -99,6 +100,35 @@ bodies_paint (const float *pos, float *ret_rgb)
   ret_rgb[0] = 128 + 80 * sinf (31 * pos[0] + 7 * pos[2]);
   ret_rgb[1] = 118 + 60 * sinf (23 * pos[2]);
   ret_rgb[2] = 108 + 70 * cosf (29 * pos[1] - 11 * pos[2]);
+}
+
+static ShuTensor *
+picture_of (ShuCtx *c, const ShuImage *image)
+{
+  return image ? shu_picture_from_image (c, image) : NULL;
+}
+
+ShuBakeViews
+bodies_views (ShuCtx *c, const BodiesPictures *p)
+{
+  ShuBakeViews views = {
+      .person = picture_of (c, p->person), .gaussians = p->gaussians};
+
+  for (int v = 0; v < SHU_N_VIEWS; v++) {
+    views.color[v] = picture_of (c, p->color[v]);
+    views.normal[v] = picture_of (c, p->normal[v]);
+  }
+  return views;
+}
+
+void
+bodies_pictures_clear (BodiesPictures *p)
+{
+  for (int v = 0; v < SHU_N_VIEWS; v++) {
+    g_clear_pointer (&p->color[v], shu_image_free);
+    g_clear_pointer (&p->normal[v], shu_image_free);
+  }
+  g_clear_pointer (&p->person, shu_image_free);
 }
 
 void

@@ -15,7 +15,7 @@ enum { S = 384, TEXTURE = 448 };
 
 typedef struct {
   ShuMesh *mesh;
-  ShuBakeViews views;
+  BodiesPictures views;
 } Case;
 
 /* The painted person, unwrapped, with pictures of the sides given as bits. */
@@ -29,8 +29,7 @@ make_case (int n_faces, guint sides)
   g_assert_nonnull (c.mesh);
   for (int v = 0; v < 4; v++)
     if (sides >> v & 1)
-      bodies_photograph (c.mesh, v, S, (ShuImage **) &c.views.color[v],
-          (ShuImage **) &c.views.normal[v]);
+      bodies_photograph (c.mesh, v, S, &c.views.color[v], &c.views.normal[v]);
   return c;
 }
 
@@ -38,10 +37,7 @@ static void
 case_clear (Case *c)
 {
   shu_mesh_free (c->mesh);
-  for (int v = 0; v < SHU_N_VIEWS; v++) {
-    shu_image_free ((ShuImage *) c->views.color[v]);
-    shu_image_free ((ShuImage *) c->views.normal[v]);
-  }
+  bodies_pictures_clear (&c->views);
 }
 
 static ShuImage *
@@ -49,7 +45,9 @@ bake (const Case *c)
 {
   ShuBakeParams params = {.size = TEXTURE};
   g_autoptr (GError) error = NULL;
-  ShuImage *out = shu_bake (c->mesh, &c->views, &params, NULL, &error);
+  g_autoptr (ShuCtx) cpu = shu_ctx_new ("cpu", NULL);
+  ShuBakeViews views = bodies_views (cpu, &c->views);
+  ShuImage *out = shu_bake (c->mesh, &views, &params, NULL, &error);
 
   g_assert_no_error (error);
   return out;
@@ -152,7 +150,7 @@ blurred_borders_do_not_bleed (void)
   double all, front;
 
   for (int v = SHU_VIEW_RIGHT; v <= SHU_VIEW_LEFT; v++)
-    blur_picture ((ShuImage *) c.views.color[v], 2);
+    blur_picture (c.views.color[v], 2);
   g_autoptr (ShuImage) texture = bake (&c);
   all = texture_psnr (c.mesh, texture);
   front = front_psnr (&c, texture);
@@ -226,8 +224,8 @@ dark_clothes_have_no_light_specks (void)
       double share;
 
       for (int v = 0; v < 4; v++) {
-        ShuImage *color = (ShuImage *) c.views.color[v];
-        ShuImage *normal = (ShuImage *) c.views.normal[v];
+        ShuImage *color = c.views.color[v];
+        ShuImage *normal = c.views.normal[v];
         for (int i = 0; i < 3 * S * S; i++)
           if (normal->data[i] < 230)
             color->data[i] = (guint8) (shade * color->data[i]);
@@ -254,12 +252,11 @@ static void
 white_of_the_person_stays (void)
 {
   Case c = make_case (4000, 15);
-  g_autoptr (ShuImage) person = shu_image_new (S, S, 1);
+  ShuImage *person = c.views.person = shu_image_new (S, S, 1);
 
   for (int i = 0; i < S * S; i++)
     person->data[i] = c.views.normal[0]->data[3 * i] < 230 ? 255 : 0;
   memset (c.views.color[0]->data, 255, 3 * S * S);
-  c.views.person = person;
   g_autoptr (ShuImage) texture = bake (&c);
   ShuCamera camera = shu_camera_of_view (SHU_VIEW_FRONT);
   ShuRenderParams params = {.width = S, .height = S};
@@ -383,20 +380,91 @@ threads_do_not_matter (void)
 }
 
 static void
+expect_refused (const Case *c, const char *words)
+{
+  g_autoptr (ShuCtx) cpu = shu_ctx_new ("cpu", NULL);
+  ShuBakeViews views = bodies_views (cpu, &c->views);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (shu_bake (c->mesh, &views, NULL, NULL, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+  g_assert_nonnull (strstr (error->message, words));
+}
+
+static void
 bad_pictures_are_errors (void)
 {
   Case c = make_case (2000, 1);
+
+  c.views.normal[0]->height--;
+  expect_refused (&c, "normals of view 0");
+  c.views.normal[0]->height++;
+  c.views.person = shu_image_new (S, S - 1, 1);
+  expect_refused (&c, "mask of view 0");
+  c.views.color[0]->height--;
+  expect_refused (&c, "square RGB");
+  case_clear (&c);
+}
+
+/* What a photo has, in host memory: [S,S,3] colours, smooth ones, [S,S] trust
+ * and openness */
+static float *
+photo_planes (const Case *c, const char *device, ShuView view, gsize *ret_n)
+{
+  g_autoptr (ShuCtx) ctx = shu_ctx_new (device, NULL);
+  g_autoptr (ShuCtx) cpu = shu_ctx_new ("cpu", NULL);
+  SHU_SCOPE (ctx);
+  ShuBakeViews views = bodies_views (cpu, &c->views);
+  ShuBaker b = {.c = ctx, .mesh = c->mesh, .views = &views};
+  ShuBakePicture picture = {.color = views.color[view],
+      .normal = views.normal[view],
+      .person = view ? NULL : views.person,
+      .mirror = view == SHU_VIEW_BACK};
+  g_autofree ShuBakePhoto *p = NULL;
+  gsize n = S * S;
+  float *planes = g_new (float, *ret_n = 8 * n);
   g_autoptr (GError) error = NULL;
 
-  ((ShuImage *) c.views.normal[0])->height--;
-  g_assert_null (shu_bake (c.mesh, &c.views, NULL, NULL, &error));
-  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
-  ((ShuImage *) c.views.normal[0])->height++;
-  g_autoptr (ShuImage) person = shu_image_new (S, S - 1, 1);
-  c.views.person = person;
-  g_clear_error (&error);
-  g_assert_null (shu_bake (c.mesh, &c.views, NULL, NULL, &error));
-  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+  shu_bake_prepare_mesh (&b);
+  p = shu_bake_photo_new (&b, &picture, view);
+  shu_to_host (ctx, p->rgb, planes);
+  shu_to_host (ctx, p->smooth, planes + 3 * n);
+  shu_to_host (ctx, p->trust, planes + 6 * n);
+  shu_to_host (ctx, p->open, planes + 7 * n);
+  shu_ctx_finish (ctx, &error);
+  g_assert_no_error (error);
+  return planes;
+}
+
+/* To the bit: what decides by thresholds decides the same. */
+static void
+photos_are_the_same_on_every_device (void)
+{
+  static const char *const devices[] = {"mock", "cuda"};
+  Case c = make_case (3000, 7);
+  int n_devices = 1;
+  g_autoptr (ShuCtx) cuda = shu_ctx_new ("cuda", NULL);
+
+  if (cuda)
+    n_devices++;
+  else
+    g_test_message ("no CUDA device");
+  widen_normals (c.views.normal[SHU_VIEW_RIGHT], 4);
+  blur_picture (c.views.color[SHU_VIEW_BACK], 2);
+  for (int person = 0; person < 2; person++)
+    for (int view = 0; view < (person ? 1 : 3); view++)
+      for (int i = 0; i < n_devices; i++) {
+        gsize n;
+
+        if (person && i == 0) {
+          c.views.person = shu_image_new (S, S, 1);
+          for (int k = 0; k < S * S; k++)
+            c.views.person->data[k] = 255 - c.views.color[0]->data[3 * k];
+        }
+        g_autofree float *want = photo_planes (&c, "cpu", view, &n);
+        g_autofree float *got = photo_planes (&c, devices[i], view, &n);
+        g_assert_cmpmem (got, n * sizeof (float), want, n * sizeof (float));
+      }
   case_clear (&c);
 }
 
@@ -426,5 +494,7 @@ main (int argc, char **argv)
       "/geometry/bake/threads_do_not_matter", threads_do_not_matter);
   g_test_add_func (
       "/geometry/bake/bad_pictures_are_errors", bad_pictures_are_errors);
+  g_test_add_func ("/geometry/bake/photos_are_the_same_on_every_device",
+      photos_are_the_same_on_every_device);
   return g_test_run ();
 }

@@ -15,7 +15,7 @@ enum { S = 384, FACE = 192, TEXTURE = 1024, N_FACES = 4000 };
 
 typedef struct {
   ShuMesh *mesh;
-  ShuBakeViews views;
+  BodiesPictures views;
   ShuImage *texture;
 } Case;
 
@@ -51,8 +51,8 @@ photograph (Case *c, BodiesPaint paint, guint sides, int size)
 {
   for (int v = 0; v < SHU_N_VIEWS; v++) {
     if (sides >> v & 1)
-      bodies_photograph_as (c->mesh, v, size, paint,
-          (ShuImage **) &c->views.color[v], (ShuImage **) &c->views.normal[v]);
+      bodies_photograph_as (
+          c->mesh, v, size, paint, &c->views.color[v], &c->views.normal[v]);
   }
 }
 
@@ -60,9 +60,11 @@ static void
 bake (Case *c)
 {
   ShuBakeParams params = {.size = TEXTURE};
+  g_autoptr (ShuCtx) cpu = shu_ctx_new ("cpu", NULL);
+  ShuBakeViews views = bodies_views (cpu, &c->views);
   g_autoptr (GError) error = NULL;
 
-  c->texture = shu_bake (c->mesh, &c->views, &params, NULL, &error);
+  c->texture = shu_bake (c->mesh, &views, &params, NULL, &error);
   g_assert_no_error (error);
 }
 
@@ -71,10 +73,7 @@ case_clear (Case *c)
 {
   shu_mesh_free (c->mesh);
   shu_image_free (c->texture);
-  for (int v = 0; v < SHU_N_VIEWS; v++) {
-    shu_image_free ((ShuImage *) c->views.color[v]);
-    shu_image_free ((ShuImage *) c->views.normal[v]);
-  }
+  bodies_pictures_clear (&c->views);
 }
 
 /* Bilinear, as a viewer does */
@@ -351,7 +350,7 @@ faces_are_sharp (void)
   double ratio;
 
   photograph (&c, slope, 31, FACE);
-  face = (ShuImage *) c.views.color[SHU_VIEW_FACE];
+  face = c.views.color[SHU_VIEW_FACE];
   for (int i = 0; i < FACE * FACE; i++)
     for (int k = 0; k < 3; k++)
       if (c.views.normal[SHU_VIEW_FACE]->data[3 * i] < 230)
