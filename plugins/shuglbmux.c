@@ -39,8 +39,9 @@ G_DEFINE_FINAL_TYPE (ShuGlbMux, shu_glb_mux, SHU_TYPE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (
     shuglbmux, "shuglbmux", GST_RANK_NONE, shu_glb_mux_get_type ())
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("model")));
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE ("model")));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
     "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("model/gltf-binary"));
 

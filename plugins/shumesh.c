@@ -31,8 +31,9 @@ GST_ELEMENT_REGISTER_DEFINE (
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
         GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE ("asset")));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("mesh")));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE ("mesh")));
 
 static const ShuProp props[] = {
     SHU_PROP_MODEL_DOUBLE (ShuMeshing, simplify, "simplify", 0, 0.99,

@@ -25,10 +25,12 @@ G_DEFINE_FINAL_TYPE (ShuTexturing, shu_texturing, SHU_TYPE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (
     shutexture, "shutexture", GST_RANK_NONE, shu_texturing_get_type ())
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("mesh")));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("model")));
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE ("mesh")));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (SHU_BUNDLE_CAPS_ANYWHERE ("model")));
 
 static const ShuProp props[] = {
     SHU_PROP_MODEL_INT (ShuTexturing, texture_size, "texture-size", 256, 4096,

@@ -122,8 +122,58 @@ shu_transform_out_device (ShuTransform *self)
   return g_strdup (shu_caps_device (caps));
 }
 
-/* What the other pad can be; elements whose pads depend on each other say so
- * themselves. */
+static gboolean
+on_device (const GstCaps *caps, guint i)
+{
+  return gst_caps_features_contains (
+      gst_caps_get_features (caps, i), SHU_CAPS_FEATURE_DEVICE);
+}
+
+/* Appends @s, memory of a device, for every one of @caps. */
+static void
+append_devices (GstCaps *ret, const GstStructure *s, const GstCaps *caps)
+{
+  for (guint i = 0; i < gst_caps_get_size (caps); i++) {
+    const GValue *device =
+        gst_structure_get_value (gst_caps_get_structure (caps, i), "device");
+    GstStructure *copy;
+
+    if (!on_device (caps, i))
+      continue;
+    copy = gst_structure_copy (s);
+    if (device)
+      gst_structure_set_value (copy, "device", device);
+    gst_caps_append_structure_full (
+        ret, copy, gst_caps_features_new (SHU_CAPS_FEATURE_DEVICE, NULL));
+  }
+}
+
+/* Of an element without a model, which works where its input is and leaves
+ * there what it was given: @all of the other pad with the devices of @caps.
+ * Input of a device may be had in host memory, but not the other way round. */
+static GstCaps *
+keep_devices (GstPadDirection direction, GstCaps *caps, const GstCaps *all)
+{
+  GstCaps *ret = gst_caps_new_empty ();
+  gboolean from_host = gst_caps_is_any (caps);
+
+  for (guint i = 0; i < gst_caps_get_size (caps); i++)
+    from_host |= !on_device (caps, i);
+  for (guint i = 0; i < gst_caps_get_size (all); i++) {
+    const GstStructure *s = gst_caps_get_structure (all, i);
+    gboolean ours = on_device (all, i);
+
+    if (direction == GST_PAD_SINK ? !ours : from_host)
+      gst_caps_append_structure_full (ret, gst_structure_copy (s),
+          gst_caps_features_copy (gst_caps_get_features (all, i)));
+    else if (ours)
+      append_devices (ret, s, caps);
+  }
+  return ret;
+}
+
+/* What the other pad can be; elements whose pads depend on each other in more
+ * than that say so themselves. */
 static GstCaps *
 transform_caps (GstBaseTransform *trans, GstPadDirection direction,
     GstCaps *caps, GstCaps *filter)
@@ -131,6 +181,13 @@ transform_caps (GstBaseTransform *trans, GstPadDirection direction,
   GstPad *other = direction == GST_PAD_SINK ? trans->srcpad : trans->sinkpad;
   g_autoptr (GstCaps) all =
       shu_transform_caps_of (SHU_TRANSFORM (trans), other);
+
+  if (!SHU_TRANSFORM_GET_CLASS (trans)->uses_model) {
+    GstCaps *kept = keep_devices (direction, caps, all);
+
+    gst_caps_replace (&all, kept);
+    gst_caps_unref (kept);
+  }
 
   return filter
              ? gst_caps_intersect_full (filter, all, GST_CAPS_INTERSECT_FIRST)

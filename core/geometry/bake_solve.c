@@ -66,9 +66,12 @@ rows_join (const Rows *r, ShuCtx *c, ShuTextureRows *ret)
 
   if (shu_ctx_failed (c) || r->parts[0]->len == 0)
     return FALSE;
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < 3; i++) {
     all[i] = shu_concat (
         c, 0, (int) r->parts[i]->len, (ShuTensor **) r->parts[i]->pdata);
+    for (guint j = 0; j < r->parts[i]->len; j++)
+      shu_drop (c, g_ptr_array_index (r->parts[i], j));
+  }
   *ret = (ShuTextureRows){all[0], all[1], all[2]};
   return !shu_ctx_failed (c) && all[2]->n > 0;
 }

@@ -127,11 +127,16 @@ cut_surface (const Surface *s, const gint8 *side, guint8 *ret_inner)
 }
 
 static int
-find_root (int *parent, int v)
+find_root (GHashTable *parent, int v)
 {
-  while (parent[v] != v)
-    v = parent[v] = parent[parent[v]];
-  return v;
+  for (;;) {
+    int up =
+        GPOINTER_TO_INT (g_hash_table_lookup (parent, GINT_TO_POINTER (v + 1)));
+
+    if (up == 0 || up == v + 1)
+      return v;
+    v = up - 1;
+  }
 }
 
 /* Area of one loop of new border edges, as a fan around the mean of their
@@ -168,15 +173,16 @@ compare_loop_edges (gconstpointer a, gconstpointer b)
   return l->half < r->half ? -1 : l->half > r->half;
 }
 
-/* The largest opening that removing the faces of one piece would leave.
- * @parent: each vertex its own, before and after */
+/* The largest opening that removing the faces of one piece would leave. */
 static double
-largest_opening (const Surface *s, const Pieces *pieces, int piece, int *parent)
+largest_opening (
+    const Surface *s, const Pieces *pieces, int piece, GHashTable *parent)
 {
   g_autoptr (GArray) edges = g_array_new (FALSE, FALSE, sizeof (LoopEdge));
   g_autoptr (GArray) loop = g_array_new (FALSE, FALSE, sizeof (int));
   double largest = 0;
 
+  g_hash_table_remove_all (parent);
   for (int i = pieces->start[piece]; i < pieces->start[piece + 1]; i++)
     for (int k = 0; k < 3; k++) {
       int h = 3 * pieces->face[i] + k, a, b;
@@ -187,18 +193,13 @@ largest_opening (const Surface *s, const Pieces *pieces, int piece, int *parent)
       g_array_append_val (edges, edge);
       a = find_root (parent, half_from (s, h));
       b = find_root (parent, half_to (s, h));
-      parent[MAX (a, b)] = MIN (a, b);
+      g_hash_table_insert (parent, GINT_TO_POINTER (MAX (a, b) + 1),
+          GINT_TO_POINTER (MIN (a, b) + 1));
     }
   for (guint i = 0; i < edges->len; i++) {
     LoopEdge *e = &g_array_index (edges, LoopEdge, i);
 
     e->root = find_root (parent, half_from (s, e->half));
-  }
-  for (guint i = 0; i < edges->len; i++) {
-    const LoopEdge *e = &g_array_index (edges, LoopEdge, i);
-
-    parent[half_from (s, e->half)] = half_from (s, e->half);
-    parent[half_to (s, e->half)] = half_to (s, e->half);
   }
   g_array_sort (edges, compare_loop_edges);
   for (guint i = 0; i < edges->len; i++) {
@@ -221,14 +222,12 @@ surface_find_hidden (const Surface *s, const ShuCleanupParams *params,
   g_autofree gint8 *side = g_new (gint8, s->n_faces + 1);
   g_autofree guint8 *inner = g_new (guint8, s->n_faces + 1);
   g_autofree int *label = g_new (int, s->n_faces + 1);
-  g_autofree int *parent = g_new (int, s->n_verts + 1);
+  g_autoptr (GHashTable) parent = g_hash_table_new (NULL, NULL);
   g_auto (Pieces) pieces = {0};
   int n_pieces, n_hidden = 0;
 
   if (s->n_faces == 0 || !mark_terminals (s, params, seen, side))
     return 0;
-  for (int v = 0; v < s->n_verts; v++)
-    parent[v] = v;
   cut_surface (s, side, inner);
   n_pieces = surface_label_pieces (s, inner, label);
   pieces_init (&pieces, g_steal_pointer (&label), n_pieces, seen, s->n_faces,

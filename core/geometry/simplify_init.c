@@ -194,66 +194,52 @@ compare_int (gconstpointer a, gconstpointer b)
   return (p > q) - (p < q);
 }
 
-/* The neighbours of a vertex, once for each face; in order where they are many.
- */
-typedef struct {
-  int n;
-  const gint32 *list;
-  gint32 few[FEW];
-  GArray *many;
-} Neighbours;
-
+/* The neighbours of @a, once for each face; in order where they are many. */
 static void
-list_neighbours (const Simplifier *s, int a, Neighbours *ret)
+list_neighbours (const Simplifier *s, int a, GArray *ret)
 {
-  gint32 *to = ret->few;
+  g_array_set_size (ret, 0);
+  for (int c = s->head[a]; c >= 0; c = s->next[c]) {
+    gint32 n[2];
 
-  ret->n = 0;
-  for (int c = s->head[a]; c >= 0; c = s->next[c])
-    ret->n += 2;
-  if (ret->n > FEW) {
-    g_array_set_size (ret->many, ret->n);
-    to = (gint32 *) ret->many->data;
+    others (s, c, &n[0], &n[1]);
+    g_array_append_vals (ret, n, 2);
   }
-  ret->list = to;
-  for (int c = s->head[a]; c >= 0; c = s->next[c], to += 2)
-    others (s, c, &to[0], &to[1]);
-  if (ret->n > FEW)
-    g_array_sort (ret->many, compare_int);
+  if (ret->len > FEW)
+    g_array_sort (ret, compare_int);
 }
 
-/* In how many of the faces @b is, up to 3 where there are many. */
+/* In how many of the faces @b is, up to 3. */
 static int
-count_of (const Neighbours *all, gint32 b)
+count_of (const GArray *list, gint32 b)
 {
-  const gint32 *n = all->list;
-  int lo = 0, hi = all->n, count = 0;
+  const gint32 *n = (const gint32 *) list->data;
+  guint lo = 0, hi = list->len;
+  int count = 0;
 
-  if (all->n <= FEW) {
-    for (int i = 0; i < all->n; i++)
-      count += n[i] == b;
-    return count;
-  }
-  while (lo < hi) {
-    int mid = (lo + hi) / 2;
+  while (list->len > FEW && lo < hi) {
+    guint mid = (lo + hi) / 2;
 
     if (n[mid] < b)
       lo = mid + 1;
     else
       hi = mid;
   }
-  while (lo + count < all->n && n[lo + count] == b && count < 3)
-    count++;
+  for (guint i = lo; i < list->len && count < 3; i++) {
+    count += n[i] == b;
+    if (list->len > FEW && n[i] != b)
+      break;
+  }
   return count;
 }
 
 /* Whether it is at a border, which its quadric then knows; locked where it is
  * not manifold, or crowded. */
 static void
-examine_vertex (Simplifier *s, int a, Neighbours *list)
+examine_vertex (Simplifier *s, int a, GArray *list)
 {
   list_neighbours (s, a, list);
-  if (list->n > CROWD)
+  if (list->len > CROWD)
     s->locked[a] = CROWDED;
   for (int c = s->head[a]; c >= 0; c = s->next[c]) {
     int u, v, n_u, n_v;
@@ -317,11 +303,10 @@ simplifier_init (Simplifier *s, const ShuMesh *mesh)
   add_faces (s);
 #pragma omp parallel
   {
-    g_autoptr (GArray) many = g_array_new (FALSE, FALSE, sizeof (gint32));
-    Neighbours list = {.many = many};
+    g_autoptr (GArray) list = g_array_new (FALSE, FALSE, sizeof (gint32));
 
 #pragma omp for schedule(dynamic, 1024)
     for (int i = 0; i < s->n_verts; i++)
-      examine_vertex (s, i, &list);
+      examine_vertex (s, i, list);
   }
 }

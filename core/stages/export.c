@@ -24,7 +24,8 @@ shu_stage_glb_with_report (const ShuBundle *model, const ShuGlbParams *params,
 
   if (!shu_bundle_check_schema (model, schemas, error) ||
       !shu_progress (progress, "glb", 0, 1, error) ||
-      !(host = shu_bundle_to_host (model, NULL, error)))
+      !(host = shu_bundle_surface_to_host (
+            model, shu_progress_traffic (progress), error)))
     return NULL;
   mesh = shu_bundle_take_mesh (host, TRUE, error);
   if (!mesh)
@@ -56,8 +57,8 @@ take_painted (const ShuBundle *host, GError **error)
 static ShuMesh *
 take_mesh (const ShuBundle *bundle, const ShuProgress *progress, GError **error)
 {
-  g_autoptr (ShuBundle) host =
-      shu_bundle_to_host (bundle, shu_progress_traffic (progress), error);
+  g_autoptr (ShuBundle) host = shu_bundle_surface_to_host (
+      bundle, shu_progress_traffic (progress), error);
 
   if (!host)
     return NULL;

@@ -297,6 +297,18 @@ shu_bundle_take_mesh (const ShuBundle *b, gboolean with_uv, GError **error)
   return g_steal_pointer (&mesh);
 }
 
+ShuBundle *
+shu_bundle_surface_to_host (
+    const ShuBundle *b, ShuTraffic *traffic, GError **error)
+{
+  static const char *const fields[] = {"vertices", "faces", "attributes", "uv",
+      "fine_vertices", "fine_faces", "texture", "normal_map", NULL};
+  g_autoptr (ShuBundle) some = shu_bundle_new (shu_bundle_schema (b));
+
+  shu_bundle_carry (some, b, fields);
+  return shu_bundle_to_host (some, traffic, error);
+}
+
 ShuMesh *
 shu_bundle_take_fine (const ShuBundle *b, GError **error)
 {
@@ -366,7 +378,7 @@ shu_bundle_splat_input (
   if (!find_gaussians (b, shu_bundle_need_anywhere, t, error))
     return FALSE;
   for (int i = 0; i < N_GAUSSIAN_FIELDS; i++)
-    t[i] = shu_on_device (c, t[i], SHU_TRAFFIC_TENSOR);
+    t[i] = shu_on_device (c, t[i], SHU_TRAFFIC_MESH);
   *ret = (ShuSplatInput){t[0], t[1], t[2], t[3], t[4]};
   return TRUE;
 }

@@ -42,6 +42,11 @@ void shu_bundle_put_mesh (ShuBundle *b, const ShuMesh *mesh);
 ShuMesh *shu_bundle_take_mesh (
     const ShuBundle *b, gboolean with_uv, GError **error);
 
+/* What a bundle "mesh" or "model" has made itself, the arrays of the mesh and
+ * its textures, in host memory; nothing that it carries.  (transfer full) */
+ShuBundle *shu_bundle_surface_to_host (
+    const ShuBundle *b, ShuTraffic *traffic, GError **error);
+
 /* The surface before simplification, "fine_vertices" and "fine_faces": "mesh"
  * has it for normal maps, and no later bundle. */
 void shu_bundle_put_fine (ShuBundle *b, const ShuMesh *fine);

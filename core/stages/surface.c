@@ -184,7 +184,7 @@ bake_normals (const ShuBundle *b, const ShuMesh *unwrapped, int size,
               : NULL;
 }
 
-/* The texture of @unwrapped, made where the Gaussians of @mesh are */
+/* The texture of @unwrapped, made where the pictures of @mesh are */
 static ShuImage *
 bake (const ShuBundle *mesh, const ShuMesh *unwrapped, int size,
     const ShuProgress *progress, GError **error)
@@ -192,7 +192,7 @@ bake (const ShuBundle *mesh, const ShuMesh *unwrapped, int size,
   g_autoptr (ShuCtx) c = NULL;
   ShuProgress inner = quiet (progress);
 
-  if (!find_context (mesh, "gs_pos", progress, &c, error) ||
+  if (!find_context (mesh, "color", progress, &c, error) ||
       (!c && !(c = shu_ctx_new ("cpu", error))))
     return NULL;
   SHU_SCOPE (c);
@@ -223,7 +223,8 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   if (!shu_bundle_check_schema (mesh, schemas, error) ||
       !shu_progress (progress, "texture", 0, steps, error))
     return NULL;
-  host = shu_bundle_to_host (mesh, shu_progress_traffic (progress), error);
+  host =
+      shu_bundle_surface_to_host (mesh, shu_progress_traffic (progress), error);
   surface = host ? shu_bundle_take_mesh (host, FALSE, error) : NULL;
   if (!surface)
     return NULL;

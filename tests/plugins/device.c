@@ -5,12 +5,14 @@
 #include "fixture.h"
 #include "../../plugins/bundle.h"
 
+enum { TEXTURE = 256 };
+
 #define JOB                                                                    \
   "filesrc location=%s/a.png ! shuphotodec ! shumatting name=matting ! "       \
   "shupreprocess name=preprocess seed=5 ! shustage1 name=stage1 "              \
   "num-inference-steps=2 ! shustage2 name=stage2 num-steps=2 ! shumesh "       \
-  "name=mesh ! shutexture texture-size=256 ! shuglbmux ! shufilesink "         \
-  "location=%s/%s.glb"
+  "name=mesh ! shutexture name=texture texture-size=256 ! shuglbmux "          \
+  "name=mux ! shufilesink location=%s/%s.glb"
 
 /* (transfer full): the job of one photo */
 static GstElement *
@@ -88,14 +90,15 @@ check_job (const char *folder, const char *device)
 {
   GstElement *pipeline = run_job (folder, device, "device");
   static const char *const on_device[] = {
-      "matting", "preprocess", "stage1", "stage2"};
+      "matting", "preprocess", "stage1", "stage2", "mesh", "texture"};
 
   for (guint i = 0; i < G_N_ELEMENTS (on_device); i++) {
     g_autofree char *caps = caps_after (pipeline, on_device[i]);
 
     g_assert_nonnull (strstr (caps, "memory:ShuDevice"));
     g_assert_nonnull (strstr (caps, device));
-    g_assert_cmpuint (stat_of (pipeline, on_device[i], "image-down"), ==, 0);
+    if (strcmp (on_device[i], "texture") != 0)
+      g_assert_cmpuint (stat_of (pipeline, on_device[i], "image-down"), ==, 0);
     g_assert_cmpuint (stat_of (pipeline, on_device[i], "tensor-down"), ==, 0);
     g_assert_cmpuint (stat_of (pipeline, on_device[i], "preview-down"), ==, 0);
   }
@@ -105,7 +108,15 @@ check_job (const char *folder, const char *device)
   g_assert_cmpuint (stat_of (pipeline, "stage1", "image-n-up"), ==, 0);
   g_assert_cmpuint (stat_of (pipeline, "stage2", "image-n-up"), ==, 0);
   g_assert_cmpuint (stat_of (pipeline, "stage2", "mesh-down"), >, 0);
-  g_assert_cmpuint (stat_of (pipeline, "mesh", "image-n-down"), ==, 4);
+  g_assert_cmpuint (stat_of (pipeline, "mesh", "image-n-up"), ==, 0);
+  /* of pictures, the finished texture comes down alone */
+  g_assert_cmpuint (stat_of (pipeline, "texture", "image-n-up"), ==, 0);
+  g_assert_cmpuint (stat_of (pipeline, "texture", "image-n-down"), ==, 1);
+  g_assert_cmpuint (
+      stat_of (pipeline, "texture", "image-down"), ==, 3 * TEXTURE * TEXTURE);
+  g_assert_cmpuint (stat_of (pipeline, "texture", "tensor-up"), ==, 0);
+  g_assert_cmpuint (stat_of (pipeline, "mux", "image-down"), ==, 0);
+  g_assert_cmpuint (stat_of (pipeline, "mux", "mesh-down"), ==, 0);
   stop (pipeline);
 }
 
