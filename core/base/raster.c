@@ -10,6 +10,7 @@ enum {
   MAX_COORD = 1 << 20, /* pixels: edge functions then fit in 62 bits */
   SMALL = 32 * SUB,    /* sub-pixels: those of such faces fit in 32 */
   BAND = 32,           /* rows a task */
+  MANY_FACES = 4096,   /* beyond them threads share more */
 };
 
 static const float near_limit = 0.01f;
@@ -115,6 +116,16 @@ put_pixel (Drawing *d, int x, int y, double e0, double e1, double e2)
 {
   const RasterScreen *s = d->screen;
   gsize i = (gsize) y * s->width + x;
+
+  if (s->flat && s->face[i] >= 0) {
+    d->n_doubles++;
+    return;
+  }
+  if (s->flat && !s->bary) {
+    s->face[i] = d->face;
+    s->depth[i] = 0;
+    return;
+  }
   const RasterCorner *a = d->v[0], *b = d->v[d->swap ? 2 : 1],
                      *c = d->v[d->swap ? 1 : 2];
   double l0 = e0 * d->scale, l1 = (d->swap ? e2 : e1) * d->scale,
@@ -123,8 +134,6 @@ put_pixel (Drawing *d, int x, int y, double e0, double e1, double e2)
   float depth = s->perspective ? (float) (1 / sum)
                                : (float) (l0 * a->z + l1 * b->z + l2 * c->z);
 
-  if (s->flat && s->face[i] >= 0)
-    d->n_doubles++;
   if (s->face[i] >= 0 && depth >= s->depth[i])
     return;
   s->face[i] = d->face;
@@ -167,16 +176,36 @@ draw_small (Drawing *d)
   return covered;
 }
 
-/* Narrows a row, from pixel @x0 on, to where @value - (x - x0) * @step, an edge
- * function with its bias, is not negative. */
-static void
-clip_row (gint64 value, gint64 step, int x0, int *from, int *to)
+/* @value / @step rounded down, both positive; anything larger than @most where
+ * that is.  By the reciprocal of @step, as a division of such numbers takes
+ * much longer. */
+static gint64
+quotient (gint64 value, gint64 step, double inverse, int most)
 {
-  if (step > 0)
-    *to = value < 0 ? x0 - 1 : (int) MIN (*to, x0 + value / step);
+  double about = (double) value * inverse;
+  gint64 q;
+
+  if (about > most + 1.0)
+    return most + 1;
+  q = (gint64) about;
+  while (q * step > value)
+    q--;
+  while ((q + 1) * step <= value)
+    q++;
+  return q;
+}
+
+/* Narrows a row, from pixel @x0 on, to where @value - (x - x0) * @step, an edge
+ * function with its bias, is not negative.  @inverse: of @step without sign */
+static void
+clip_row (gint64 value, gint64 step, double inverse, int x0, int *from, int *to)
+{
+  if (step > 0 && value >= 0)
+    *to = (int) MIN (*to, x0 + quotient (value, step, inverse, *to - x0));
   else if (step < 0 && value < 0)
-    *from = (int) MAX (*from, x0 + (value + step + 1) / step);
-  else if (step == 0 && value < 0)
+    *from = (int) MAX (
+        *from, x0 + 1 + quotient (-value - 1, -step, inverse, *to - x0));
+  else if (value < 0)
     *to = x0 - 1;
 }
 
@@ -185,8 +214,11 @@ static gboolean
 draw_large (Drawing *d)
 {
   gboolean covered = FALSE;
+  double inverse[3];
 
   d->scale = 1.0 / (double) d->area;
+  for (int k = 0; k < 3; k++)
+    inverse[k] = 1.0 / ((double) SUB * MAX (1, ABS (d->dy[k])));
   for (int y = d->y0; y <= d->y1; y++) {
     gint64 e[3], step[3];
     int from = d->x0, to = d->x1;
@@ -197,7 +229,7 @@ draw_large (Drawing *d)
       step[k] = (gint64) d->dy[k] * SUB;
       e[k] = (gint64) d->dx[k] * (y * SUB + SUB / 2 - p->y) -
              (gint64) d->dy[k] * (d->x0 * SUB + SUB / 2 - p->x);
-      clip_row (e[k] + d->bias[k], step[k], d->x0, &from, &to);
+      clip_row (e[k] + d->bias[k], step[k], inverse[k], d->x0, &from, &to);
     }
     for (int k = 0; k < 3; k++)
       e[k] -= step[k] * (from - d->x0);
@@ -282,6 +314,7 @@ sort_by_band (const RasterScreen *s, int n_faces, int n_bands, int *ret_start)
   int total = 0;
 
   memset (ret_start, 0, (n_bands + 1) * sizeof (int));
+#pragma omp parallel for schedule(static) if (n_faces >= MANY_FACES)
   for (int f = 0; f < n_faces; f++) {
     const gint32 *v = s->faces + 3 * (gsize) f;
     gint32 y[3] = {s->corners[v[0]].y, s->corners[v[1]].y, s->corners[v[2]].y};
@@ -291,13 +324,12 @@ sort_by_band (const RasterScreen *s, int n_faces, int n_bands, int *ret_start)
     if (y[0] == RASTER_NOWHERE || y[1] == RASTER_NOWHERE ||
         y[2] == RASTER_NOWHERE)
       hi = -1;
-    lo = MAX (0, lo) / BAND;
-    hi = hi < 0 ? -1 : MIN (n_bands - 1, hi / BAND);
-    range[2 * f] = lo;
-    range[2 * f + 1] = hi;
-    for (int b = lo; b <= hi; b++)
-      ret_start[b + 1]++;
+    range[2 * f] = MAX (0, lo) / BAND;
+    range[2 * f + 1] = hi < 0 ? -1 : MIN (n_bands - 1, hi / BAND);
   }
+  for (int f = 0; f < n_faces; f++)
+    for (int b = range[2 * f]; b <= range[2 * f + 1]; b++)
+      ret_start[b + 1]++;
   for (int b = 0; b < n_bands; b++)
     total = ret_start[b + 1] += ret_start[b];
   list = g_new (gint32, MAX (1, total));
@@ -306,6 +338,20 @@ sort_by_band (const RasterScreen *s, int n_faces, int n_bands, int *ret_start)
     for (int b = range[2 * f]; b <= range[2 * f + 1]; b++)
       list[next[b]++] = f;
   return list;
+}
+
+static void
+clear_band (ShuRaster *r, int row0)
+{
+  gsize from = (gsize) row0 * r->width;
+  gsize to = (gsize) MIN (r->height, row0 + BAND) * r->width;
+
+  for (gsize i = from; i < to; i++) {
+    r->face[i] = -1;
+    r->depth[i] = G_MAXFLOAT;
+  }
+  if (r->bary)
+    memset (r->bary + 2 * from, 0, 2 * (to - from) * sizeof (float));
 }
 
 static void
@@ -333,7 +379,6 @@ shu_raster_draw (ShuRaster *r, const ShuTriangles *t, const ShuCamera *camera,
       .bary = flags & SHU_RASTER_BARY ? r->bary : NULL,
       .perspective = camera && camera->perspective,
       .flat = !camera};
-  gsize n = (gsize) r->width * r->height;
   int n_bands = (r->height + BAND - 1) / BAND;
   g_autofree int *start = g_new (int, n_bands + 1);
   g_autofree gint32 *list = NULL;
@@ -344,16 +389,12 @@ shu_raster_draw (ShuRaster *r, const ShuTriangles *t, const ShuCamera *camera,
     raster_corners (t, camera, r->width, r->height, i,
         MIN (t->n_verts, i + CHUNK), corners);
   list = sort_by_band (&s, t->n_faces, n_bands, start);
-  for (gsize i = 0; i < n; i++) {
-    r->face[i] = -1;
-    r->depth[i] = G_MAXFLOAT;
-  }
-  if (r->bary)
-    memset (r->bary, 0, 2 * n * sizeof (float));
 #pragma omp parallel for schedule(dynamic, 1) reduction(+ : n_doubles)
-  for (int band = 0; band < n_bands; band++)
+  for (int band = 0; band < n_bands; band++) {
+    clear_band (r, band * BAND);
     draw_band (&s, list + start[band], start[band + 1] - start[band],
         band * BAND, (flags & SHU_RASTER_CULL) != 0, &n_doubles);
+  }
   if (ret_n_doubles)
     *ret_n_doubles = n_doubles;
 }

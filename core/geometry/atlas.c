@@ -15,6 +15,8 @@ enum {
   PACK_GRID = 512,    /* at most: cells a side of the board charts are put on */
   SWELL_GRID = 1024,  /* the same, of the one that gutters are measured on */
   MAX_REPAIRS = 4,
+  UNEVEN = 32,    /* of a split: one part has so many times the other's faces */
+  MAX_UNEVEN = 4, /* such splits of a chart, or splitting would take forever */
 };
 
 static const float min_cos = 0.15f; /* of a face to its chart: 81 degrees */
@@ -89,6 +91,37 @@ link_faces (ShuSurface *s)
 #pragma omp parallel for schedule(static)
   for (int v = 0; v < m->n_verts; v++)
     link_edges (s, edges + start[v], start[v + 1] - start[v]);
+}
+
+static int
+find_root (gint32 *parent, int f)
+{
+  while (parent[f] != f)
+    f = parent[f] = parent[parent[f]];
+  return f;
+}
+
+/* Charts that there are at least: parts of the surface that nothing links. */
+static int
+count_parts (const ShuSurface *s)
+{
+  int n = s->mesh->n_faces, n_parts = n;
+  g_autofree gint32 *parent = g_new (gint32, n);
+
+  for (int f = 0; f < n; f++)
+    parent[f] = f;
+  for (int f = 0; f < n; f++)
+    for (int k = 0; k < 3; k++) {
+      int other = s->next[f][k], p, q;
+
+      if (other < f || s->zone[other] != s->zone[f])
+        continue;
+      p = find_root (parent, f);
+      q = find_root (parent, other);
+      parent[MAX (p, q)] = MIN (p, q);
+      n_parts -= p != q;
+    }
+  return n_parts;
 }
 
 static void
@@ -173,13 +206,13 @@ shu_chart_split (const ShuSurface *s, const ShuChart *c, const int *seed,
   g_autoptr (GHashTable) index = g_hash_table_new (NULL, NULL);
   g_autofree gint32 *owner = g_new (gint32, c->n_faces);
   g_autofree gint32 *faces = g_new (gint32, c->n_faces);
-  int starts[2] = {seed[0], seed[1]};
+  int starts[2] = {seed[0], seed[1]}, n_uneven = c->n_uneven;
 
   g_assert (c->n_faces >= 2);
   for (int i = 0; i < c->n_faces; i++)
     g_hash_table_insert (
         index, GINT_TO_POINTER (c->faces[i]), GINT_TO_POINTER (i));
-  if (starts[0] < 0 || starts[0] == starts[1]) {
+  if (starts[0] < 0 || starts[0] == starts[1] || n_uneven >= MAX_UNEVEN) {
     int zero = 0;
     starts[0] = flood (s, c, index, &zero, 1, owner);
     starts[1] = flood (s, c, index, starts, 1, owner);
@@ -194,6 +227,9 @@ shu_chart_split (const ShuSurface *s, const ShuChart *c, const int *seed,
         faces[n++] = c->faces[i];
     ret_part[part] = shu_chart_new (s, faces, n);
   }
+  n_uneven += MAX (ret_part[0]->n_faces, ret_part[1]->n_faces) / UNEVEN >
+              MIN (ret_part[0]->n_faces, ret_part[1]->n_faces);
+  ret_part[0]->n_uneven = ret_part[1]->n_uneven = n_uneven;
 }
 
 /* Texels per unit on this chart against the rest. */
@@ -329,45 +365,60 @@ swell (ShuMesh *m, GPtrArray *charts, int gutter, ShuRaster *r)
   }
 }
 
-/* Whether faces of the chart share texels of @atlas, to be drawn in @r: where a
- * chart lies, corners rounded to parts of a texel may fold what is flat. */
+/* Whether faces of the chart share texels of an atlas of @size, where its
+ * vertices lie at @uv: corners rounded to parts of a texel may fold what is
+ * flat.  Drawn alone, moved by whole texels into a picture whose sides are
+ * powers of two, so that it is rounded as it is there. */
 static gboolean
-folds_in_place (const ShuChart *c, const ShuMesh *atlas, ShuRaster *r)
+folds_in_place (const ShuChart *c, const float *uv, int size)
 {
-  g_autofree gint32 *faces = g_new (gint32, 3 * (gsize) c->n_faces);
-  ShuMesh alone = {.n_verts = atlas->n_verts,
-      .n_faces = c->n_faces,
-      .uv = atlas->uv,
-      .faces = faces};
-  int n_doubles;
+  g_autofree float *at = g_new (float, 2 * (gsize) c->n_verts);
+  ShuMesh alone = {
+      .n_verts = c->n_verts, .n_faces = c->n_faces, .uv = at, .faces = c->tris};
+  float lo[2] = {G_MAXFLOAT, G_MAXFLOAT}, hi[2] = {-1, -1};
+  int side[2], n_doubles;
+  g_autoptr (ShuRaster) r = NULL;
 
-  for (int i = 0; i < c->n_faces; i++)
-    memcpy (faces + 3 * (gsize) i, atlas->faces + 3 * (gsize) c->faces[i],
-        3 * sizeof *faces);
+  for (int i = 0; i < 2 * c->n_verts; i++) {
+    at[i] = uv[i] * size;
+    lo[i & 1] = MIN (lo[i & 1], floorf (at[i]));
+    hi[i & 1] = MAX (hi[i & 1], at[i]);
+  }
+  for (int d = 0; d < 2; d++)
+    side[d] = 1 << g_bit_storage ((gulong) (hi[d] - lo[d]));
+  for (int i = 0; i < 2 * c->n_verts; i++)
+    at[i] = (at[i] - lo[i & 1]) / side[i & 1];
+  r = shu_raster_new (side[0], side[1], 0);
   shu_raster_uv (r, &alone, 0, &n_doubles);
   return n_doubles > 0;
 }
 
-/* Splits the charts that fold when drawn at @resolution, or in @atlas.
- * Returns: whether there are any */
+/* Splits the charts that fold when drawn at @resolution, or in @atlas of @size
+ * texels.  Returns: whether there are any */
 static gboolean
 repair_charts (const ShuSurface *s, GPtrArray *charts, const ShuMesh *atlas,
-    ShuRaster *r, float resolution, float detail)
+    int size, float resolution, float detail)
 {
   guint n = charts->len;
+  g_autofree int *first = g_new (int, n + 1);
   g_autofree int *seeds = g_new (int, 2 * n);
   g_autofree gboolean *bad = g_new (gboolean, n);
 
+  first[0] = 0;
+  for (guint i = 0; i < n; i++)
+    first[i + 1] = first[i] + ((ShuChart *) charts->pdata[i])->n_verts;
 #pragma omp parallel for schedule(dynamic, 1)
   for (guint i = 0; i < n; i++) {
     const ShuChart *c = charts->pdata[i];
 
-    bad[i] = shu_chart_overlaps (c, resolution * c->density, seeds + 2 * i) > 0;
+    bad[i] =
+        shu_chart_overlaps (c, resolution * c->density, seeds + 2 * i) > 0 ||
+        folds_in_place (c, atlas->uv + 2 * (gsize) first[i], size);
   }
   for (guint i = 0; i < n; i++) {
     ShuChart *c = charts->pdata[i], *part[2];
 
-    if (c->n_faces < 2 || !(bad[i] || folds_in_place (c, atlas, r)))
+    if (c->n_faces < 2 || !bad[i])
       continue;
     shu_chart_split (s, c, seeds + 2 * i, part);
     shu_chart_free (c);
@@ -382,15 +433,23 @@ repair_charts (const ShuSurface *s, GPtrArray *charts, const ShuMesh *atlas,
   return TRUE;
 }
 
+static ShuPackGrid
+pack_grid (int size, int gutter)
+{
+  int grid = MIN (size, PACK_GRID);
+
+  return (ShuPackGrid){
+      grid, cells_of (gutter, size, grid), grid == size ? texel_reach : 0.5f};
+}
+
 /* Packs, draws the result, and splits charts that double texels, until none
  * does.  Returns: NULL when the charts do not fit. */
 static ShuMesh *
 pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
     float detail, ShuAtlasReport *report)
 {
-  int grid = MIN (size, PACK_GRID);
-  ShuPackGrid pack = {
-      grid, cells_of (gutter, size, grid), grid == size ? texel_reach : 0.5f};
+  ShuPackGrid pack = pack_grid (size, gutter);
+  int grid = pack.side;
   g_autoptr (ShuRaster) r = shu_raster_new (size, size, 0);
   g_autoptr (ShuMesh) out = NULL;
 
@@ -402,7 +461,7 @@ pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
     g_clear_pointer (&out, shu_mesh_free);
     out = assemble (s->mesh, charts, scale, grid);
     shu_raster_uv (r, out, 0, &report->n_doubles);
-    if (!report->n_doubles || !repair_charts (s, charts, out, r,
+    if (!report->n_doubles || !repair_charts (s, charts, out, size,
                                   scale / grid * size * (4 << repair), detail))
       break;
   }
@@ -411,6 +470,21 @@ pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
   report->n_charts = charts->len;
   shu_atlas_measure (out, r, report);
   return g_steal_pointer (&out);
+}
+
+/* @n: charts there are at least */
+static gboolean
+may_fit (int n, int size, int gutter, GError **error)
+{
+  ShuPackGrid pack = pack_grid (size, gutter);
+
+  if (n <= shu_most_charts (&pack))
+    return TRUE;
+  g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
+      "atlas: %d charts at least do not fit into %d x %d texels: the mesh is "
+      "in too many pieces",
+      n, size, size);
+  return FALSE;
 }
 
 ShuMesh *
@@ -446,6 +520,8 @@ shu_atlas (const ShuMesh *mesh, const ShuAtlasParams *params,
     return NULL;
   }
   link_faces (&s);
+  if (!may_fit (count_parts (&s), size, gutter, error))
+    return NULL;
   charts = shu_charts_cut (&s, min_cos);
   if (!shu_progress (progress, "atlas", 1, 3, error))
     return NULL;

@@ -14,34 +14,36 @@ enum {
 typedef struct {
   int grid;         /* cells a row */
   int rows;         /* rows there are */
-  int words;        /* of 64 cells a row */
+  int words;        /* of 64 cells a row; one more that is 0 follows */
   int levels;       /* of windows: the last no wider than a row */
-  guint64 *windows; /* [rows, levels, words]: unions of 2^k cells from x on */
+  guint64 *windows; /* [rows, levels, words+1]: unions of 2^k cells from x on */
   int *longest;     /* [rows] free cells in a row, to skip full rows */
 } Board;
 
 static guint64 *
 window (const Board *b, int row, int level)
 {
-  return b->windows + ((gsize) row * b->levels + level) * b->words;
+  return b->windows + ((gsize) row * b->levels + level) * (b->words + 1);
+}
+
+/* Word @i of a row moved by so many cells, less than 64 and at least 0, towards
+ * its start. */
+static inline guint64
+shifted (const guint64 *in, int i, int bits)
+{
+  return in[i] >> bits | in[i + 1] << 1 << (63 - bits);
 }
 
 /* out |= in >> shift, over @words of a row; what lies beyond it counts as free.
  */
-static void
+static inline void
 or_shifted (
     const Board *b, guint64 *out, const guint64 *in, int words, int shift)
 {
-  int skip = shift / 64, bits = shift % 64;
-  int n = MIN (words, b->words - skip);
+  int skip = shift / 64, n = MIN (words, b->words - skip);
 
-  in += skip;
-  for (int i = 0; i < n; i++) {
-    guint64 v = in[i] >> bits;
-    if (bits && i + skip + 1 < b->words)
-      v |= in[i + 1] << (64 - bits);
-    out[i] |= v;
-  }
+  for (int i = 0; i < n; i++)
+    out[i] |= shifted (in + skip, i, shift % 64);
 }
 
 static void
@@ -56,18 +58,19 @@ set_bits (guint64 *bits, int from, int to)
   }
 }
 
-static gboolean
+static inline gboolean
 is_full (const guint64 *taken, int words)
 {
+  guint64 all = ~(guint64) 0;
+
   for (int j = 0; j < words; j++)
-    if (taken[j] != ~(guint64) 0)
-      return FALSE;
-  return TRUE;
+    all &= taken[j];
+  return all == ~(guint64) 0;
 }
 
 /* taken |= places at which a run of @len cells, @first cells on, meets others
  */
-static void
+static inline void
 test_run (
     const Board *b, int row, int first, int len, int words, guint64 *taken)
 {
@@ -78,35 +81,44 @@ test_run (
   or_shifted (b, taken, w, words, first + len - (1 << k));
 }
 
-/* The longest run of free cells, a bit of its length at a time. */
+/* The longest run of free cells; those beyond the row are taken. */
 static int
-longest_run (const Board *b, int row)
+longest_run (const guint64 *row, int words)
 {
-  int longest = 0;
+  int longest = 0, run = 0;
 
-  for (int k = b->levels - 1; k >= 0; k--) {
-    guint64 taken[MAX_WORDS] = {0};
-    int len = longest + (1 << k);
+  for (int i = 0; i < words; i++) {
+    guint64 left = row[i];
+    int n = 64; /* bits that are left */
 
-    if (len > b->grid)
-      continue;
-    set_bits (taken, b->grid - len + 1, 64 * b->words);
-    test_run (b, row, 0, len, b->words, taken);
-    if (!is_full (taken, b->words))
-      longest = len;
+    while (left) {
+      int n_free = __builtin_ctzll (left), n_taken;
+
+      longest = MAX (longest, run + n_free);
+      run = 0;
+      left >>= n_free;
+      n_taken = ~left ? __builtin_ctzll (~left) : 64;
+      left = n_taken < 64 ? left >> n_taken : 0;
+      n -= n_free + n_taken;
+    }
+    run += n;
   }
-  return longest;
+  return MAX (longest, run);
 }
 
+/* Of @levels windows, as no longer runs are asked for any more. */
 static void
-update_row (Board *b, int row)
+update_row (Board *b, int row, int levels)
 {
-  for (int k = 1; k < b->levels; k++) {
+  for (int k = 1; k < levels; k++) {
+    const guint64 *in = window (b, row, k - 1);
     guint64 *wide = window (b, row, k);
-    memcpy (wide, window (b, row, k - 1), b->words * sizeof (guint64));
-    or_shifted (b, wide, window (b, row, k - 1), b->words, 1 << (k - 1));
+    int shift = 1 << (k - 1), n = b->words - shift / 64;
+
+    memcpy (wide, in, b->words * sizeof *wide);
+    or_shifted (b, wide, in, n, shift);
   }
-  b->longest[row] = longest_run (b, row);
+  b->longest[row] = longest_run (window (b, row, 0), b->words);
 }
 
 /* First x at which the shape fits with its top at row @y, or -1. */
@@ -134,7 +146,7 @@ fit_row (const Board *b, const ShuShape *shape, int margin, int y)
   }
   for (int j = 0; j < words; j++)
     if (taken[j] != ~(guint64) 0)
-      return 64 * j + g_bit_nth_lsf (~taken[j], -1);
+      return 64 * j + __builtin_ctzll (~taken[j]);
   return -1;
 }
 
@@ -174,6 +186,20 @@ find_place (
   return ret->bottom < G_MAXINT;
 }
 
+/* Windows that the charts from the @i-th on may ask for. */
+static void
+count_levels (const ShuTurns *shapes, const int *order, int n, int *ret_levels)
+{
+  int longest = 1;
+
+  for (int i = n - 1; i >= 0; i--) {
+    const ShuShape *s = shapes[order[i]];
+
+    longest = MAX (longest, MAX (s->w, s->h));
+    ret_levels[i] = g_bit_storage (longest);
+  }
+}
+
 int
 shu_board_pack (const ShuTurns *shapes, const int *order, int n,
     const ShuPackGrid *g, int limit, ShuPlace *ret_places)
@@ -181,17 +207,21 @@ shu_board_pack (const ShuTurns *shapes, const int *order, int n,
   int grid = g->side, gutter = g->gutter, bottom = 0;
   int words = (grid + 63) / 64, margin = gutter / 2;
   int levels = g_bit_storage (grid);
-  g_autofree guint64 *windows =
-      g_new0 (guint64, (gsize) limit * levels * words);
+  gsize a_row = (gsize) levels * (words + 1);
+  g_autofree guint64 *windows = g_new0 (guint64, limit * a_row);
   g_autofree int *longest = g_new (int, limit);
+  g_autofree int *needed = g_new (int, n + 1);
   Board b = {grid, limit, words, levels, windows, longest};
 
   g_assert (words <= MAX_WORDS);
+  count_levels (shapes, order, n, needed);
   /* The left margin, and what the last word has beyond the grid. */
-  for (int y = 0; y < limit; y++) {
-    set_bits (window (&b, y, 0), 0, margin);
-    set_bits (window (&b, y, 0), grid, 64 * words);
-    update_row (&b, y);
+  set_bits (window (&b, 0, 0), 0, margin);
+  set_bits (window (&b, 0, 0), grid, 64 * words);
+  update_row (&b, 0, levels);
+  for (int y = 1; y < limit; y++) {
+    memcpy (window (&b, y, 0), windows, a_row * sizeof *windows);
+    longest[y] = longest[0];
   }
   for (int i = 0; i < n; i++) {
     ShuPlace *p = ret_places + order[i];
@@ -199,10 +229,12 @@ shu_board_pack (const ShuTurns *shapes, const int *order, int n,
     if (!find_place (&b, shapes[order[i]], margin, limit, p))
       return 0;
     bottom = MAX (bottom, p->bottom);
+    if (i + 1 == n)
+      break;
     occupy (&b, shapes[order[i]][p->turn].spans, p->x, p->y, gutter);
     for (int y = MAX (0, p->y - gutter); y < MIN (limit, p->bottom + gutter);
          y++)
-      update_row (&b, y);
+      update_row (&b, y, MIN (levels, needed[i + 1]));
   }
   return bottom + margin;
 }

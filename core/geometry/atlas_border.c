@@ -11,6 +11,7 @@ enum {
   N_ROUNDS = 10,
   N_AROUND = 40, /* faces that are looked at around one */
   N_TEETH = 20,  /* rounds */
+  N_SLOTS = 256, /* of a table of these faces */
 };
 
 typedef struct {
@@ -20,13 +21,6 @@ typedef struct {
   float (*axis)[3]; /* of each label: sum of area * normal */
   float min_cos;
 } Borders;
-
-/* What one thread needs to walk around a face. */
-typedef struct {
-  int *seen; /* of each face: the walk that was there last */
-  int walk;
-  gint32 queue[N_AROUND];
-} Walker;
 
 static void
 sum_axes (Borders *b)
@@ -61,20 +55,40 @@ is_at_border (const Borders *b, int f)
   return FALSE;
 }
 
+/* Faces that a walk has found. */
+typedef struct {
+  int n;
+  gint32 queue[N_AROUND];
+  gint32 table[N_SLOTS]; /* the same by hash, or -1 */
+} Walk;
+
+/* Queues the face unless it is there already. */
+static void
+find_face (Walk *w, gint32 face)
+{
+  guint at = (guint32) face * 0x9e3779b1u >> 24;
+
+  for (; w->table[at] >= 0; at = (at + 1) % N_SLOTS)
+    if (w->table[at] == face)
+      return;
+  w->table[at] = face;
+  w->queue[w->n++] = face;
+}
+
 /* The label that has most of the area around @f, of those it may join. */
 static int
-label_around (const Borders *b, int f, Walker *w)
+label_around (const Borders *b, int f)
 {
   const ShuSurface *s = b->s;
-  int n = 0, n_labels = 0, labels[N_AROUND];
+  int n_labels = 0, labels[N_AROUND];
   float area[N_AROUND];
   int best = b->label[f];
+  Walk w = {0};
 
-  w->walk++;
-  w->queue[n++] = f;
-  w->seen[f] = w->walk;
-  for (int i = 0; i < n; i++) {
-    int at = w->queue[i], j = 0;
+  memset (w.table, 0xff, sizeof w.table);
+  find_face (&w, f);
+  for (int i = 0; i < w.n; i++) {
+    int at = w.queue[i], j = 0;
 
     while (j < n_labels && labels[j] != b->label[at])
       j++;
@@ -83,12 +97,11 @@ label_around (const Borders *b, int f, Walker *w)
       area[n_labels++] = 0;
     }
     area[j] += s->area[at];
-    for (int k = 0; k < 3 && n < N_AROUND; k++) {
+    for (int k = 0; k < 3 && w.n < N_AROUND; k++) {
       int next = s->next[at][k];
-      if (next < 0 || w->seen[next] == w->walk || s->zone[next] != s->zone[f])
-        continue;
-      w->seen[next] = w->walk;
-      w->queue[n++] = next;
+
+      if (next >= 0 && s->zone[next] == s->zone[f])
+        find_face (&w, next);
     }
   }
   /* The first is its own. */
@@ -107,19 +120,17 @@ move_borders (Borders *b)
   int n = b->s->mesh->n_faces, n_list = 0, n_moved = 0;
   g_autofree gint32 *list = g_new (gint32, n);
   g_autofree gint32 *to = g_new (gint32, n);
+  g_autofree guint8 *at_border = g_new (guint8, n);
 
+#pragma omp parallel for schedule(static)
   for (int f = 0; f < n; f++)
-    if (is_at_border (b, f))
+    at_border[f] = is_at_border (b, f);
+  for (int f = 0; f < n; f++)
+    if (at_border[f])
       list[n_list++] = f;
-#pragma omp parallel
-  {
-    g_autofree int *seen = g_new0 (int, n);
-    Walker w = {.seen = seen};
-
-#pragma omp for schedule(static)
-    for (int i = 0; i < n_list; i++)
-      to[i] = label_around (b, list[i], &w);
-  }
+#pragma omp parallel for schedule(static)
+  for (int i = 0; i < n_list; i++)
+    to[i] = label_around (b, list[i]);
   for (int i = 0; i < n_list; i++) {
     n_moved += b->label[list[i]] != to[i];
     b->label[list[i]] = to[i];

@@ -221,7 +221,7 @@ static GPtrArray *
 make_charts (Cutter *c, int n_clusters)
 {
   const ShuSurface *s = c->s;
-  int n = s->mesh->n_faces, n_charts = 0;
+  int n = s->mesh->n_faces, n_charts = 0, n_full = 0;
   g_autofree int *chart = g_new (int, n);
   g_autofree gint32 *faces = g_new (gint32, n);
   GPtrArray *charts = g_ptr_array_new_with_free_func (shu_chart_free);
@@ -244,8 +244,13 @@ make_charts (Cutter *c, int n_clusters)
     faces[at[chart[f]]++] = f;
   for (int i = 0; i < n_charts; i++)
     if (start[i + 1] > start[i])
-      g_ptr_array_add (
-          charts, shu_chart_new (s, faces + start[i], start[i + 1] - start[i]));
+      start[n_full++] = start[i];
+  start[n_full] = n;
+  g_ptr_array_set_size (charts, n_full);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int i = 0; i < n_full; i++)
+    charts->pdata[i] =
+        shu_chart_new (s, faces + start[i], start[i + 1] - start[i]);
   return charts;
 }
 

@@ -7,12 +7,14 @@
 #include <string.h>
 
 enum {
-  N_ROUNDS = 8,    /* of relaxing */
-  MAX_TEST = 4096, /* pixels a side of the test for folds */
+  N_ROUNDS = 8,        /* of relaxing */
+  MAX_TEST = 4096,     /* pixels a side of the test for folds... */
+  TEST_OF_FACE = 4096, /* ...and of each face on average, */
+  ROWS_OF_FACE = 256,  /* and rows of these */
 };
 
 /* A chart with more of its surface stretched to twice its length is cut. */
-static const double most_stretched = 0.01;
+static const double most_doubled = 0.01;
 
 void
 shu_chart_free (gpointer data)
@@ -133,31 +135,54 @@ find_pair (
   }
 }
 
+/* How far the faces reach along the second axis, all together. */
+static double
+sum_heights (const ShuChart *c)
+{
+  double sum = 0;
+
+  for (int i = 0; i < c->n_faces; i++) {
+    const gint32 *t = c->tris + 3 * (gsize) i;
+    float p = c->uv[2 * t[0] + 1], q = c->uv[2 * t[1] + 1];
+    float r = c->uv[2 * t[2] + 1];
+
+    sum += MAX (MAX (p, q), r) - MIN (MIN (p, q), r);
+  }
+  return sum;
+}
+
 int
 shu_chart_overlaps (const ShuChart *c, float resolution, int *ret_seed)
 {
   float lo[2] = {G_MAXFLOAT, G_MAXFLOAT}, hi[2] = {-G_MAXFLOAT, -G_MAXFLOAT};
+  float side[2], fewer;
   g_autofree float *uv = g_new (float, 2 * (gsize) c->n_verts);
   int size[2], n_doubles;
 
+  if (ret_seed)
+    ret_seed[0] = ret_seed[1] = -1;
+  if (c->n_faces < 2)
+    return 0;
   for (int i = 0; i < 2 * c->n_verts; i++) {
     lo[i & 1] = MIN (lo[i & 1], c->uv[i]);
     hi[i & 1] = MAX (hi[i & 1], c->uv[i]);
   }
+  resolution =
+      MIN (resolution, (float) (ROWS_OF_FACE * c->n_faces / sum_heights (c)));
   for (int d = 0; d < 2; d++)
-    size[d] =
-        (int) CLAMP (ceilf ((hi[d] - lo[d]) * resolution), 1, (float) MAX_TEST);
+    side[d] = CLAMP ((hi[d] - lo[d]) * resolution, 1, (float) MAX_TEST);
+  fewer =
+      MIN (1, sqrtf (TEST_OF_FACE * (float) c->n_faces / side[0] / side[1]));
+  for (int d = 0; d < 2; d++)
+    size[d] = (int) ceilf (MAX (1, fewer * side[d]));
   for (int i = 0; i < 2 * c->n_verts; i++)
     uv[i] = (c->uv[i] - lo[i & 1]) / MAX (hi[i & 1] - lo[i & 1], 1e-12f);
   ShuMesh flat = {
       .n_verts = c->n_verts, .n_faces = c->n_faces, .uv = uv, .faces = c->tris};
   g_autoptr (ShuRaster) r = shu_raster_new (size[0], size[1], 0);
   shu_raster_uv (r, &flat, 0, &n_doubles);
-  if (ret_seed) {
-    ret_seed[0] = ret_seed[1] = -1;
-    if (n_doubles)
-      find_pair (c, &flat, r, ret_seed);
-  }
+  if (ret_seed && n_doubles)
+    find_pair (c, &flat, r, ret_seed);
   return n_doubles;
 }
 
@@ -180,7 +205,7 @@ shu_chart_flatten (
     if (shu_chart_overlaps (c, resolution, ret_seed))
       return FALSE;
   }
-  return shu_rest_stretched (r, c->uv) <= most_stretched;
+  return shu_rest_stretch (r, c->uv).doubled <= most_doubled;
 }
 
 gboolean
@@ -193,6 +218,6 @@ shu_chart_relax (
   if (least < 1e-3)
     return FALSE;
   shu_rest_relax (r, n_rounds, MIN (least, 0.15), c->uv);
-  *ret_stretch = (float) shu_rest_stretch (r, c->uv);
+  *ret_stretch = (float) shu_rest_stretch (r, c->uv).deviation;
   return TRUE;
 }

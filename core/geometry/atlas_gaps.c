@@ -188,7 +188,7 @@ find_other (const ShuGaps *g, int x, int y, Pair *ret)
       guint64 bits = take_bits (rim, g->words, x0, MIN (64, x + ret->d - x0));
 
       for (; bits; bits &= bits - 1) {
-        int u = x0 + g_bit_nth_lsf (bits, -1), d = MAX (by_row, ABS (u - x));
+        int u = x0 + __builtin_ctzll (bits), d = MAX (by_row, ABS (u - x));
 
         if (d < ret->d && g->chart[(gsize) v * side + u] != own)
           *ret = (Pair){
@@ -209,7 +209,7 @@ find_pairs (const ShuGaps *g, int y0, int y1)
       for (guint64 bits = row (g, g->rim, y)[i]; bits; bits &= bits - 1) {
         Pair p;
 
-        if (find_other (g, 64 * i + g_bit_nth_lsf (bits, -1), y, &p))
+        if (find_other (g, 64 * i + __builtin_ctzll (bits), y, &p))
           g_array_append_val (pairs, p);
       }
   return pairs;

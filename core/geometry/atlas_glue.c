@@ -78,7 +78,7 @@ compare_edges (gconstpointer pa, gconstpointer pb, gpointer data)
                                   : a->side[0] - b->side[0];
 }
 
-/* All edges between two charts of a zone, by pairs of charts. */
+/* All edges between two charts of a zone. */
 static GArray *
 find_edges (const Gluer *g)
 {
@@ -101,8 +101,27 @@ find_edges (const Gluer *g)
         g_array_append_val (
             edges, ((Edge){.face = {f, n}, .side = {(gint8) k, (gint8) j}}));
     }
-  g_array_sort_with_data (edges, compare_edges, (gpointer) g);
   return edges;
+}
+
+/* Keeps the edges that are still between two charts, by pairs of charts. */
+static void
+sort_edges (const Gluer *g, GArray *edges)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < edges->len; i++) {
+    Edge e = g_array_index (edges, Edge, i);
+    int by = g->chart[e.face[1]] - g->chart[e.face[0]];
+
+    if (by > 0)
+      g_array_index (edges, Edge, n++) = e;
+    else if (by < 0)
+      g_array_index (edges, Edge, n++) = (Edge){
+          .face = {e.face[1], e.face[0]}, .side = {e.side[1], e.side[0]}};
+  }
+  g_array_set_size (edges, n);
+  g_array_sort_with_data (edges, compare_edges, (gpointer) g);
 }
 
 /* An end of an edge: the vertices of both charts that meet there. */
@@ -435,18 +454,21 @@ choose_seams (
   return chosen;
 }
 
-/* One pass over all seams.  Returns: how many unions were tried */
+/* One pass over all seams.  @edges: (inout): those between charts
+ * Returns: how many unions were tried */
 static int
-glue_once (Gluer *g, GHashTable *tried)
+glue_once (Gluer *g, GArray *edges, GHashTable *tried)
 {
-  g_autoptr (GArray) edges = find_edges (g);
+  sort_edges (g, edges);
+
   g_autoptr (GArray) seams = find_seams (g, edges);
   const Edge *e = (const Edge *) edges->data;
   g_autoptr (GArray) chosen = choose_seams (g, seams, e, tried);
   g_autofree ShuChart **made = g_new0 (ShuChart *, MAX (1, chosen->len));
   int n_charts = g->charts->len;
 
-#pragma omp parallel for schedule(dynamic, 1)
+  /* One alone has the threads for its pictures. */
+#pragma omp parallel for schedule(dynamic, 1) if (chosen->len > 1)
   for (guint i = 0; i < chosen->len; i++)
     made[i] = try_union (g, e, &g_array_index (chosen, Seam, i));
   for (guint i = 0; i < chosen->len; i++) {
@@ -472,6 +494,7 @@ shu_charts_glue (const ShuSurface *s, GPtrArray *charts, float resolution)
   g_autoptr (GHashTable) tried =
       g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   g_autoptr (GArray) outlines = g_array_new (FALSE, TRUE, sizeof (Outline));
+  g_autoptr (GArray) edges = NULL;
   Gluer g = {s, charts, chart, slot, outlines, 0, resolution};
   double area = 0;
 
@@ -480,6 +503,7 @@ shu_charts_glue (const ShuSurface *s, GPtrArray *charts, float resolution)
     area += s->area[f];
   g.extent = (float) (longest_side * sqrt (area));
   index_charts (&g, 0);
-  while (glue_once (&g, tried) > 0)
+  edges = find_edges (&g);
+  while (glue_once (&g, edges, tried) > 0)
     ;
 }

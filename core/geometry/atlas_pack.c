@@ -327,6 +327,14 @@ largest_scale (GPtrArray *charts, int side)
   return (float) (side / MAX (longest, 1e-30));
 }
 
+int
+shu_most_charts (const ShuPackGrid *g)
+{
+  int a_row = (g->side + g->gutter) / (1 + g->gutter);
+
+  return a_row * a_row;
+}
+
 float
 shu_charts_pack (GPtrArray *charts, const ShuPackGrid *g)
 {
@@ -340,6 +348,8 @@ shu_charts_pack (GPtrArray *charts, const ShuPackGrid *g)
   double area = 0;
 
   g_assert (g->side <= 1024);
+  if (n > shu_most_charts (g))
+    return 0;
   for (int i = 0; i < n; i++)
     area += chart_area (charts->pdata[i]);
   if (!(area > 0))

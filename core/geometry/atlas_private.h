@@ -15,6 +15,7 @@ G_BEGIN_DECLS
  * @tris: three indices into @verts a face
  * @uv: two floats a vertex, world units; faces are counter-clockwise
  * @density: texels per unit, relative to the other charts
+ * @n_uneven: how often little was split off what it comes from
  * @cell_x: where its box lies in the packing grid
  * @cell_y: the same, downwards
  * @cell_w: cells of that box, before it is turned
@@ -29,6 +30,7 @@ typedef struct {
   gint32 *tris;
   float *uv;
   float density;
+  int n_uneven;
   int cell_x, cell_y;
   int cell_w, cell_h;
   int turn;
@@ -97,11 +99,13 @@ double shu_rest_least_area (const ShuRest *r, const float *uv);
  * @least of its area. */
 void shu_rest_relax (const ShuRest *r, int n_rounds, double least, float *uv);
 
-/* Squared deviation of lengths from those of the surface, its mean. */
-double shu_rest_stretch (const ShuRest *r, const float *uv);
+/* Of a map: the mean squared deviation of lengths from those of the surface,
+ * and the share of it that is twice as long one way as the other. */
+typedef struct {
+  double deviation, doubled;
+} ShuStretch;
 
-/* The share of the surface that is twice as long one way as the other. */
-double shu_rest_stretched (const ShuRest *r, const float *uv);
+ShuStretch shu_rest_stretch (const ShuRest *r, const float *uv);
 
 /**
  * shu_chart_flatten:
@@ -161,6 +165,9 @@ typedef struct {
   int gutter;
   float reach;
 } ShuPackGrid;
+
+/* No more charts than these fit, however small they are. */
+int shu_most_charts (const ShuPackGrid *grid);
 
 /* Places all charts.  Returns: cells per unit, the largest found with which
  * all fit; 0: none */

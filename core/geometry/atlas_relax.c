@@ -326,10 +326,11 @@ face_map (const ShuRest *r, const float *uv, int i, double *ret)
   ret[3] = (p[2][1] - p[0][1] - ret[1] * x[1]) / x[2];
 }
 
-double
+ShuStretch
 shu_rest_stretch (const ShuRest *r, const float *uv)
 {
-  double sum = 0, area = 0, m[4];
+  ShuStretch sum = {0, 0};
+  double area = 0, m[4];
 
   for (int i = 0; i < r->chart->n_faces; i++) {
     if (!(r->rest[i][3] > 0))
@@ -338,26 +339,12 @@ shu_rest_stretch (const ShuRest *r, const float *uv)
     double trace = m[0] * m[0] + m[1] * m[1] + m[2] * m[2] + m[3] * m[3];
     double det = m[0] * m[3] - m[1] * m[2];
     double both = sqrt (MAX (0, trace + 2 * det)); /* lengths, their sum */
-    sum += r->rest[i][3] * (trace - 2 * both + 2);
-    area += r->rest[i][3];
-  }
-  return area > 0 ? sum / area : 0;
-}
-
-double
-shu_rest_stretched (const ShuRest *r, const float *uv)
-{
-  double sum = 0, area = 0, m[4];
-
-  for (int i = 0; i < r->chart->n_faces; i++) {
-    if (!(r->rest[i][3] > 0))
-      continue;
-    face_map (r, uv, i, m);
-    double trace = m[0] * m[0] + m[1] * m[1] + m[2] * m[2] + m[3] * m[3];
-    double det = m[0] * m[3] - m[1] * m[2];
+    sum.deviation += r->rest[i][3] * (trace - 2 * both + 2);
     if (!(trace <= (2 + 0.5) * det)) /* trace / det = s + 1 / s */
-      sum += r->rest[i][3];
+      sum.doubled += r->rest[i][3];
     area += r->rest[i][3];
   }
-  return area > 0 ? sum / area : 0;
+  if (area > 0)
+    sum = (ShuStretch){sum.deviation / area, sum.doubled / area};
+  return sum;
 }

@@ -173,17 +173,23 @@ shu_charts_swell (ShuMesh *mesh, const gint32 *chart, int grid, int gutter)
   g_autoptr (ShuRaster) raster = shu_raster_new (grid, grid, 0);
   g_autoptr (ShuGaps) gaps = shu_gaps_new (grid, gutter);
   Swell s = {mesh, chart, raster, gaps, rho};
-  int used = 0, enough = (int) (least_gain * grid * grid);
+  int used = 0, before, enough = (int) (least_gain * grid * grid);
   float rest = first_density;
+  gboolean drawn = TRUE; /* the best, by what was last looked at */
+
+  shu_raster_uv (raster, mesh, 0, NULL);
+  before = shu_gaps_look (gaps, raster, mesh, chart);
 
   /* What one warp cannot do without folds, several smaller ones may. */
   for (int i = 0; i < N_TRIES; i++) {
-    int taken, before;
+    int taken;
     float stretch[2];
     gboolean ok, back = FALSE;
 
-    shu_raster_uv (raster, mesh, 0, NULL);
-    before = shu_gaps_look (gaps, raster, mesh, chart);
+    if (!drawn) {
+      shu_raster_uv (raster, mesh, 0, NULL);
+      shu_gaps_look (gaps, raster, mesh, chart);
+    }
     shu_gaps_spread (gaps, rest, rho);
     shu_flow (rho, mesh->uv, mesh->n_verts);
     ok = settle (&s, &taken);
@@ -201,11 +207,13 @@ shu_charts_swell (ShuMesh *mesh, const gint32 *chart, int grid, int gutter)
       if (back)
         return;
       rest = (1 + 2 * rest) / 3;
+      drawn = FALSE;
       continue;
     }
     memcpy (best, mesh->uv, n * sizeof (float));
     if (back || taken < used + enough)
       return;
-    used = taken;
+    used = before = taken;
+    drawn = TRUE;
   }
 }

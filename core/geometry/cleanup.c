@@ -11,7 +11,11 @@
 #include "base/error.h"
 #include <string.h>
 
-enum { MAX_VIEWS = 4096, MAX_VIEW_SIZE = 1024 };
+enum {
+  MAX_VIEWS = 4096,
+  MAX_VIEW_SIZE = 1024,
+  MAX_BODIES = 1000, /* pieces, the largest, that hollows are looked for in */
+};
 
 /* Views look at the cube [-0.5,0.5]^3; the extraction stays within this. */
 static const double VIEW_REACH = 0.51;
@@ -98,6 +102,17 @@ lies_within (const Piece *in, const Piece *out)
          in->hi.y < out->hi.y + slack && in->hi.z < out->hi.z + slack;
 }
 
+static int
+compare_volumes (gconstpointer a, gconstpointer b, gpointer data)
+{
+  const Piece *pieces = data;
+  int p = *(const int *) a, q = *(const int *) b;
+
+  if (pieces[p].volume != pieces[q].volume)
+    return pieces[p].volume > pieces[q].volume ? -1 : 1;
+  return p < q ? -1 : p > q;
+}
+
 /* Closed pieces that face inwards, within one that faces outwards, bound a
  * hollow: the usual inner surface of a shell. */
 static int
@@ -108,16 +123,23 @@ drop_hollows (Surface *s)
   g_autofree Piece *pieces = NULL;
   g_autofree guint8 *keep = NULL;
   g_autofree guint8 *hollow = NULL;
+  g_autofree int *largest = NULL;
 
   if (n_pieces < 2)
     return 0;
   pieces = measure_pieces (s, label, n_pieces);
   keep = g_new (guint8, s->n_faces + 1);
   hollow = g_new0 (guint8, n_pieces + 1);
+  largest = g_new (int, n_pieces);
   for (int i = 0; i < n_pieces; i++)
-    for (int k = 0; k < n_pieces && pieces[i].volume < 0 && !hollow[i]; k++)
-      hollow[i] = pieces[k].volume > -pieces[i].volume &&
-                  lies_within (&pieces[i], &pieces[k]);
+    largest[i] = i;
+  g_qsort_with_data (largest, n_pieces, sizeof (int), compare_volumes, pieces);
+  for (int i = 0; i < n_pieces; i++)
+    for (int k = 0; k < MIN (n_pieces, MAX_BODIES) && !hollow[i] &&
+                    pieces[largest[k]].volume > -pieces[i].volume;
+         k++)
+      hollow[i] =
+          pieces[i].volume < 0 && lies_within (&pieces[i], &pieces[largest[k]]);
   for (int f = 0; f < s->n_faces; f++)
     keep[f] = !hollow[label[f]];
   surface_keep_faces (s, keep);

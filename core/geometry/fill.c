@@ -14,6 +14,7 @@ enum {
   MAX_FINE = 20000, /* faces of a patch as fine as its border */
   MAX_FACES = 12,   /* beyond these, for each edge of the border */
   MAX_LOOP = 4096,  /* edges; longer ones get rings of faces and no more */
+  STEEP = 8,        /* edges of such a ring for one of the next */
 };
 
 static const double SLOPE = 0.3;
@@ -119,8 +120,8 @@ add_mean_vertex (Surface *s, const int *verts, int n)
   return surface_add_vertex (s, mean, attr);
 }
 
-/* Rings of new vertices towards the middle, each of half as many, and a fan at
- * the end: always possible, as no chord is used. */
+/* Rings of new vertices towards the middle, each of half as many or less, and a
+ * fan at the end: always possible, as no chord is used. */
 static void
 fill_with_rings (Surface *s, const int *loop_verts, int n)
 {
@@ -128,21 +129,22 @@ fill_with_rings (Surface *s, const int *loop_verts, int n)
   g_autofree int *inner = g_new (int, n);
   int center = add_mean_vertex (s, outer, n);
 
-  for (; n > MAX_FAN; n /= 2) {
-    for (int i = 0; i < n / 2; i++)
-      inner[i] = add_mean_vertex (s,
-          (int[]){outer[2 * i], outer[2 * i + 1], outer[2 * i],
-              outer[2 * i + 1], center},
-          5);
+  for (int step; n > MAX_FAN; n /= step) {
+    step = n > MAX_LOOP ? STEEP : 2;
+    for (int i = 0; i < n / step; i++) {
+      int a = outer[step * i], b = outer[step * i + step - 1];
+
+      inner[i] = add_mean_vertex (s, (int[]){a, b, a, b, center}, 5);
+    }
     for (int i = 0; i < n; i++) {
-      int next = (i + 1) % n, in = MIN (i / 2, n / 2 - 1);
-      int in_next = next == 0 ? 0 : MIN (next / 2, n / 2 - 1);
+      int next = (i + 1) % n, in = MIN (i / step, n / step - 1);
+      int in_next = next == 0 ? 0 : MIN (next / step, n / step - 1);
 
       surface_add_face (s, outer[next], outer[i], inner[in]);
       if (in != in_next)
         surface_add_face (s, outer[next], inner[in], inner[in_next]);
     }
-    memcpy (outer, inner, n / 2 * sizeof (int));
+    memcpy (outer, inner, n / step * sizeof (int));
   }
   for (int i = 0; i < n; i++)
     surface_add_face (s, outer[(i + 1) % n], outer[i], center);

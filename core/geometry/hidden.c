@@ -127,16 +127,11 @@ cut_surface (const Surface *s, const gint8 *side, guint8 *ret_inner)
 }
 
 static int
-find_root (GHashTable *parent, int v)
+find_root (int *parent, int v)
 {
-  for (;;) {
-    int up =
-        GPOINTER_TO_INT (g_hash_table_lookup (parent, GINT_TO_POINTER (v + 1)));
-
-    if (up == 0 || up == v + 1)
-      return v;
-    v = up - 1;
-  }
+  while (parent[v] != v)
+    v = parent[v] = parent[parent[v]];
+  return v;
 }
 
 /* Area of one loop of new border edges, as a fan around the mean of their
@@ -173,16 +168,15 @@ compare_loop_edges (gconstpointer a, gconstpointer b)
   return l->half < r->half ? -1 : l->half > r->half;
 }
 
-/* The largest opening that removing the faces of one piece would leave. */
+/* The largest opening that removing the faces of one piece would leave.
+ * @parent: each vertex its own, before and after */
 static double
-largest_opening (
-    const Surface *s, const Pieces *pieces, int piece, GHashTable *parent)
+largest_opening (const Surface *s, const Pieces *pieces, int piece, int *parent)
 {
   g_autoptr (GArray) edges = g_array_new (FALSE, FALSE, sizeof (LoopEdge));
   g_autoptr (GArray) loop = g_array_new (FALSE, FALSE, sizeof (int));
   double largest = 0;
 
-  g_hash_table_remove_all (parent);
   for (int i = pieces->start[piece]; i < pieces->start[piece + 1]; i++)
     for (int k = 0; k < 3; k++) {
       int h = 3 * pieces->face[i] + k, a, b;
@@ -193,13 +187,18 @@ largest_opening (
       g_array_append_val (edges, edge);
       a = find_root (parent, half_from (s, h));
       b = find_root (parent, half_to (s, h));
-      g_hash_table_insert (parent, GINT_TO_POINTER (MAX (a, b) + 1),
-          GINT_TO_POINTER (MIN (a, b) + 1));
+      parent[MAX (a, b)] = MIN (a, b);
     }
   for (guint i = 0; i < edges->len; i++) {
     LoopEdge *e = &g_array_index (edges, LoopEdge, i);
 
     e->root = find_root (parent, half_from (s, e->half));
+  }
+  for (guint i = 0; i < edges->len; i++) {
+    const LoopEdge *e = &g_array_index (edges, LoopEdge, i);
+
+    parent[half_from (s, e->half)] = half_from (s, e->half);
+    parent[half_to (s, e->half)] = half_to (s, e->half);
   }
   g_array_sort (edges, compare_loop_edges);
   for (guint i = 0; i < edges->len; i++) {
@@ -222,12 +221,14 @@ surface_find_hidden (const Surface *s, const ShuCleanupParams *params,
   g_autofree gint8 *side = g_new (gint8, s->n_faces + 1);
   g_autofree guint8 *inner = g_new (guint8, s->n_faces + 1);
   g_autofree int *label = g_new (int, s->n_faces + 1);
-  g_autoptr (GHashTable) parent = g_hash_table_new (NULL, NULL);
+  g_autofree int *parent = g_new (int, s->n_verts + 1);
   g_auto (Pieces) pieces = {0};
   int n_pieces, n_hidden = 0;
 
   if (s->n_faces == 0 || !mark_terminals (s, params, seen, side))
     return 0;
+  for (int v = 0; v < s->n_verts; v++)
+    parent[v] = v;
   cut_surface (s, side, inner);
   n_pieces = surface_label_pieces (s, inner, label);
   pieces_init (&pieces, g_steal_pointer (&label), n_pieces, seen, s->n_faces,

@@ -6,7 +6,10 @@
 #include "base/error.h"
 #include <string.h>
 
-enum { WAYS = 4 /* children in a heap */ };
+enum {
+  WAYS = 4,     /* children in a heap */
+  CHUNK = 8192, /* faces a task */
+};
 
 /* A face may turn by at most acos of this in one collapse. */
 static const double MIN_TURN_COS = 0.2;
@@ -343,6 +346,8 @@ static ShuMesh *
 simplifier_result (const Simplifier *s)
 {
   g_autofree int *number = g_new (int, s->n_verts + 1);
+  int n_chunks = (s->n_faces + CHUNK - 1) / CHUNK;
+  g_autofree int *first = g_new (int, n_chunks + 1);
   ShuMesh *mesh;
   int n_verts = 0, n_faces = 0;
 
@@ -359,14 +364,18 @@ simplifier_result (const Simplifier *s)
     if (s->attr)
       memcpy (mesh->attr + 6 * to, s->attr + 6 * (gsize) i, 6 * sizeof (float));
   }
-  for (int f = 0; f < s->n_faces; f++) {
-    const gint32 *v = s->faces + 3 * (gsize) f;
+  for (int k = 0; k < n_chunks; k++) {
+    first[k] = n_faces;
+    for (int f = k * CHUNK; f < MIN (s->n_faces, (k + 1) * CHUNK); f++)
+      n_faces += s->faces[3 * (gsize) f] >= 0;
+  }
+#pragma omp parallel for schedule(static)
+  for (int k = 0; k < n_chunks; k++) {
+    gint32 *to = mesh->faces + 3 * (gsize) first[k];
 
-    if (v[0] < 0)
-      continue;
-    for (int k = 0; k < 3; k++)
-      mesh->faces[3 * (gsize) n_faces + k] = number[v[k]];
-    n_faces++;
+    for (int f = k * CHUNK; f < MIN (s->n_faces, (k + 1) * CHUNK); f++)
+      for (int i = 0; s->faces[3 * (gsize) f] >= 0 && i < 3; i++)
+        *to++ = number[s->faces[3 * (gsize) f + i]];
   }
   return mesh;
 }

@@ -194,52 +194,66 @@ compare_int (gconstpointer a, gconstpointer b)
   return (p > q) - (p < q);
 }
 
-/* The neighbours of @a, once for each face; in order where they are many. */
-static void
-list_neighbours (const Simplifier *s, int a, GArray *ret)
-{
-  g_array_set_size (ret, 0);
-  for (int c = s->head[a]; c >= 0; c = s->next[c]) {
-    gint32 n[2];
+/* The neighbours of a vertex, once for each face; in order where they are many.
+ */
+typedef struct {
+  int n;
+  const gint32 *list;
+  gint32 few[FEW];
+  GArray *many;
+} Neighbours;
 
-    others (s, c, &n[0], &n[1]);
-    g_array_append_vals (ret, n, 2);
+static void
+list_neighbours (const Simplifier *s, int a, Neighbours *ret)
+{
+  gint32 *to = ret->few;
+
+  ret->n = 0;
+  for (int c = s->head[a]; c >= 0; c = s->next[c])
+    ret->n += 2;
+  if (ret->n > FEW) {
+    g_array_set_size (ret->many, ret->n);
+    to = (gint32 *) ret->many->data;
   }
-  if (ret->len > FEW)
-    g_array_sort (ret, compare_int);
+  ret->list = to;
+  for (int c = s->head[a]; c >= 0; c = s->next[c], to += 2)
+    others (s, c, &to[0], &to[1]);
+  if (ret->n > FEW)
+    g_array_sort (ret->many, compare_int);
 }
 
-/* In how many of the faces @b is, up to 3. */
+/* In how many of the faces @b is, up to 3 where there are many. */
 static int
-count_of (const GArray *list, gint32 b)
+count_of (const Neighbours *all, gint32 b)
 {
-  const gint32 *n = (const gint32 *) list->data;
-  guint lo = 0, hi = list->len;
-  int count = 0;
+  const gint32 *n = all->list;
+  int lo = 0, hi = all->n, count = 0;
 
-  while (list->len > FEW && lo < hi) {
-    guint mid = (lo + hi) / 2;
+  if (all->n <= FEW) {
+    for (int i = 0; i < all->n; i++)
+      count += n[i] == b;
+    return count;
+  }
+  while (lo < hi) {
+    int mid = (lo + hi) / 2;
 
     if (n[mid] < b)
       lo = mid + 1;
     else
       hi = mid;
   }
-  for (guint i = lo; i < list->len && count < 3; i++) {
-    count += n[i] == b;
-    if (list->len > FEW && n[i] != b)
-      break;
-  }
+  while (lo + count < all->n && n[lo + count] == b && count < 3)
+    count++;
   return count;
 }
 
 /* Whether it is at a border, which its quadric then knows; locked where it is
  * not manifold, or crowded. */
 static void
-examine_vertex (Simplifier *s, int a, GArray *list)
+examine_vertex (Simplifier *s, int a, Neighbours *list)
 {
   list_neighbours (s, a, list);
-  if (list->len > CROWD)
+  if (list->n > CROWD)
     s->locked[a] = CROWDED;
   for (int c = s->head[a]; c >= 0; c = s->next[c]) {
     int u, v, n_u, n_v;
@@ -303,10 +317,11 @@ simplifier_init (Simplifier *s, const ShuMesh *mesh)
   add_faces (s);
 #pragma omp parallel
   {
-    g_autoptr (GArray) list = g_array_new (FALSE, FALSE, sizeof (gint32));
+    g_autoptr (GArray) many = g_array_new (FALSE, FALSE, sizeof (gint32));
+    Neighbours list = {.many = many};
 
 #pragma omp for schedule(dynamic, 1024)
     for (int i = 0; i < s->n_verts; i++)
-      examine_vertex (s, i, list);
+      examine_vertex (s, i, &list);
   }
 }

@@ -11,6 +11,8 @@ enum {
   FEW_FACES = 80000, /* no regions below */
   ROWS_OF_SLAB = 24, /* faces, if as many lie along the axis as around it */
   MAX_REGIONS = 64,
+  AT_ONCE = 16, /* there are so many, or twice, three times as many, for threads
+                   to end together */
   MAX_ROUNDS = 400,
 };
 
@@ -72,6 +74,7 @@ divide (const Simplifier *s, int n_regions, gboolean half, guint8 *ret_region)
     before[bin[i] + 1]++;
   for (int k = 0; k < BINS; k++)
     before[k + 1] += before[k];
+#pragma omp parallel for schedule(static)
   for (int i = 0; i < s->n_verts; i++)
     ret_region[i] =
         (guint8) ((2 * (gint64) before[bin[i]] * n_regions / s->n_verts +
@@ -117,30 +120,25 @@ static void
 regions_init (Regions *r, Simplifier *s, int n_slabs, gboolean half)
 {
   g_autofree guint8 *region = g_new (guint8, s->n_verts);
-  g_autofree int *order = g_new (int, s->n_verts);
-  int n = n_slabs + half;
-  g_autofree int *start = g_new0 (int, n + 1);
+  int n = n_slabs + half, n_faces[MAX_REGIONS + 1] = {0};
 
   divide (s, n_slabs, half, region);
   lock_seams (s, region);
   memset (s->mark, 0, s->n_verts * sizeof *s->mark);
   r->n = n;
   r->workers = g_new0 (Worker, n);
-  r->n_faces = g_new0 (int, n);
+#pragma omp parallel for schedule(static) reduction(+ : n_faces)
   for (int f = 0; f < s->n_faces; f++)
     if (s->faces[3 * (gsize) f] >= 0)
-      r->n_faces[region[s->faces[3 * (gsize) f]]]++;
-  for (int i = 0; i < s->n_verts; i++)
-    start[region[i] + 1]++;
-  for (int i = 0; i < n; i++)
-    start[i + 1] += start[i];
-  for (int i = 0; i < s->n_verts; i++)
-    order[start[region[i]]++] = i;
+      n_faces[region[s->faces[3 * (gsize) f]]]++;
+  r->n_faces = g_memdup2 (n_faces, n * sizeof *n_faces);
 #pragma omp parallel for schedule(dynamic)
   for (int i = 0; i < n; i++) {
+    const guint8 *end = region + s->n_verts;
+
     r->workers[i].s = s;
-    for (int k = i > 0 ? start[i - 1] : 0; k < start[i]; k++)
-      worker_push_edges (&r->workers[i], order[k], TRUE);
+    for (const guint8 *at = region; (at = memchr (at, i, end - at)); at++)
+      worker_push_edges (&r->workers[i], (int) (at - region), TRUE);
   }
 }
 
@@ -209,11 +207,14 @@ simplify_regions (Simplifier *s, int target, double *ret_cost,
   int end = target + (int) (LEFT_TO_WHOLE * (s->n_alive - target));
 
   *ret_cost = INFINITY;
-  for (int pass = 0; s->n_alive > MAX (end, FEW_FACES); pass++) {
+  /* A pass may leave one face more in each region. */
+  for (int pass = 0; s->n_alive > MAX (end + MAX_REGIONS + 1, FEW_FACES);
+       pass++) {
     int before = s->n_alive, n = (int) sqrt (before) / ROWS_OF_SLAB;
 
-    if (!run_pass (s, MIN (n, MAX_REGIONS), pass & 1, MAX (end, before / 2),
-            target, ret_cost, progress, error))
+    n = CLAMP ((n + AT_ONCE / 2) / AT_ONCE * AT_ONCE, AT_ONCE, MAX_REGIONS);
+    if (!run_pass (s, n - (pass & 1), pass & 1, MAX (end, before / 2), target,
+            ret_cost, progress, error))
       return FALSE;
     if (s->n_alive > 0.9 * before)
       break;

@@ -190,26 +190,49 @@ surface_orient_outwards (Surface *s)
   }
 }
 
-/* Whether an edge leads from the start of @h to @v. */
+/* A walk around a vertex: first one way, then the other if a border stops
+ * that. */
+typedef struct {
+  int start, at;
+  gboolean back;
+  gboolean done;
+} Walk;
+
+/* One face further.  Returns: whether that has the vertex @v */
 static gboolean
-reaches (const Surface *s, int h, int v)
+walk_on (const Surface *s, Walk *w, int v)
 {
-  int start = h, twin;
+  int prev = half_prev (w->at);
+  gboolean found = half_to (s, w->at) == v || half_from (s, prev) == v;
 
-  do {
-    int back = half_prev (h);
+  if (!w->back) {
+    w->at = s->twin[prev];
+    w->done = w->at == w->start;
+    w->back = w->at < 0;
+    if (w->back)
+      w->at = w->start;
+  }
+  if (w->back) {
+    w->done = s->twin[w->at] < 0;
+    if (!w->done)
+      w->at = half_next (s->twin[w->at]);
+  }
+  return found;
+}
 
-    if (half_to (s, h) == v || half_from (s, back) == v)
+/* Whether an edge joins the starts of two half-edges.  Around both in step, as
+ * one of them may have millions of faces. */
+static gboolean
+are_joined (const Surface *s, int h, int o)
+{
+  Walk a = {.start = h, .at = h}, b = {.start = o, .at = o};
+
+  for (;;) {
+    if (walk_on (s, &a, half_from (s, o)) || walk_on (s, &b, half_from (s, h)))
       return TRUE;
-    h = s->twin[back];
-  } while (h >= 0 && h != start);
-  if (h < 0)
-    for (h = start; (twin = s->twin[h]) >= 0;) {
-      h = half_next (twin);
-      if (half_to (s, h) == v)
-        return TRUE;
-    }
-  return FALSE;
+    if (a.done || b.done)
+      return FALSE;
+  }
 }
 
 /* Faces (a, b, c) and (b, a, d) become (d, b, c) and (c, a, d). */
@@ -223,7 +246,7 @@ surface_flip_edge (Surface *s, int h)
   op = half_prev (o);
   c = half_from (s, hp);
   d = half_from (s, op);
-  if (c == d || reaches (s, hp, d))
+  if (c == d || are_joined (s, hp, op))
     return FALSE;
   t_hp = s->twin[hp];
   t_op = s->twin[op];

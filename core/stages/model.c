@@ -387,13 +387,12 @@ shu_model_device (const ShuModel *m)
 }
 
 char *
-shu_model_gpu (const ShuModel *m, gsize *ret_memory)
+shu_model_gpu (const ShuModel *m, gsize *ret_free, gsize *ret_memory)
 {
   int device;
-  gsize available;
 
   if (sscanf (m->device, "cuda:%d", &device) != 1 ||
-      !shu_device_memory (device, &available, ret_memory))
+      !shu_device_memory (device, ret_free, ret_memory))
     return NULL;
   return shu_device_name (device);
 }

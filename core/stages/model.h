@@ -59,9 +59,10 @@ void shu_model_unref (ShuModel *m);
 
 const char *shu_model_folder (const ShuModel *m);
 const char *shu_model_device (const ShuModel *m);
-/* The GPU that @m works on, as its maker calls it, and how many bytes of memory
- * it has; NULL for the CPU.  (transfer full) (nullable) */
-char *shu_model_gpu (const ShuModel *m, gsize *ret_memory);
+/* The GPU that @m works on, as its maker calls it, how many bytes of memory it
+ * has, and how many of these nobody uses; NULL for the CPU.
+ * (transfer full) (nullable) */
+char *shu_model_gpu (const ShuModel *m, gsize *ret_free, gsize *ret_memory);
 
 /**
  * shu_model_load:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "atlas_bodies.h"
+#include "geometry/atlas.h"
 #include "geometry/raster.h"
 #include "ops/pictures.h"
 #include <math.h>
@@ -92,6 +93,25 @@ bodies_person (int n_faces)
   for (int i = 0; i < 6 * m->n_verts; i++)
     m->attr[i] = 0.5f;
   return m;
+}
+
+ShuMesh *
+bodies_unwrapped (int n_faces, int size)
+{
+  static ShuMesh *made;
+  static int made_faces, made_size;
+
+  if (!made || made_faces != n_faces || made_size != size) {
+    ShuAtlasParams params = {.size = size};
+    g_autoptr (ShuMesh) body = bodies_person (n_faces);
+
+    shu_mesh_free (made);
+    made = shu_atlas (body, &params, NULL, NULL, NULL);
+    made_faces = n_faces;
+    made_size = size;
+    g_assert_nonnull (made);
+  }
+  return shu_mesh_copy (made);
 }
 
 void

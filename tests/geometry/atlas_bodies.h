@@ -8,6 +8,9 @@
  * faces, height 0.9, attributes grey. */
 ShuMesh *bodies_person (int n_faces);
 
+/* The same unwrapped for a texture of @size; made once in a program. */
+ShuMesh *bodies_unwrapped (int n_faces, int size);
+
 /* The colour 0..255 painted on the surface at a point: smooth stripes. */
 void bodies_paint (const float *pos, float *ret_rgb);
 

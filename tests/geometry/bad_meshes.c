@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Meshes that are no bodies: whatever comes in, what comes out is a closed
- * surface or one clear error, in a time that grows with the faces. */
+ * surface or one clear error, in a time that grows with the faces; and so for
+ * what follows, with the surface and with the mesh as it is. */
+#include "atlas_check.h"
 #include "shapes.h"
+#include "geometry/atlas.h"
 #include "geometry/cleanup.h"
+#include "geometry/simplify.h"
 #include "base/error.h"
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 /* Faces of each; SHU_BAD_FACES in the environment asks for more, with the views
  * of a real job. */
-static int n_wanted = 6000;
+static int n_wanted = 3000;
 
 static ShuMesh *
 clean (const ShuMesh *mesh, ShuCleanupReport *report, GError **error)
@@ -23,16 +28,54 @@ clean (const ShuMesh *mesh, ShuCleanupReport *report, GError **error)
   return shu_mesh_outer_surface (mesh, &params, report, NULL, error);
 }
 
+/* Processor seconds since @start, which becomes now. */
+static double
+lap (clock_t *start)
+{
+  clock_t before = *start;
+
+  *start = clock ();
+  return (double) (*start - before) / CLOCKS_PER_SEC;
+}
+
+/* Simplified and unwrapped, or one clear error. */
+static void
+expect_atlas_or_error (const ShuMesh *mesh, const char *what)
+{
+  ShuSimplifyParams params = SHU_SIMPLIFY_PARAMS_INIT;
+  ShuAtlasParams atlas = {.size = n_wanted < 100000 ? 256 : 1024};
+  ShuAtlasReport report = {0};
+  g_autoptr (GError) error = NULL;
+  clock_t start = clock ();
+  g_autoptr (ShuMesh) fewer = shu_mesh_simplify (mesh, &params, NULL, &error);
+  double seconds = lap (&start);
+  g_autoptr (ShuMesh) out = NULL;
+
+  g_assert_no_error (error);
+  out = shu_atlas (fewer, &atlas, &report, NULL, &error);
+  g_test_message ("%s: %d faces -> %d in %.1f s, %d charts in %.1f s%s%s", what,
+      mesh->n_faces, fewer->n_faces, seconds, report.n_charts, lap (&start),
+      error ? ": " : "", error ? error->message : "");
+  if (!out) {
+    g_assert_error (error, SHU_ERROR, SHU_ERROR_LIMIT);
+    return;
+  }
+  check_atlas (fewer, out, atlas.size, atlas.size / 128);
+}
+
 static void
 expect_surface_or_error (const ShuMesh *mesh, const char *what)
 {
   g_autoptr (GError) error = NULL;
   ShuCleanupReport report;
-  gint64 start = g_get_monotonic_time ();
+  clock_t start = clock ();
   g_autoptr (ShuMesh) out = clean (mesh, &report, &error);
 
   g_test_message ("%s: %d faces -> %d in %.1f s", what, mesh->n_faces,
-      out ? out->n_faces : 0, (g_get_monotonic_time () - start) * 1e-6);
+      out ? out->n_faces : 0, lap (&start));
+  expect_atlas_or_error (mesh, "as it is");
+  if (out)
+    expect_atlas_or_error (out, "its surface");
   if (!out) {
     g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
     g_assert_nonnull (strstr (error->message, "clean-up: "));
@@ -123,7 +166,7 @@ lathe (int n_around, int n_rings)
       p[1] = (float) (0.3 * sin (angle));
       p[2] = (float) z;
     }
-  m->pos[3 * m->n_verts - 1] = 0.4f;
+  memcpy (m->pos + 3 * (gsize) (m->n_verts - 1), (float[]){0, 0, 0.4f}, 12);
   for (int i = 0; i < n_around; i++, f += 3)
     memcpy (f, (gint32[]){m->n_verts - 1, i, (i + 1) % n_around}, 12);
   for (int r = 0; r < n_rings; r++)
@@ -146,6 +189,60 @@ test_slivers (void)
   expect_surface_or_error (tube, "tube");
 }
 
+/* A sphere of few rings, of slivers from pole to pole */
+static void
+test_sliver_sphere (void)
+{
+  static const double rings[] = {1, 7};
+
+  for (gsize k = 0; k < G_N_ELEMENTS (rings); k++) {
+    int n_rings = rings[k], n = n_wanted / (2 * n_rings);
+    g_autoptr (ShuMesh) m =
+        shu_mesh_new (n * n_rings + 2, 2 * n * n_rings, FALSE, FALSE);
+    gint32 *f = m->faces, top = m->n_verts - 1, bottom = m->n_verts - 2;
+
+    for (int i = 0; i < n * n_rings; i++) {
+      double across = 2 * G_PI * (i % n) / n;
+      double down = G_PI * (i / n + 1) / (n_rings + 1);
+
+      m->pos[3 * i] = (float) (0.4 * sin (down) * cos (across));
+      m->pos[3 * i + 1] = (float) (0.4 * sin (down) * sin (across));
+      m->pos[3 * i + 2] = (float) (0.4 * cos (down));
+    }
+    for (int end = 0; end < 2; end++)
+      memcpy (
+          m->pos + 3 * (bottom + end), (float[]){0, 0, end ? 0.4f : -0.4f}, 12);
+    for (int i = 0; i < n; i++) {
+      gint32 next = (i + 1) % n, last = n * (n_rings - 1);
+
+      memcpy (f, (gint32[]){top, i, next, bottom, last + next, last + i}, 24);
+      f += 6;
+      for (int r = 0; r + 1 < n_rings; r++, f += 6)
+        memcpy (f,
+            (gint32[]){r * n + i, r * n + n + i, r * n + next, r * n + next,
+                r * n + n + i, r * n + n + next},
+            24);
+    }
+    expect_surface_or_error (m, k ? "rings" : "spindle");
+  }
+}
+
+/* A sphere of which every other vertex stands out: nothing but creases */
+static void
+test_zigzag (void)
+{
+  static const double origin[3] = {0, 0, 0};
+  static const double heights[] = {0.2, 0.01};
+
+  for (gsize k = 0; k < G_N_ELEMENTS (heights); k++) {
+    g_autoptr (ShuMesh) m = shapes_sphere (origin, 0.4, (int) sqrt (n_wanted));
+
+    for (int i = 0; i < 3 * m->n_verts; i++)
+      m->pos[i] *= (float) (1 + heights[k] * (i / 3 % 2));
+    expect_surface_or_error (m, k ? "rough" : "zigzag");
+  }
+}
+
 /* ---- bodies into each other ---- */
 
 static ShuMesh *
@@ -166,6 +263,29 @@ spheres (int n, double radius, double growth, double spread)
     all = before ? shapes_join (before, one) : g_steal_pointer (&one);
   }
   return all;
+}
+
+/* Small bodies that face inwards, and cracks everywhere */
+static void
+test_many_pieces (void)
+{
+  g_autoptr (ShuMesh) hollow =
+      spheres (MIN (n_wanted / 400, 1500), 0.01, 0, 0.45);
+  g_autoptr (ShuMesh) torn = spheres (1, 0.4, 0, 0);
+
+  for (int f = 0; f < hollow->n_faces; f++) {
+    gint32 *v = hollow->faces + 3 * (gsize) f, t = v[0];
+
+    v[0] = v[1];
+    v[1] = t;
+  }
+  expect_surface_or_error (hollow, "inside out");
+  for (int f = 0, n = torn->n_faces; f < n; f++)
+    if (f % 7)
+      memmove (torn->faces + 3 * (gsize) (f - f / 7 - 1),
+          torn->faces + 3 * (gsize) f, 12);
+  torn->n_faces -= torn->n_faces / 7 + 1;
+  expect_surface_or_error (torn, "torn");
 }
 
 static void
@@ -373,6 +493,9 @@ main (int argc, char **argv)
   ADD ("loose_faces", test_loose_faces);
   ADD ("soups", test_soups);
   ADD ("slivers", test_slivers);
+  ADD ("sliver_sphere", test_sliver_sphere);
+  ADD ("zigzag", test_zigzag);
+  ADD ("many_pieces", test_many_pieces);
   ADD ("bodies_into_each_other", test_bodies_into_each_other);
   ADD ("body_through_itself", test_body_through_itself);
   ADD ("cubes_at_edges", test_cubes_at_edges);

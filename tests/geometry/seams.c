@@ -2,7 +2,6 @@
 /* What must hold of a baked texture as viewers sample it: across seams, in its
  * smaller pictures, at outlines, on the face. */
 #include "atlas_bodies.h"
-#include "geometry/atlas.h"
 #include "geometry/bake.h"
 #include "geometry/raster.h"
 #include "geometry/render.h"
@@ -39,10 +38,7 @@ slope (const float *pos, float *ret_rgb)
 static Case
 make_case (void)
 {
-  ShuAtlasParams params = {.size = TEXTURE};
-  g_autoptr (ShuMesh) body = bodies_person (N_FACES);
-
-  return (Case){shu_atlas (body, &params, NULL, NULL, NULL)};
+  return (Case){bodies_unwrapped (N_FACES, TEXTURE)};
 }
 
 /* Pictures of the sides given as bits, and of the front's face */

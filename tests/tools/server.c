@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Every route of the HTTP server, what it refuses, and what becomes of jobs
- * whose client, worker or server goes away. */
-#include "server/sandbox.h"
+/* Every route of the HTTP server, and what becomes of jobs whose client, worker
+ * or server goes away. */
 #include "server_fixture.h"
-#include <errno.h>
 #include <glib/gstdio.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static GBytes *
 photo (void)
@@ -161,7 +156,7 @@ submit (Fixture *f, const char *fields)
 static ApiJob *
 find (const Fixture *f, const char *id)
 {
-  ApiJob *job = queue_find (f->server->queue, id);
+  ApiJob *job = store_find (queue_store (f->server->queue), id);
 
   g_assert_nonnull (job);
   return job;
@@ -362,191 +357,6 @@ test_idempotent (void)
   fixture_stop (&f);
 }
 
-/* ---- what is refused ---- */
-
-typedef struct {
-  const char *name;
-  const char *image; /* "": the photo, "-": none, else these bytes */
-  const char *fields;
-  guint status;
-  const char *says;
-} Refused;
-
-static const Refused refused[] = {
-    {"no_image", "-", "seed=1", 422, "image is missing"},
-    {"not_a_picture", "hello", "", 415, "no JPEG"},
-    {"heic", "....ftypheic", "", 415, "HEIC"},
-    {"empty", "empty", "", 415, "no JPEG"},
-    {"cut_short", "\xff\xd8\xff\xe0", "", 422, "JPEG"},
-    {"negative_seed", "", "seed=-1", 422, "seed"},
-    {"seed_is_a_word", "", "seed=many", 422, "seed: this is no whole number"},
-    {"not_a_number", "", "guidance_scale=nan", 422, "guidance_scale"},
-    {"steps_0", "", "num_inference_steps=0", 422, "out of range"},
-    {"texture_255", "", "texture_size=255", 422, "256 to 4096"},
-    {"simplify_1", "", "simplify=1", 422, "out of range"},
-    {"interval_of_one", "", "cfg_interval=0.5", 422, "two numbers"},
-    {"interval_turned", "", "cfg_interval=1,0", 422, "begin <= end"},
-    {"up_size_15", "", "up_size=15", 422, "14"},
-    {"unknown_field", "", "sed=1", 422, "no field"},
-    {"download_perhaps", "", "download=perhaps", 422, "true or false"},
-    {"url_is_off", "-", "image_url=https://example.com/a.png", 403,
-        "--allow-url"},
-};
-
-static void
-test_refused (void)
-{
-  Fixture f;
-
-  fixture_start (&f, "", NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (refused); i++) {
-    const Refused *r = &refused[i];
-    g_autoptr (GBytes) image = strcmp (r->image, "-") == 0 ? NULL
-                               : *r->image
-                                   ? g_bytes_new (r->image, strlen (r->image))
-                                   : photo ();
-    g_auto (Answer) a = fixture_ask (&f, fixture_form (&f, image, r->fields));
-
-    g_test_message ("%s: %u %s", r->name, a.status,
-        a.json ? answer_string (&a, "detail") : "no JSON");
-    g_assert_cmpint (a.status, ==, r->status);
-    g_assert_cmpstr (a.type, ==, "application/problem+json");
-    g_assert_nonnull (strstr (answer_string (&a, "detail"), r->says));
-  }
-  fixture_stop (&f);
-}
-
-typedef struct {
-  const char *name;
-  const char *text;
-  const char *status; /* "": the connection ends without an answer */
-} Rude;
-
-static const Rude rude[] = {
-    {"two_hosts", "GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"},
-    {"two_lengths",
-        "POST /generate HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
-        "Content-Length: 2\r\n\r\nxx",
-        "400"},
-    {"length_and_chunked",
-        "POST /generate HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
-        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "400"},
-    {"negative_length",
-        "POST /generate HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-        "400"},
-    {"length_of_40_gb",
-        "POST /generate HTTP/1.1\r\nHost: a\r\nContent-Length: "
-        "40000000000\r\n\r\n",
-        "413"},
-    {"odd_coding",
-        "POST /generate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
-        "501"},
-    {"no_sense", "HELLO\r\n\r\n", ""},
-    {"traversal", "GET /jobs/../../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n",
-        "404"},
-    {"put", "PUT /generate HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
-        "405"},
-};
-
-static void
-test_rude (void)
-{
-  Fixture f;
-
-  fixture_start (&f, "", NULL);
-  f.server->settings->request_seconds = 1;
-  for (guint i = 0; i < G_N_ELEMENTS (rude); i++) {
-    g_autofree char *answer = fixture_raw (&f, rude[i].text);
-    const char *status = strchr (answer, ' ');
-
-    g_test_message ("%s: %.60s", rude[i].name, answer);
-    if (*rude[i].status) {
-      g_assert_nonnull (status);
-      g_assert_true (g_str_has_prefix (status + 1, rude[i].status));
-    } else
-      g_assert_null (strstr (answer, " 200 "));
-  }
-  fixture_stop (&f);
-}
-
-static void
-test_many_headers (void)
-{
-  Fixture f;
-  GString *text = g_string_new ("GET /health HTTP/1.1\r\nHost: a\r\n");
-  g_autofree char *answer = NULL;
-
-  fixture_start (&f, "", NULL);
-  f.server->settings->request_seconds = 2;
-  for (int i = 0; i < 10000; i++)
-    g_string_append_printf (text, "X-%d: 1\r\n", i);
-  g_string_append (text, "\r\n");
-  answer = fixture_raw (&f, text->str);
-  g_assert_null (strstr (answer, " 200 "));
-  g_string_free (text, TRUE);
-  fixture_stop (&f);
-}
-
-/* A client that sends a byte now and then, or nothing at all, is cut off. */
-static void
-test_slow (void)
-{
-  Fixture f;
-  g_autofree char *silent = NULL;
-  g_autofree char *half = NULL;
-  gint64 start = g_get_monotonic_time ();
-
-  fixture_start (&f, "", NULL);
-  f.server->settings->request_seconds = 1;
-  silent = fixture_raw (&f, "");
-  half = fixture_raw (&f, "GET /health HTTP/1.1\r\nHo");
-  g_assert_cmpstr (silent, ==, "");
-  g_assert_null (strstr (half, " 200 "));
-  g_assert_cmpint ((g_get_monotonic_time () - start) / G_USEC_PER_SEC, <, 30);
-  fixture_stop (&f);
-}
-
-static void
-test_token (void)
-{
-  g_autofree char *folder = harness_folder ();
-  g_autofree char *file = g_build_filename (folder, "tokens", NULL);
-  g_autofree char *options = g_strdup_printf ("--token-file %s", file);
-
-  static const struct {
-    const char *path, *header;
-    guint status;
-  } rows[] = {
-      {"health", NULL, 200},
-      {"info", NULL, 401},
-      {"info", "Bearer secret", 200},
-      {"info", "Bearer second", 200},
-      {"info", "Bearer secre", 401},
-      {"info", "Basic secret", 401},
-      {"jobs/0123456789abcdef", NULL, 401},
-      {"jobs/0123456789abcdef", "Bearer secret", 404},
-  };
-
-  Fixture f;
-
-  harness_put (folder, "tokens", "secret\nsecond\n", 14);
-  fixture_start (&f, options, NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
-    SoupMessage *msg = fixture_message (&f, "GET", rows[i].path);
-    Answer a;
-
-    if (rows[i].header)
-      soup_message_headers_append (soup_message_get_request_headers (msg),
-          "Authorization", rows[i].header);
-    a = fixture_ask (&f, msg);
-    g_assert_cmpint (a.status, ==, rows[i].status);
-    answer_clear (&a);
-  }
-  fixture_stop (&f);
-  harness_remove (folder);
-}
-
 /* As many as may wait are taken, and the rest is told when to come back. */
 static void
 test_full (void)
@@ -579,34 +389,10 @@ test_kept (void)
   id = submit (&f, "num_inference_steps=1 texture_size=256");
   fixture_wait (job_is_over, find (&f, id));
   g_usleep (1100 * 1000);
-  queue_tidy (f.server->queue);
-  g_assert_null (queue_find (f.server->queue, id));
+  store_tidy (queue_store (f.server->queue));
+  g_assert_null (store_find (queue_store (f.server->queue), id));
   g_assert_false (harness_exists (f.root, id));
   fixture_stop (&f);
-}
-
-/* ---- the worker's sandbox ---- */
-
-static void
-test_sandbox (void)
-{
-  if (g_test_subprocess ()) {
-    g_autofree char *folder = harness_folder ();
-    char *const argv[] = {"true", NULL};
-
-    g_assert_true (sandbox_enter (NULL));
-    g_assert_cmpint (socket (AF_INET, SOCK_STREAM, 0), ==, -1);
-    g_assert_cmpint (errno, ==, EPERM);
-    g_assert_cmpint (socket (AF_UNIX, SOCK_STREAM, 0), ==, -1);
-    g_assert_cmpint (execv ("/bin/true", argv), ==, -1);
-    g_assert_cmpint (errno, ==, EPERM);
-    g_assert_cmpint (kill (getppid (), 0), ==, -1);
-    harness_put (folder, "file", "written", 7); /* what a job does */
-    harness_remove (folder);
-    return;
-  }
-  g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
-  g_test_trap_assert_passed ();
 }
 
 static void
@@ -621,14 +407,8 @@ add_tests (void)
   g_test_add_func ("/server/taken_up", test_taken_up);
   g_test_add_func ("/server/timeout", test_timeout);
   g_test_add_func ("/server/idempotent", test_idempotent);
-  g_test_add_func ("/server/refused", test_refused);
-  g_test_add_func ("/server/rude", test_rude);
-  g_test_add_func ("/server/many_headers", test_many_headers);
-  g_test_add_func ("/server/slow", test_slow);
-  g_test_add_func ("/server/token", test_token);
   g_test_add_func ("/server/full", test_full);
   g_test_add_func ("/server/kept", test_kept);
-  g_test_add_func ("/server/sandbox", test_sandbox);
 }
 
 int

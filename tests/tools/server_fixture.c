@@ -191,8 +191,15 @@ typedef struct {
   GSocketConnection *connection;
   GString *came;
   char chunk[4096];
-  gboolean over;
+  gboolean sent, over;
 } Raw;
+
+/* Who is refused need not be heard out. */
+static void
+sent (GObject *object, GAsyncResult *result, gpointer data)
+{
+  ((Raw *) data)->sent = TRUE;
+}
 
 static void
 read_more (GObject *object, GAsyncResult *result, gpointer data)
@@ -214,7 +221,7 @@ read_more (GObject *object, GAsyncResult *result, gpointer data)
 static gboolean
 is_over (gpointer data)
 {
-  return ((Raw *) data)->over;
+  return ((Raw *) data)->over && ((Raw *) data)->sent;
 }
 
 char *
@@ -227,8 +234,9 @@ fixture_raw (Fixture *f, const char *text)
   r.connection = g_socket_client_connect_to_host (
       client, "127.0.0.1", (guint16) g_uri_get_port (uri), NULL, NULL);
   g_assert_nonnull (r.connection);
-  g_socket_send (g_socket_connection_get_socket (r.connection), text,
-      strlen (text), NULL, NULL);
+  g_output_stream_write_all_async (
+      g_io_stream_get_output_stream (G_IO_STREAM (r.connection)), text,
+      strlen (text), G_PRIORITY_DEFAULT, NULL, sent, &r);
   read_more (NULL, NULL, &r);
   fixture_wait (is_over, &r);
   g_object_unref (r.connection);

@@ -123,13 +123,26 @@ serve_info (Server *s, SoupServerMessage *msg)
 void
 serve_metrics (Server *s, SoupServerMessage *msg)
 {
+  int n = queue_workers (s->queue);
+  g_autofree MetricsWorker *workers = g_new0 (MetricsWorker, n);
   g_autofree char *text = NULL;
-  int ready = 0;
 
-  for (int i = 0; i < queue_workers (s->queue); i++)
-    ready += host_is_ready (queue_worker (s->queue, i));
-  text = metrics_text (
-      s->metrics, queue_waiting (s->queue), queue_running (s->queue), ready);
+  for (int i = 0; i < n; i++) {
+    const Host *h = queue_worker (s->queue, i);
+    const HostInfo *info = host_info (h);
+
+    workers[i] = (MetricsWorker){.device = host_device (h),
+        .ready = host_is_ready (h),
+        .resident = host_resident (h)};
+    if (info) {
+      workers[i].device = info->device;
+      workers[i].gpu = info->gpu;
+      workers[i].memory = info->memory;
+      workers[i].memory_free = info->memory_free;
+    }
+  }
+  text = metrics_text (s->metrics, queue_waiting (s->queue),
+      queue_running (s->queue), workers, n);
   web_text (msg, SOUP_STATUS_OK, "text/plain; version=0.0.4", text);
 }
 

@@ -314,15 +314,7 @@ write_progress (const ApiJob *job, JsonBuilder *b)
   web_string (b, "stage", job->stage);
   web_int (b, "step", job->step);
   web_int (b, "total", job->total);
-  json_builder_set_member_name (b, "seconds_left");
-  {
-    double left = api_job_seconds_left (job);
-
-    if (left < 0)
-      json_builder_add_null_value (b);
-    else
-      json_builder_add_double_value (b, left);
-  }
+  web_known (b, "seconds_left", api_job_seconds_left (job));
 }
 
 void
@@ -332,11 +324,7 @@ api_job_write (const ApiJob *job, JsonBuilder *b, const char *root_name,
   web_string (b, "job_id", job->id);
   web_string (b, "approach", API_APPROACH);
   web_string (b, "status", states[job->state]);
-  json_builder_set_member_name (b, "alpha_coverage");
-  if (job->coverage < 0)
-    json_builder_add_null_value (b);
-  else
-    json_builder_add_double_value (b, job->coverage);
+  web_known (b, "alpha_coverage", job->coverage);
   write_time (b, "created", job->created);
   write_time (b, "started", job->started);
   write_time (b, "finished", job->finished);

@@ -9,6 +9,8 @@ G_BEGIN_DECLS
 /* The field "approach" of answers */
 #define API_APPROACH "two_stage"
 
+enum { API_MAX_TRIES = 2 }; /* of a job whose worker ends */
+
 typedef enum {
   API_QUEUED,
   API_RUNNING,
@@ -113,6 +115,8 @@ void api_job_write (const ApiJob *job, JsonBuilder *b, const char *root_name,
 
 void api_job_watch (ApiJob *job, ApiWatch watch, gpointer data);
 void api_job_unwatch (ApiJob *job, ApiWatch watch, gpointer data);
+/* Takes what a worker says of @job (worker.h), and tells who watches. */
+void api_job_hear (ApiJob *job, JsonObject *o);
 /* Tells all that watch. */
 void api_job_tell (ApiJob *job, const char *event);
 

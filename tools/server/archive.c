@@ -1,9 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "archive.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <unistd.h>
 #include <zip.h>
+
+static gboolean
+fail (zip_error_t *why, GError **error)
+{
+  int code = zip_error_system_type (why) == ZIP_ET_SYS
+                 ? zip_error_code_system (why)
+                 : 0;
+
+  /* a process that may not write as much is as good as a full disk */
+  g_set_error (error, G_IO_ERROR,
+      code == EFBIG ? G_IO_ERROR_NO_SPACE
+      : code        ? g_io_error_from_errno (code)
+                    : G_IO_ERROR_FAILED,
+      "result.zip: %s", zip_error_strerror (why));
+  return FALSE;
+}
 
 static gboolean
 add (zip_t *zip, const char *path, const char *name, gboolean packed,
@@ -16,9 +33,7 @@ add (zip_t *zip, const char *path, const char *name, gboolean packed,
   if (at < 0) {
     if (source)
       zip_source_free (source);
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "result.zip: %s: %s",
-        name, zip_strerror (zip));
-    return FALSE;
+    return fail (zip_get_error (zip), error);
   }
   /* pictures are packed already */
   zip_set_file_compression (
@@ -53,6 +68,7 @@ write_archive (
   g_autofree char *temporary = g_strconcat (path, ".XXXXXX", NULL);
   GError *error = NULL;
   zip_t *zip;
+  zip_error_t why;
   int fd, code = 0;
 
   if (g_file_test (path, G_FILE_TEST_EXISTS)) {
@@ -63,14 +79,14 @@ write_archive (
   if (fd >= 0)
     close (fd);
   zip = zip_open (temporary, ZIP_TRUNCATE | ZIP_CREATE, &code);
-  if (!zip)
-    g_set_error (&error, G_IO_ERROR, G_IO_ERROR_FAILED,
-        "result.zip: it cannot be written (%d)", code);
-  else if (!add_all (zip, job, &error))
+  if (!zip) {
+    zip_error_init_with_code (&why, code);
+    fail (&why, &error);
+    zip_error_fini (&why);
+  } else if (!add_all (zip, job, &error))
     zip_discard (zip);
   else if (zip_close (zip) != 0) {
-    g_set_error (&error, G_IO_ERROR, G_IO_ERROR_FAILED, "result.zip: %s",
-        zip_strerror (zip));
+    fail (zip_get_error (zip), &error);
     zip_discard (zip);
   } else if (g_rename (temporary, path) != 0)
     g_set_error (&error, G_IO_ERROR, G_IO_ERROR_FAILED,

@@ -124,23 +124,20 @@ stored (GObject *object, GAsyncResult *result, gpointer data)
   g_autoptr (GError) error = NULL;
   g_auto (Problem) p = {0};
 
-  if (!g_file_replace_contents_finish (G_FILE (object), result, NULL, &error))
-    problem_set (&p,
-        g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE)
-            ? SOUP_STATUS_INSUFFICIENT_STORAGE
-            : SOUP_STATUS_INTERNAL_SERVER_ERROR,
-        "The photo cannot be stored: %s", error->message);
-  else if (r->gone && !r->upload.detached)
+  if (!g_file_replace_contents_finish (G_FILE (object), result, NULL, &error)) {
+    g_prefix_error (&error, "The photo cannot be stored: ");
+    serve_failure (r->server, &p, error);
+  } else if (r->gone && !r->upload.detached)
     problem_set (&p, SOUP_STATUS_BAD_REQUEST, "The client is gone");
   else if (r->server->draining)
     problem_set (
         &p, SOUP_STATUS_SERVICE_UNAVAILABLE, "The server is about to end");
-  else if (!queue_submit (r->server->queue, r->job, &error))
-    problem_set (&p,
-        g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY)
-            ? STATUS_TOO_MANY_REQUESTS
-            : SOUP_STATUS_INSUFFICIENT_STORAGE,
-        "%s", error->message);
+  else if (!queue_submit (r->server->queue, r->job, &error)) {
+    if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
+      problem_set (&p, STATUS_TOO_MANY_REQUESTS, "%s", error->message);
+    else
+      serve_failure (r->server, &p, error);
+  }
   if (!p.status) {
     follow (r);
     return;
@@ -161,7 +158,7 @@ store (Request *r, GBytes *photo)
 
   r->job = api_job_new (r->server->settings->root, &error);
   if (!r->job) {
-    problem_set (&p, SOUP_STATUS_INSUFFICIENT_STORAGE, "%s", error->message);
+    serve_failure (r->server, &p, error);
     refuse (r, &p);
     return;
   }
@@ -203,7 +200,7 @@ find_earlier (Server *s, SoupServerMessage *msg, const Upload *upload,
   if (strlen (key) > MAX_KEY || !*key)
     return problem_set (p, SOUP_STATUS_BAD_REQUEST,
         "Idempotency-Key: expected 1 to %d characters", MAX_KEY);
-  *ret_job = queue_find_key (s->queue, key);
+  *ret_job = store_find_key (queue_store (s->queue), key);
   print = upload_print (upload);
   return !*ret_job || strcmp ((*ret_job)->print, print) == 0 ||
          problem_set (p, SOUP_STATUS_UNPROCESSABLE_ENTITY,

@@ -2,6 +2,7 @@
 #include "host.h"
 #include "lines.h"
 #include "log.h"
+#include "metrics.h"
 #include "web_json.h"
 #include <fcntl.h>
 #include <gio/gio.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 enum {
+  MAX_DEVICES = 64,
   PATIENCE = 10,  /* seconds for a job to stop */
   MAX_DELAY = 60, /* seconds before a process that keeps ending is started */
 };
@@ -52,8 +54,10 @@ take_info (Host *h, JsonObject *o)
   JsonObject *d =
       node && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : o;
   HostInfo *i = &h->info;
+  gint64 memory_free = i->memory_free;
 
   info_clear (i);
+  i->memory_free = memory_free;
   i->folder = g_strdup (web_get_string (o, "folder", NULL));
   i->hash = g_strdup (web_get_string (o, "hash", NULL));
   i->device = g_strdup (web_get_string (o, "device", NULL));
@@ -74,11 +78,28 @@ take_info (Host *h, JsonObject *o)
 }
 
 static void
+end_patience (Host *h)
+{
+  if (h->patience)
+    g_source_remove (h->patience);
+  h->patience = 0;
+}
+
+static gboolean
+ends_job (const char *type)
+{
+  return strcmp (type, "done") == 0 || strcmp (type, "failed") == 0 ||
+         strcmp (type, "cancelled") == 0;
+}
+
+static void
 said (JsonObject *o, gpointer data)
 {
   Host *h = data;
   const char *type = web_get_string (o, "type", "");
 
+  h->info.memory_free = json_object_get_int_member_with_default (
+      o, "gpu_free", h->info.memory_free);
   if (strcmp (type, "ready") == 0 && !h->ready) {
     take_info (h, o);
     h->ready = TRUE;
@@ -88,9 +109,11 @@ said (JsonObject *o, gpointer data)
     log_line (NULL, "info", "worker on %s is ready: %s", h->info.device,
         h->info.folder);
     h->events.ready (h, h->data);
-  } else if (h->ready)
+  } else if (h->ready) {
+    if (ends_job (type))
+      end_patience (h);
     h->events.says (h, o, h->data);
-  else if (strcmp (type, "failed") == 0) {
+  } else if (strcmp (type, "failed") == 0) {
     g_free (h->trouble);
     h->trouble = g_strdup (web_get_string (o, "message", NULL));
   }
@@ -129,9 +152,7 @@ close_end (int *fd)
 static void
 clear_process (Host *h)
 {
-  if (h->patience)
-    g_source_remove (h->patience);
-  h->patience = 0;
+  end_patience (h);
   g_clear_pointer (&h->lines, lines_free);
   close_end (&h->orders);
   close_end (&h->reader);
@@ -170,6 +191,30 @@ ended (GObject *object, GAsyncResult *result, gpointer data)
 }
 
 /* ---- its begin ---- */
+
+/* Another process counts: this one has nothing to do with GPUs. */
+char **
+host_all_devices (void)
+{
+  const char *argv[] = {"/proc/self/exe", "--worker", "count", NULL};
+  g_autoptr (GStrvBuilder) devices = g_strv_builder_new ();
+  g_autofree char *path = g_file_read_link (argv[0], NULL);
+  g_autofree char *said = NULL;
+  int n = 0;
+
+  argv[0] = path;
+  if (path && g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL,
+                  NULL, &said, NULL, NULL, NULL))
+    n = CLAMP (atoi (said), 0, MAX_DEVICES);
+  for (int i = 0; i < n; i++) {
+    g_autofree char *name = g_strdup_printf ("cuda:%d", i);
+
+    g_strv_builder_add (devices, name);
+  }
+  if (n == 0)
+    g_strv_builder_add (devices, "cpu");
+  return g_strv_builder_end (devices);
+}
 
 static void
 start (Host *h)
@@ -260,6 +305,15 @@ host_device (const Host *h)
   return h->device;
 }
 
+gint64
+host_resident (const Host *h)
+{
+  const char *pid =
+      h->process ? g_subprocess_get_identifier (h->process) : NULL;
+
+  return pid ? resident_memory (pid) : 0;
+}
+
 const char *
 host_trouble (const Host *h)
 {
@@ -300,9 +354,6 @@ host_run (Host *h, const char *description, int steps, int steps2)
 {
   JsonBuilder *b = json_builder_new ();
 
-  if (h->patience)
-    g_source_remove (h->patience);
-  h->patience = 0;
   json_builder_begin_object (b);
   web_string (b, "run", description);
   web_int (b, "steps", steps);

@@ -14,11 +14,12 @@ typedef struct _Host Host;
  * What a worker said when it was ready.
  * @gpu: (nullable)
  * @memory: bytes of the GPU
+ * @memory_free: of these at the end of the last job, its own taken off
  * @estimate: seconds for a job, from earlier ones; < 0: not known
  */
 typedef struct {
   char *folder, *hash, *device, *gpu;
-  gint64 memory;
+  gint64 memory, memory_free;
   Defaults defaults;
   double estimate;
 } HostInfo;
@@ -36,6 +37,10 @@ typedef struct {
   void (*lost) (Host *h, const char *why, gpointer data);
 } HostEvents;
 
+/* "cuda:0", "cuda:1" and so on, as many as there are; "cpu" where there is
+ * none.  (transfer full) */
+char **host_all_devices (void);
+
 /* Starts a process that works on @device. */
 Host *host_new (const Settings *settings, const char *device,
     const HostEvents *events, gpointer data);
@@ -46,6 +51,8 @@ void host_free (Host *h);
 const HostInfo *host_info (const Host *h);
 gboolean host_is_ready (const Host *h);
 const char *host_device (const Host *h);
+/* Resident memory of the process, bytes */
+gint64 host_resident (const Host *h);
 /* Why the process does not start; NULL: it does */
 const char *host_trouble (const Host *h);
 

@@ -44,6 +44,19 @@ serve_file (SoupServerMessage *msg, const char *path, const char *type,
   soup_message_body_complete (soup_server_message_get_response_body (msg));
 }
 
+void
+serve_failure (Server *s, Problem *p, const GError *error)
+{
+  gboolean full = g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE) ||
+                  g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOSPC);
+
+  problem_set (p,
+      full ? SOUP_STATUS_INSUFFICIENT_STORAGE
+           : SOUP_STATUS_INTERNAL_SERVER_ERROR,
+      "%s", error->message);
+  metrics_failed (s->metrics, full ? "disk" : "internal");
+}
+
 /* ---- the ZIP ---- */
 
 typedef struct {
@@ -62,7 +75,7 @@ archived (GObject *object, GAsyncResult *result, gpointer data)
   if (path)
     serve_file (w->msg, path, "application/zip", "result.zip");
   else {
-    problem_set (&p, SOUP_STATUS_INTERNAL_SERVER_ERROR, "%s", error->message);
+    serve_failure (w->server, &p, error);
     web_problem (w->msg, &p);
   }
   web_finish_headers (w->msg, w->server->settings);
@@ -88,7 +101,7 @@ serve_delete (Server *s, SoupServerMessage *msg, ApiJob *job)
   g_autoptr (ApiJob) hold = api_job_ref (job);
 
   if (api_job_is_over (job)) {
-    queue_remove (s->queue, job);
+    store_remove (queue_store (s->queue), job);
     soup_server_message_set_status (msg, SOUP_STATUS_NO_CONTENT, NULL);
     return;
   }
@@ -124,7 +137,8 @@ serve_job (Server *s, SoupServerMessage *msg, const char *id, const char *rest)
   static const char files[] = "/files/";
   const char *method = soup_server_message_get_method (msg);
   gboolean get = strcmp (method, "GET") == 0 || strcmp (method, "HEAD") == 0;
-  ApiJob *job = api_job_is_id (id) ? queue_find (s->queue, id) : NULL;
+  ApiJob *job =
+      api_job_is_id (id) ? store_find (queue_store (s->queue), id) : NULL;
   g_auto (Problem) p = {0};
 
   if (!job)

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Upper bounds of durations, seconds; the last is infinity. */
 static const double bounds[] = {
@@ -98,6 +99,12 @@ metrics_job (Metrics *m, const ApiJob *job)
 }
 
 void
+metrics_failed (Metrics *m, const char *cause)
+{
+  count (m->failures, cause);
+}
+
+void
 metrics_lost (Metrics *m)
 {
   m->lost++;
@@ -159,7 +166,7 @@ one (GString *s, const char *name, const char *type, const char *help,
 
   head (s, name, type, help);
   g_string_append_printf (
-      s, "synchuman_%s %s\n", name, g_ascii_dtostr (text, sizeof text, value));
+      s, "synchuman_%s %s\n", name, web_number (text, value));
 }
 
 static void
@@ -189,33 +196,67 @@ histogram (GString *s, const char *name, const char *labels, const Histogram *h)
     sum += h->buckets[i];
     g_string_append_printf (s,
         "synchuman_%s_bucket{%sle=\"%s\"} %" G_GUINT64_FORMAT "\n", name,
-        labels,
-        isinf (bounds[i]) ? "+Inf"
-                          : g_ascii_dtostr (text, sizeof text, bounds[i]),
-        sum);
+        labels, isinf (bounds[i]) ? "+Inf" : web_number (text, bounds[i]), sum);
   }
   g_string_append_printf (s, "synchuman_%s_sum%s%.*s%s %s\n", name,
       n ? "{" : "", n ? (int) n - 1 : 0, labels, n ? "}" : "",
-      g_ascii_dtostr (text, sizeof text, h->sum));
+      web_number (text, h->sum));
   g_string_append_printf (s,
       "synchuman_%s_count%s%.*s%s %" G_GUINT64_FORMAT "\n", name, n ? "{" : "",
       n ? (int) n - 1 : 0, labels, n ? "}" : "", h->n);
 }
 
-/* Resident memory of this process, bytes */
-static double
-resident (void)
+gint64
+resident_memory (const char *pid)
 {
+  g_autofree char *path = g_build_filename ("/proc", pid, "statm", NULL);
   g_autofree char *text = NULL;
   long pages = 0;
 
-  if (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL))
+  if (g_file_get_contents (path, &text, NULL, NULL))
     sscanf (text, "%*d %ld", &pages);
-  return (double) pages * 4096;
+  return (gint64) pages * sysconf (_SC_PAGESIZE);
+}
+
+static void
+of_workers (GString *s, const char *name, const char *help,
+    const MetricsWorker *workers, int n, gsize field, gboolean of_gpu)
+{
+  head (s, name, "gauge", help);
+  for (int i = 0; i < n; i++) {
+    const MetricsWorker *w = &workers[i];
+    g_autofree char *gpu = g_strescape (w->gpu ? w->gpu : "", NULL);
+
+    if (of_gpu && !w->gpu)
+      continue;
+    g_string_append_printf (s,
+        "synchuman_%s{worker=\"%d\",device=\"%s\",gpu=\"%s\"} "
+        "%" G_GINT64_FORMAT "\n",
+        name, i, w->device, gpu, G_STRUCT_MEMBER (gint64, w, field));
+  }
+}
+
+static void
+workers_text (GString *s, const MetricsWorker *workers, int n)
+{
+  int ready = 0;
+
+  for (int i = 0; i < n; i++)
+    ready += workers[i].ready;
+  one (s, "workers_ready", "gauge", "Workers with their model loaded.", ready);
+  of_workers (s, "worker_resident_memory_bytes",
+      "Memory of a worker's process.", workers, n,
+      G_STRUCT_OFFSET (MetricsWorker, resident), FALSE);
+  of_workers (s, "gpu_memory_bytes", "Memory of a worker's GPU.", workers, n,
+      G_STRUCT_OFFSET (MetricsWorker, memory), TRUE);
+  of_workers (s, "gpu_memory_free_bytes",
+      "What was free of it at the end of the last job.", workers, n,
+      G_STRUCT_OFFSET (MetricsWorker, memory_free), TRUE);
 }
 
 char *
-metrics_text (const Metrics *m, int waiting, int running, int workers_ready)
+metrics_text (const Metrics *m, int waiting, int running,
+    const MetricsWorker *workers, int n_workers)
 {
   GString *s = g_string_new (NULL);
   GHashTableIter iter;
@@ -223,8 +264,7 @@ metrics_text (const Metrics *m, int waiting, int running, int workers_ready)
 
   one (s, "jobs_waiting", "gauge", "Jobs in the queue.", waiting);
   one (s, "jobs_running", "gauge", "Jobs that workers do.", running);
-  one (s, "workers_ready", "gauge", "Workers with their model loaded.",
-      workers_ready);
+  workers_text (s, workers, n_workers);
   one (s, "workers_lost_total", "counter", "Worker processes that ended.",
       (double) m->lost);
   one (s, "jobs_cancelled_total", "counter", "Jobs that were stopped.",
@@ -237,7 +277,7 @@ metrics_text (const Metrics *m, int waiting, int running, int workers_ready)
   one (s, "sent_bytes_total", "counter", "Bytes of answers' bodies.",
       (double) m->out);
   one (s, "resident_memory_bytes", "gauge", "Memory of the server's process.",
-      resident ());
+      (double) resident_memory ("self"));
   head (s, "job_seconds", "histogram", "Whole jobs that succeeded.");
   histogram (s, "job_seconds", "", &m->jobs);
   head (s, "stage_seconds", "histogram", "Their stages.");

@@ -8,7 +8,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-enum { MAX_TRIES = 2, MAX_WARNINGS = 16, TIDY_SECONDS = 60 };
+enum { TIDY_SECONDS = 60 };
 
 /**
  * Slot:
@@ -27,9 +27,8 @@ typedef struct {
 struct _Queue {
   const Settings *settings;
   Metrics *metrics;
-  char *pipeline;   /* text of pipelines/api.pipeline */
-  GHashTable *jobs; /* id to ApiJob: all there are */
-  GHashTable *keys; /* key to id */
+  char *pipeline; /* text of pipelines/api.pipeline */
+  Store *store;   /* all jobs there are */
   GQueue waiting;
   Slot *slots;
   int n_slots;
@@ -110,45 +109,10 @@ after_job (Queue *q)
 /* ---- what workers say ---- */
 
 static void
-take_progress (ApiJob *job, JsonObject *o)
-{
-  const char *stage = web_get_string (o, "stage", "");
-
-  if (g_strcmp0 (job->stage, stage) != 0) {
-    g_free (job->stage);
-    job->stage = g_strndup (stage, 32);
-  }
-  job->step = (int) json_object_get_int_member_with_default (o, "step", 0);
-  job->total = (int) json_object_get_int_member_with_default (o, "total", 0);
-  job->stage_left =
-      json_object_get_double_member_with_default (o, "remaining", -1);
-  api_job_tell (job, "progress");
-}
-
-static void
-take_stage (JsonObject *o, const char *name, JsonNode *node, gpointer data)
-{
-  double *seconds;
-
-  /* names become labels of metrics */
-  if (!JSON_NODE_HOLDS_VALUE (node) ||
-      strspn (name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen (name))
-    return;
-  seconds = g_new (double, 1);
-  *seconds = json_node_get_double (node);
-  g_hash_table_replace (data, g_strdup (name), seconds);
-}
-
-static void
-take_done (Slot *slot, JsonObject *o)
+take_done (Slot *slot)
 {
   g_autoptr (ApiJob) job = leave (slot);
-  JsonNode *stages = json_object_get_member (o, "stages");
 
-  job->seconds = json_object_get_double_member_with_default (o, "seconds", 0);
-  if (stages && JSON_NODE_HOLDS_OBJECT (stages))
-    json_object_foreach_member (
-        json_node_get_object (stages), take_stage, job->stages);
   finish (slot->queue, job, API_COMPLETED);
   after_job (slot->queue);
 }
@@ -159,9 +123,8 @@ take_failed (Slot *slot, JsonObject *o)
   g_autoptr (ApiJob) job = leave (slot);
   const char *cause = web_get_string (o, "cause", "internal");
   const char *message = web_get_string (o, "message", NULL);
-  guint status = strcmp (cause, "photo") == 0    ? 422
-                 : strcmp (cause, "memory") == 0 ? 507
-                                                 : 500;
+  gboolean full = strcmp (cause, "memory") == 0 || strcmp (cause, "disk") == 0;
+  guint status = strcmp (cause, "photo") == 0 ? 422 : full ? 507 : 500;
 
   log_line (job->id, "error", "%s", web_get_string (o, "detail", "no detail"));
   fail (slot->queue, job, status, cause, message ? message : "It failed.");
@@ -191,25 +154,9 @@ says (Host *h, JsonObject *o, gpointer data)
 
   if (!job)
     return;
-  if (strcmp (type, "started") == 0)
-    job->expected =
-        json_object_get_double_member_with_default (o, "estimate", -1);
-  else if (strcmp (type, "progress") == 0)
-    take_progress (job, o);
-  else if (strcmp (type, "subject") == 0)
-    job->coverage =
-        json_object_get_double_member_with_default (o, "alpha_coverage", -1);
-  else if (strcmp (type, "preview") == 0) {
-    g_free (job->preview);
-    job->preview = g_strdup (web_get_string (o, "jpeg", ""));
-    api_job_tell (job, "preview");
-  } else if (strcmp (type, "warning") == 0 &&
-             job->warnings->len < MAX_WARNINGS) {
-    g_ptr_array_add (
-        job->warnings, g_strdup (web_get_string (o, "message", "")));
-    api_job_tell (job, "warning");
-  } else if (strcmp (type, "done") == 0)
-    take_done (slot, o);
+  api_job_hear (job, o);
+  if (strcmp (type, "done") == 0)
+    take_done (slot);
   else if (strcmp (type, "failed") == 0)
     take_failed (slot, o);
   else if (strcmp (type, "cancelled") == 0)
@@ -241,7 +188,7 @@ lost (Host *h, const char *why, gpointer data)
         q, job, 504, "timeout", "The job took longer than this server allows.");
   else if (job->cancelling)
     finish (q, job, API_CANCELLED);
-  else if (job->tries < MAX_TRIES) {
+  else if (job->tries < API_MAX_TRIES) {
     log_line (job->id, "warning", "its worker is lost, it goes back: %s", why);
     job->state = API_QUEUED;
     job->started = 0;
@@ -350,14 +297,6 @@ dispatch (Queue *q)
 
 /* ---- for clients ---- */
 
-static void
-keep (Queue *q, ApiJob *job)
-{
-  g_hash_table_replace (q->jobs, job->id, api_job_ref (job));
-  if (job->key)
-    g_hash_table_replace (q->keys, g_strdup (job->key), g_strdup (job->id));
-}
-
 gboolean
 queue_has_room (const Queue *q)
 {
@@ -378,7 +317,7 @@ queue_submit (Queue *q, ApiJob *job, GError **error)
   }
   if (!api_job_save (job, error))
     return FALSE;
-  keep (q, job);
+  store_add (q->store, job);
   g_queue_push_tail (&q->waiting, api_job_ref (job));
   log_line (job->id, "info", "waits at %d", queue_waiting (q));
   dispatch (q);
@@ -391,20 +330,6 @@ queue_retry_after (const Queue *q)
   double each = metrics_mean_seconds (q->metrics);
 
   return (int) CLAMP (each / MAX (q->n_slots, 1), 1, 3600);
-}
-
-ApiJob *
-queue_find (const Queue *q, const char *id)
-{
-  return g_hash_table_lookup (q->jobs, id);
-}
-
-ApiJob *
-queue_find_key (const Queue *q, const char *key)
-{
-  const char *id = g_hash_table_lookup (q->keys, key);
-
-  return id ? queue_find (q, id) : NULL;
 }
 
 int
@@ -447,18 +372,6 @@ queue_cancel (Queue *q, ApiJob *job)
       host_cancel (q->slots[i].host);
 }
 
-void
-queue_remove (Queue *q, ApiJob *job)
-{
-  g_autoptr (ApiJob) hold = api_job_ref (job);
-
-  g_return_if_fail (api_job_is_over (job));
-  if (job->key)
-    g_hash_table_remove (q->keys, job->key);
-  g_hash_table_remove (q->jobs, job->id);
-  api_job_remove (job);
-}
-
 int
 queue_workers (const Queue *q)
 {
@@ -489,119 +402,22 @@ queue_is_ready (const Queue *q)
   return FALSE;
 }
 
-/* ---- what is kept ---- */
-
-static int
-by_age (gconstpointer a, gconstpointer b)
-{
-  const ApiJob *x = *(ApiJob *const *) a, *y = *(ApiJob *const *) b;
-
-  return x->finished < y->finished ? -1 : x->finished > y->finished;
-}
-
-void
-queue_tidy (Queue *q)
-{
-  g_autoptr (GPtrArray) over = g_ptr_array_new ();
-  gint64 oldest =
-      g_get_real_time () - (gint64) q->settings->retention * G_USEC_PER_SEC;
-  gint64 bytes = 0;
-  GHashTableIter iter;
-  gpointer value;
-
-  g_hash_table_iter_init (&iter, q->jobs);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    ApiJob *job = value;
-
-    bytes += job->bytes;
-    if (api_job_is_over (job) && job->watches->len == 0)
-      g_ptr_array_add (over, job);
-  }
-  g_ptr_array_sort (over, by_age);
-  for (guint i = 0; i < over->len; i++) {
-    ApiJob *job = over->pdata[i];
-
-    if (job->finished >= oldest && bytes <= q->settings->quota)
-      break;
-    bytes -= job->bytes;
-    log_line (job->id, "info", "removed: %s",
-        job->finished < oldest ? "its time is over" : "room is needed");
-    queue_remove (q, job);
-  }
-}
+/* ---- life ---- */
 
 static gboolean
 tidy (gpointer data)
 {
-  queue_tidy (data);
+  const Queue *q = data;
+
+  store_tidy (q->store);
   return G_SOURCE_CONTINUE;
 }
 
-/* ---- what an earlier server left ---- */
-
-static int
-by_birth (gconstpointer a, gconstpointer b, gpointer data)
+Store *
+queue_store (const Queue *q)
 {
-  const ApiJob *x = a, *y = b;
-
-  return x->created < y->created ? -1 : x->created > y->created;
+  return q->store;
 }
-
-static void
-take_up (Queue *q, const char *id)
-{
-  g_autoptr (ApiJob) job = api_job_open (q->settings->root, id);
-  g_autofree char *upload = NULL;
-
-  if (!job) { /* it never became a job */
-    g_autoptr (ApiJob) rest = api_job_alloc (q->settings->root, id);
-
-    api_job_remove (rest);
-    return;
-  }
-  upload = api_job_upload (job);
-  if (api_job_is_over (job)) {
-    api_job_measure (job);
-    keep (q, job);
-  } else if (job->detached && job->tries < MAX_TRIES &&
-             g_file_test (upload, G_FILE_TEST_EXISTS)) {
-    job->state = API_QUEUED;
-    job->started = 0;
-    keep (q, job);
-    g_queue_insert_sorted (&q->waiting, api_job_ref (job), by_birth, NULL);
-    log_line (job->id, "info", "taken up again");
-  } else /* whose client waited for it is gone */
-    api_job_remove (job);
-}
-
-static gboolean
-open_root (Queue *q, GError **error)
-{
-  g_autoptr (GDir) dir = NULL;
-  const char *name;
-
-  if (g_mkdir_with_parents (q->settings->root, 0700) != 0) {
-    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
-        "--root %s: the folder cannot be made: %s", q->settings->root,
-        g_strerror (errno));
-    return FALSE;
-  }
-  if (g_access (q->settings->root, W_OK | X_OK) != 0) {
-    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
-        "--root %s: cannot be written to: %s", q->settings->root,
-        g_strerror (errno));
-    return FALSE;
-  }
-  dir = g_dir_open (q->settings->root, 0, error);
-  if (!dir)
-    return FALSE;
-  while ((name = g_dir_read_name (dir)))
-    if (api_job_is_id (name))
-      take_up (q, name);
-  return TRUE;
-}
-
-/* ---- life ---- */
 
 Queue *
 queue_new (const Settings *settings, Metrics *metrics, GError **error)
@@ -612,9 +428,6 @@ queue_new (const Settings *settings, Metrics *metrics, GError **error)
 
   q->settings = settings;
   q->metrics = metrics;
-  q->jobs = g_hash_table_new_full (
-      g_str_hash, g_str_equal, NULL, (GDestroyNotify) api_job_unref);
-  q->keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_queue_init (&q->waiting);
   if (!path) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
@@ -622,7 +435,7 @@ queue_new (const Settings *settings, Metrics *metrics, GError **error)
     return NULL;
   }
   if (!g_file_get_contents (path, &q->pipeline, NULL, error) ||
-      !open_root (q, error))
+      !(q->store = store_new (settings, &q->waiting, error)))
     return NULL;
   q->n_slots = (int) g_strv_length (settings->devices);
   q->slots = g_new0 (Slot, q->n_slots);
@@ -648,8 +461,7 @@ queue_free (Queue *q)
       api_job_unref (leave (&q->slots[i]));
   }
   g_queue_clear_full (&q->waiting, (GDestroyNotify) api_job_unref);
-  g_hash_table_unref (q->keys);
-  g_hash_table_unref (q->jobs);
+  store_free (q->store);
   g_free (q->slots);
   g_free (q->pipeline);
   g_free (q);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The jobs: those that wait, those that the workers do, those that are kept. */
+/* The jobs that wait, and those that the workers do. */
 #pragma once
 #include "api_job.h"
 #include "host.h"
 #include "metrics.h"
 #include "settings.h"
+#include "store.h"
 
 G_BEGIN_DECLS
 
@@ -27,10 +28,8 @@ gboolean queue_has_room (const Queue *q);
 /* Seconds after which a client may try again. */
 int queue_retry_after (const Queue *q);
 
-/* (transfer none) (nullable) */
-ApiJob *queue_find (const Queue *q, const char *id);
-/* A job that is or was under this key.  (transfer none) (nullable) */
-ApiJob *queue_find_key (const Queue *q, const char *key);
+/* All jobs.  (transfer none) */
+Store *queue_store (const Queue *q);
 /* 1: the next; 0: it does not wait */
 int queue_position (const Queue *q, const ApiJob *job);
 int queue_waiting (const Queue *q);
@@ -38,13 +37,6 @@ int queue_running (const Queue *q);
 
 /* Stops it if it is not over. */
 void queue_cancel (Queue *q, ApiJob *job);
-/* It is over, and forgotten with its folder. */
-void queue_remove (Queue *q, ApiJob *job);
-
-/* Removes finished jobs that are too old, or too many for the disk; happens
- * every minute. */
-void queue_tidy (Queue *q);
-
 int queue_workers (const Queue *q);
 const Host *queue_worker (const Queue *q, int i);
 /* What the first worker said that was ready; NULL: none was yet */

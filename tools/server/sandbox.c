@@ -56,10 +56,14 @@ filter_calls (GError **error)
 gboolean
 sandbox_enter (GError **error)
 {
-  const struct rlimit file = {MAX_FILE, MAX_FILE}, none = {0, 0};
+  const struct rlimit none = {0, 0};
+  struct rlimit file;
 
   /* a file beyond the limit is an error of write(), not the end */
   signal (SIGXFSZ, SIG_IGN);
+  if (getrlimit (RLIMIT_FSIZE, &file) != 0)
+    return fail ("limits cannot be asked for", errno, error);
+  file.rlim_cur = file.rlim_max = MIN (MAX_FILE, file.rlim_cur);
   if (setrlimit (RLIMIT_FSIZE, &file) != 0 ||
       setrlimit (RLIMIT_CORE, &none) != 0)
     return fail ("limits cannot be set", errno, error);

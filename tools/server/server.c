@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "server.h"
-#include "log.h"
 #include "refuse.h"
 #include "server-resources.h"
 #include <string.h>
-
-enum { BACKLOG = 512 };
 
 /* ---- which answer ---- */
 
@@ -117,16 +114,10 @@ handle (SoupServer *soup, SoupServerMessage *msg, const char *path,
 {
   Server *s = data;
   const char *method = soup_server_message_get_method (msg);
-  g_auto (Problem) p = {0};
   gboolean there;
   const Route *route = find_route (path, method, &there);
 
-  if (web_is_cut (msg)) {
-    problem_set (&p, SOUP_STATUS_REQUEST_ENTITY_TOO_LARGE,
-        "The request is larger than %" G_GINT64_FORMAT " bytes",
-        s->settings->max_upload);
-    serve_problem (s, msg, &p);
-  } else if (strcmp (method, "OPTIONS") == 0)
+  if (strcmp (method, "OPTIONS") == 0)
     serve_options (s, msg);
   else if (route)
     route->serve (s, msg);
@@ -159,50 +150,14 @@ static void
 finished (SoupServer *soup, SoupServerMessage *msg, gpointer data)
 {
   Server *s = data;
+  guint status = web_status (msg);
 
-  metrics_request (s->metrics, soup_server_message_get_status (msg),
-      web_bytes_in (msg), web_bytes_out (msg));
+  if (status)
+    metrics_request (
+        s->metrics, status, web_bytes_in (msg), web_bytes_out (msg));
 }
 
 /* ---- life ---- */
-
-/* A socket of our own, since libsoup's has room for ten clients that come at
- * the same time, and the eleventh may find the door shut. */
-static GSocket *
-open_socket (const Settings *settings, GError **error)
-{
-  g_autoptr (GSocketAddress) address = g_inet_socket_address_new_from_string (
-      settings->address, (guint) settings->port);
-  g_autoptr (GSocket) socket = NULL;
-
-  if (!address) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-        "--address %s: expected an IP address, e.g. 127.0.0.1 or 0.0.0.0",
-        settings->address);
-    return NULL;
-  }
-  socket = g_socket_new (g_socket_address_get_family (address),
-      G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, error);
-  if (!socket)
-    return NULL;
-  g_socket_set_listen_backlog (socket, BACKLOG);
-  if (!g_socket_bind (socket, address, TRUE, error) ||
-      !g_socket_listen (socket, error)) {
-    g_prefix_error (error, "%s, port %d: ", settings->address, settings->port);
-    return NULL;
-  }
-  return g_steal_pointer (&socket);
-}
-
-static gboolean
-listen_at (Server *s, GError **error)
-{
-  g_autoptr (GSocket) socket = open_socket (s->settings, error);
-
-  return socket &&
-         soup_server_listen_socket (s->soup, socket,
-             s->settings->certificate ? SOUP_SERVER_LISTEN_HTTPS : 0, error);
-}
 
 Server *
 server_new (Settings *settings, const AddressRules *rules, GError **error)
@@ -214,15 +169,15 @@ server_new (Settings *settings, const AddressRules *rules, GError **error)
   s->metrics = metrics_new ();
   s->root_name = g_path_get_basename (settings->root);
   s->fetcher = fetcher_new (settings, rules);
-  s->soup = soup_server_new ("server-header", "synchuman/" VERSION,
-      "tls-certificate", settings->certificate, NULL);
-  web_guard (s->soup, settings);
+  s->soup = soup_server_new ("server-header", "synchuman/" VERSION, NULL);
+  web_guard (s->soup);
   soup_server_add_early_handler (s->soup, NULL, early, s, NULL);
   soup_server_add_handler (s->soup, NULL, handle, s, NULL);
   g_signal_connect (s->soup, "request-finished", G_CALLBACK (finished), s);
   g_signal_connect (s->soup, "request-aborted", G_CALLBACK (finished), s);
   /* the port first: who cannot have it shall not touch the jobs of who has */
-  if (!listen_at (s, error))
+  s->door = door_new (settings, s->soup, error);
+  if (!s->door)
     return NULL;
   s->queue = queue_new (settings, s->metrics, error);
   return s->queue ? g_steal_pointer (&s) : NULL;
@@ -234,6 +189,7 @@ server_free (Server *s)
   if (!s)
     return;
   soup_server_disconnect (s->soup);
+  g_clear_pointer (&s->door, door_free);
   g_clear_object (&s->soup);
   g_clear_pointer (&s->queue, queue_free);
   g_clear_pointer (&s->fetcher, fetcher_free);
@@ -246,9 +202,5 @@ server_free (Server *s)
 char *
 server_url (const Server *s)
 {
-  GSList *uris = soup_server_get_uris (s->soup);
-  char *url = uris ? g_uri_to_string (uris->data) : g_strdup ("");
-
-  g_slist_free_full (uris, (GDestroyNotify) g_uri_unref);
-  return url;
+  return door_url (s->door);
 }

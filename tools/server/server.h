@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The HTTP server: its routes (docs/api.md). */
 #pragma once
+#include "door.h"
 #include "fetch.h"
 #include "metrics.h"
 #include "queue.h"
@@ -16,6 +17,7 @@ G_BEGIN_DECLS
 typedef struct {
   Settings *settings;
   SoupServer *soup;
+  Door *door;
   Queue *queue;
   Metrics *metrics;
   Fetcher *fetcher;
@@ -41,6 +43,8 @@ void serve_job (
     Server *s, SoupServerMessage *msg, const char *id, const char *rest);
 /* A refusal, with the time after which another try makes sense */
 void serve_problem (Server *s, SoupServerMessage *msg, const Problem *p);
+/* A file that cannot be written, at no fault of the client's: counted, too */
+void serve_failure (Server *s, Problem *p, const GError *error);
 void serve_generate (Server *s, SoupServerMessage *msg);
 void serve_events (Server *s, SoupServerMessage *msg, ApiJob *job);
 /* A file of a job that is over */

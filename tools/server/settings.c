@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "settings.h"
+#include "host.h"
 #include <string.h>
 
 enum { MB = 1000 * 1000 };
@@ -31,8 +32,8 @@ parse (int *argc, char ***argv, Settings *s, Raw *raw, gboolean *version,
       {"model", 0, 0, G_OPTION_ARG_FILENAME, &s->model,
           "Model folder, or synthetic:SEED", "FOLDER"},
       {"devices", 0, 0, G_OPTION_ARG_STRING, &raw->devices,
-          "Where to work, commas between: cpu, cuda:N; one job at a time on "
-          "each (auto)",
+          "Where to work, commas between: cpu, cuda:N, or all: every GPU; one "
+          "job at a time on each (auto: one GPU, or the CPU)",
           "DEVICES"},
       {"memory", 0, 0, G_OPTION_ARG_STRING, &s->memory,
           "What to do with a GPU's memory: auto, low or normal", "WORD"},
@@ -146,7 +147,10 @@ apply (Settings *s, const Raw *raw, GError **error)
   s->root = root;
   if (!s->address)
     s->address = g_strdup ("127.0.0.1");
-  s->devices = g_strsplit (raw->devices ? raw->devices : "auto", ",", -1);
+  if (g_strcmp0 (raw->devices, "all") == 0)
+    s->devices = host_all_devices ();
+  else
+    s->devices = g_strsplit (raw->devices ? raw->devices : "auto", ",", -1);
   for (char **d = s->devices; *d; d++)
     if (!*g_strstrip (*d))
       return BAD (error, "--devices: \"%s\" names an empty one", raw->devices);
@@ -188,6 +192,7 @@ settings_parse (int *argc, char ***argv, GError **error)
   s->retention = 86400;
   s->drain = 60;
   s->request_seconds = 20;
+  s->body_seconds = 120;
   good = parse (argc, argv, s, &raw, &version, error);
   if (good && version) {
     g_print ("synchuman-server %s\n", VERSION);

@@ -15,8 +15,8 @@ G_BEGIN_DECLS
  * @job_timeout, @retention, @drain: seconds
  * @quota: bytes that finished jobs may take
  * @max_upload: bytes of a request
- * @request_seconds: for a request to come up to the end of its headers; no
- *   option
+ * @request_seconds, @body_seconds: for a request to come up to the end of its
+ *   headers, and of its body; no options
  */
 typedef struct {
   char *address;
@@ -32,7 +32,7 @@ typedef struct {
   int job_timeout, retention, drain;
   gint64 quota;
   gint64 max_upload;
-  int request_seconds;
+  int request_seconds, body_seconds;
 } Settings;
 
 /* %NULL with an error that says what to change.  (transfer full) */

@@ -7,6 +7,7 @@
 #include <glib-unix.h>
 #include <gst/gst.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,6 +98,7 @@ serve (int argc, char **argv)
   }
   program = (Program){g_main_loop_new (NULL, FALSE), server};
   print_banner (server);
+  signal (SIGXFSZ, SIG_IGN); /* ulimit -f: an error of write(), not the end */
   g_unix_signal_add (SIGTERM, end, &program);
   g_unix_signal_add (SIGINT, end, &program);
   g_main_loop_run (program.loop);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "upload.h"
+#include "form.h"
 #include <string.h>
 
-enum {
-  MAX_PARTS = 32,
-  MAX_FIELD = 2048, /* bytes of a value */
-};
+enum { MAX_FIELD = 2048 }; /* bytes of a value */
 
 /* ---- the photo's kind ---- */
 
@@ -62,9 +60,6 @@ take_field (Upload *u, const char *name, const char *text, Problem *p)
   if (strcmp (name, "async") == 0)
     return set_bool (name, text, &u->detached, p);
   if (strcmp (name, "image_url") == 0) {
-    if (u->url)
-      return problem_set (
-          p, SOUP_STATUS_UNPROCESSABLE_ENTITY, "image_url comes twice");
     u->url = g_strdup (text);
     return TRUE;
   }
@@ -74,65 +69,35 @@ take_field (Upload *u, const char *name, const char *text, Problem *p)
 }
 
 static gboolean
-take_part (Upload *u, SoupMessageHeaders *headers, GBytes *body, Problem *p)
+take_part (Upload *u, const FormPart *part, Problem *p)
 {
-  g_autofree char *kind = NULL;
+  gsize size;
+  const char *data = g_bytes_get_data (part->body, &size);
   g_autofree char *text = NULL;
-  g_autoptr (GHashTable) params = NULL;
-  const char *name;
-  gsize size = g_bytes_get_size (body);
 
-  if (!soup_message_headers_get_content_disposition (headers, &kind, &params) ||
-      !(name = g_hash_table_lookup (params, "name")))
-    return problem_set (p, SOUP_STATUS_BAD_REQUEST, "a part has no name");
-  if (strcmp (name, "image") == 0) {
-    if (u->photo)
-      return problem_set (
-          p, SOUP_STATUS_UNPROCESSABLE_ENTITY, "image comes twice");
-    u->photo = g_bytes_ref (body);
-    return upload_check_kind (body, p);
+  if (strcmp (part->name, "image") == 0) {
+    u->photo = g_bytes_ref (part->body);
+    return upload_check_kind (part->body, p);
   }
-  if (size > MAX_FIELD ||
-      !g_utf8_validate_len (g_bytes_get_data (body, NULL), size, NULL))
-    return problem_set (
-        p, SOUP_STATUS_UNPROCESSABLE_ENTITY, "a field is too long, or no text");
-  text = g_strndup (g_bytes_get_data (body, NULL), size);
-  if (!g_utf8_validate (name, -1, NULL) || strlen (name) > 64)
-    return problem_set (
-        p, SOUP_STATUS_UNPROCESSABLE_ENTITY, "the name of a field is no word");
-  return take_field (u, name, g_strstrip (text), p);
+  if (size > MAX_FIELD || (size > 0 && !g_utf8_validate_len (data, size, NULL)))
+    return problem_set (p, SOUP_STATUS_UNPROCESSABLE_ENTITY,
+        "%s is too long, or no text", part->name);
+  text = g_strndup (data, size);
+  return take_field (u, part->name, g_strstrip (text), p);
 }
 
 gboolean
-upload_parse_body (
-    SoupMessageHeaders *headers, GBytes *body, Upload *ret, Problem *p)
+upload_parse_body (const char *type, GBytes *body, Upload *ret, Problem *p)
 {
-  const char *type = soup_message_headers_get_content_type (headers, NULL);
+  g_autoptr (GPtrArray) parts = form_parse (type, body, p);
   g_auto (Upload) u = {.values = g_hash_table_new_full (
                            g_str_hash, g_str_equal, g_free, g_free)};
-  g_autoptr (SoupMultipart) parts = NULL;
-  int n;
 
-  if (g_strcmp0 (type, "multipart/form-data") != 0)
-    return problem_set (p, SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE,
-        "expected multipart/form-data with a file \"image\", as curl -F "
-        "image=@photo.jpg sends it");
-  parts = soup_multipart_new_from_message (headers, body);
   if (!parts)
-    return problem_set (
-        p, SOUP_STATUS_BAD_REQUEST, "the form's parts cannot be told apart");
-  n = soup_multipart_get_length (parts);
-  if (n > MAX_PARTS)
-    return problem_set (p, SOUP_STATUS_UNPROCESSABLE_ENTITY,
-        "%d parts: at most %d", n, MAX_PARTS);
-  for (int i = 0; i < n; i++) {
-    SoupMessageHeaders *of_part;
-    GBytes *part;
-
-    if (soup_multipart_get_part (parts, i, &of_part, &part) &&
-        !take_part (&u, of_part, part, p))
+    return FALSE;
+  for (guint i = 0; i < parts->len; i++)
+    if (!take_part (&u, parts->pdata[i], p))
       return FALSE;
-  }
   if (!u.photo == !u.url)
     return problem_set (p, SOUP_STATUS_UNPROCESSABLE_ENTITY,
         u.photo ? "image and image_url exclude each other"
@@ -145,12 +110,12 @@ upload_parse_body (
 gboolean
 upload_parse (SoupServerMessage *msg, Upload *ret, Problem *p)
 {
-  g_autoptr (GBytes) body =
-      soup_message_body_flatten (soup_server_message_get_request_body (msg));
+  g_autoptr (GBytes) body = web_take_body (msg);
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (msg);
+  const char *type = soup_message_headers_get_one (headers, "Content-Type");
   const char *prefer = soup_message_headers_get_list (headers, "Prefer");
 
-  if (!upload_parse_body (headers, body, ret, p))
+  if (!upload_parse_body (type, body, ret, p))
     return FALSE;
   if (prefer && soup_header_contains (prefer, "respond-async"))
     ret->detached = TRUE;

@@ -22,9 +22,9 @@ typedef struct {
 } Upload;
 
 gboolean upload_parse (SoupServerMessage *msg, Upload *ret, Problem *p);
-/* The same of a body by itself, for tests. */
+/* The same of a body by itself, with its content type. */
 gboolean upload_parse_body (
-    SoupMessageHeaders *headers, GBytes *body, Upload *ret, Problem *p);
+    const char *type, GBytes *body, Upload *ret, Problem *p);
 void upload_clear (Upload *u);
 /* Whether the photo is of a kind that is decoded here, by its first bytes;
  * what it says it is does not count. */

@@ -38,6 +38,9 @@ void web_text (
 /* Sends and takes over @b, whose root is complete. */
 void web_json (SoupServerMessage *msg, guint status, JsonBuilder *b);
 void web_problem (SoupServerMessage *msg, const Problem *p);
+/* The same as bytes on a connection, which ends behind them.
+ * (transfer full) */
+char *web_problem_answer (const Problem *p, const Settings *settings);
 /* Sends the rest that a browser must know: what it may do with the answer. */
 void web_finish_headers (SoupServerMessage *msg, const Settings *settings);
 
@@ -46,23 +49,21 @@ gboolean web_prefers (SoupServerMessage *msg, const char *type);
 
 /**
  * web_check:
- * What can be seen of a request before its body: headers that contradict each
- * other or are too many, a body that is too large, the token.
+ * What can be seen of a request before its body, beside its form: a body that
+ * is too large, the token.
  *
  * @open: the path may be asked for without a token
  */
 gboolean web_check (SoupServerMessage *msg, const Settings *settings,
     gboolean open, Problem *p);
 
-/**
- * web_guard:
- * Sees to it that every connection of @server comes to its end: a request must
- * have come within a time, its body must not go on beyond the limit, and
- * connections beyond a number are closed.
- */
-void web_guard (SoupServer *server, const Settings *settings);
-/* Whether the body of @msg was cut off at the limit. */
-gboolean web_is_cut (SoupServerMessage *msg);
+/* Follows every request of @server, for what is asked below, and sees to it
+ * that answers come to their end. */
+void web_guard (SoupServer *server);
+/* The status that the client of @msg has got; 0: it has not asked */
+guint web_status (SoupServerMessage *msg);
+/* The request's body, which is given away.  (transfer full) */
+GBytes *web_take_body (SoupServerMessage *msg);
 /* Bytes of the bodies so far */
 gint64 web_bytes_in (SoupServerMessage *msg);
 gint64 web_bytes_out (SoupServerMessage *msg);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <gst/gst.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -70,14 +71,15 @@ say (Worker *w, JsonBuilder *b)
   g_mutex_unlock (&w->lock);
 }
 
+/* What is left of a GPU's memory, this process's model and job taken off */
 static void
-say_seconds (JsonBuilder *b, const char *name, double seconds)
+say_memory (Worker *w, JsonBuilder *b)
 {
-  json_builder_set_member_name (b, name);
-  if (seconds < 0)
-    json_builder_add_null_value (b);
-  else
-    json_builder_add_double_value (b, seconds);
+  gsize n_free, total;
+  g_autofree char *gpu = shu_model_gpu (w->model, &n_free, &total);
+
+  if (gpu)
+    web_int (b, "gpu_free", (gint64) n_free);
 }
 
 static void
@@ -101,8 +103,8 @@ say_ready (Worker *w)
 {
   const ShuModelDefaults *d = shu_model_defaults (w->model);
   Work work = {w->model, d->steps, d->slat_steps};
-  gsize memory = 0;
-  g_autofree char *gpu = shu_model_gpu (w->model, &memory);
+  gsize n_free, memory = 0;
+  g_autofree char *gpu = shu_model_gpu (w->model, &n_free, &memory);
   g_autofree char *hash = model_print (shu_model_folder (w->model));
   JsonBuilder *b = begin ("ready");
   gboolean guess;
@@ -114,7 +116,8 @@ say_ready (Worker *w)
   web_string (b, "gpu", gpu);
   web_int (b, "memory", (gint64) memory);
   say_defaults (b, d);
-  say_seconds (b, "estimate", guess ? -1 : seconds);
+  web_known (b, "estimate", guess ? -1 : seconds);
+  say_memory (w, b);
   say (w, b);
 }
 
@@ -149,14 +152,30 @@ say_done (Worker *w)
   while (g_hash_table_iter_next (&iter, &name, &seconds))
     web_double (b, name, *(double *) seconds);
   json_builder_end_object (b);
+  say_memory (w, b); /* with all that the job held */
   end_job (w);
   say (w, b);
+}
+
+/* Whether a file could not be written for want of room: of the disk, of what
+ * its owner may take of it, or of what a process may write. */
+static gboolean
+says_full (const char *debug)
+{
+  static const int codes[] = {ENOSPC, EDQUOT, EFBIG};
+
+  for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
+    if (debug && strstr (debug, g_strerror (codes[i])))
+      return TRUE;
+  return FALSE;
 }
 
 /* Whose fault it is: who looked at the photo says so by its kind of error. */
 static const char *
 cause_of (const GError *error, const char *debug)
 {
+  if (says_full (debug))
+    return "disk";
   if (g_error_matches (
           error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT))
     return "memory";
@@ -216,7 +235,7 @@ progress (Worker *w, const GstStructure *s)
   web_string (b, "stage", stage);
   web_int (b, "step", step);
   web_int (b, "total", total);
-  say_seconds (b, "remaining", remaining);
+  web_known (b, "remaining", remaining);
   say (w, b);
 }
 
@@ -312,7 +331,7 @@ start_job (Worker *w, const char *description)
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   w->started = g_get_monotonic_time ();
   b = begin ("started");
-  say_seconds (b, "estimate", estimate_seconds (&w->work, &guess));
+  web_known (b, "estimate", estimate_seconds (&w->work, &guess));
   web_bool (b, "guess", guess);
   say (w, b);
   preview = gst_bin_get_by_name (GST_BIN (w->pipeline), "preview");
@@ -374,9 +393,14 @@ open_model (Worker *w, const char *precision, GError **error)
 int
 worker_main (int argc, char **argv)
 {
-  Worker w = {.loop = g_main_loop_new (NULL, FALSE)};
+  Worker w = {.loop = NULL};
   g_autoptr (GError) error = NULL;
 
+  if (argc > 2 && strcmp (argv[2], "count") == 0) {
+    printf ("%d\n", shu_cuda_n_devices ());
+    return 0;
+  }
+  w.loop = g_main_loop_new (NULL, FALSE);
   prctl (PR_SET_PDEATHSIG, SIGKILL);
   signal (SIGINT, SIG_IGN); /* a Ctrl-C on a terminal is for the server */
   gst_init (NULL, NULL);
