@@ -46,30 +46,56 @@ test_addresses (void)
 
 /**
  * World:
- * @n_lookups: of hosts so far
- * @turns: "turns.test" is here the first time, and somewhere private after it
+ * @n_lookups, @n_requests: so far
+ * @turned: "turns.test" was asked for: it is somewhere private from then on,
+ *   which is before the first connection to it
  */
 typedef struct {
   SoupServer *host;
   int port;
   int n_lookups;
   int n_requests;
+  gboolean turned;
 } World;
+
+typedef struct {
+  const char *name;
+  const char *addresses[3];
+} Known;
+
+/* 127.0.0.1 stands for a public address (allowed()). What the system's own
+ * resolver makes of odd numbers is private. */
+static const Known hosts[] = {
+    {"photos.test", {"127.0.0.1"}},
+    {"inside.test", {"10.1.2.3"}},
+    {"meta.test", {"169.254.169.254"}},
+    {"mapped.test", {"::ffff:127.0.0.1"}},
+    {"mixed.test", {"10.1.2.3", "::1", "127.0.0.1"}},
+    {"all-inside.test", {"10.1.2.3", "fc00::1", "0.0.0.0"}},
+    {"2130706433", {"127.0.0.2"}},
+    {"0x7f000001", {"127.0.0.2"}},
+    {"0177.0.0.1", {"127.0.0.2"}},
+    {"127.1", {"127.0.0.2"}},
+    {"turned", {"10.1.2.3"}},
+};
 
 static GList *
 lookup (const char *name, gpointer data)
 {
   World *w = data;
-  const char *address = strcmp (name, "photos.test") == 0   ? "127.0.0.1"
-                        : strcmp (name, "inside.test") == 0 ? "10.1.2.3"
-                        : strcmp (name, "meta.test") == 0   ? "169.254.169.254"
-                        : strcmp (name, "2130706433") == 0  ? "10.0.0.1"
-                                                            : NULL;
+  GList *found = NULL;
 
   w->n_lookups++;
-  return address
-             ? g_list_append (NULL, g_inet_address_new_from_string (address))
-             : NULL;
+  if (strcmp (name, "turns.test") == 0) {
+    name = w->turned ? "turned" : "photos.test";
+    w->turned = TRUE;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (hosts); i++)
+    for (int k = 0; k < 3 && strcmp (name, hosts[i].name) == 0; k++)
+      if (hosts[i].addresses[k])
+        found = g_list_append (
+            found, g_inet_address_new_from_string (hosts[i].addresses[k]));
+  return found;
 }
 
 /* The one address of this machine stands for the public internet. */
@@ -79,6 +105,56 @@ allowed (GInetAddress *address, gpointer data)
   g_autofree char *text = g_inet_address_to_string (address);
 
   return strcmp (text, "127.0.0.1") == 0 || address_is_public (address);
+}
+
+typedef struct {
+  SoupServerMessage *msg; /* this lies at it */
+  gsize size;
+  guint source;
+} Endless;
+
+static gboolean
+send_more (gpointer data)
+{
+  const Endless *e = data;
+  g_autofree char *zeros = g_malloc0 (e->size);
+
+  soup_message_body_append (soup_server_message_get_response_body (e->msg),
+      SOUP_MEMORY_COPY, zeros, e->size);
+  soup_server_message_unpause (e->msg);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+endless_free (gpointer data)
+{
+  Endless *e = data;
+
+  g_source_remove (e->source);
+  g_free (e);
+}
+
+static void
+had_enough (SoupServerMessage *msg, gpointer data)
+{
+  g_object_set_data (G_OBJECT (msg), "endless", NULL);
+}
+
+/* @size bytes now and then, for ever */
+static void
+send_endless (SoupServerMessage *msg, gsize size)
+{
+  Endless *e = g_new (Endless, 1);
+
+  *e = (Endless){msg, size, g_timeout_add (20, send_more, e)};
+  g_object_set_data_full (G_OBJECT (msg), "endless", e, endless_free);
+  soup_server_message_set_status (msg, 200, NULL);
+  soup_message_headers_set_encoding (
+      soup_server_message_get_response_headers (msg), SOUP_ENCODING_CHUNKED);
+  soup_message_body_set_accumulate (
+      soup_server_message_get_response_body (msg), FALSE);
+  g_signal_connect (msg, "finished", G_CALLBACK (had_enough), NULL);
+  g_signal_connect (msg, "disconnected", G_CALLBACK (had_enough), NULL);
 }
 
 static void
@@ -108,6 +184,12 @@ answer (SoupServer *host, SoupServerMessage *msg, const char *path,
     soup_server_message_set_redirect (msg, 302, "http://10.0.0.1/a.png");
   else if (strcmp (path, "/file") == 0)
     soup_server_message_set_redirect (msg, 302, "file:///etc/passwd");
+  else if (strcmp (path, "/again") == 0) {
+    to = g_strdup_printf ("http://turns.test:%d/a.png", w->port);
+    soup_server_message_set_redirect (msg, 302, to);
+    soup_message_headers_append (h, "Connection", "close");
+  } else if (strcmp (path, "/endless") == 0 || strcmp (path, "/slow") == 0)
+    send_endless (msg, path[1] == 'e' ? 100000 : 1);
   else if (strcmp (path, "/large") == 0) {
     g_autofree char *zeros = g_malloc0 (3000000);
 
@@ -167,7 +249,8 @@ static void
 test_photo (void)
 {
   static const char *const good[] = {"http://photos.test:PORT/a.png",
-      "http://127.0.0.1:PORT/a.png", "http://photos.test:PORT/hop/2"};
+      "http://127.0.0.1:PORT/a.png", "http://photos.test:PORT/hop/2",
+      "http://mixed.test:PORT/a.png"};
   Fixture f;
   World w;
 
@@ -191,6 +274,20 @@ static const Refused refused[] = {
     {"http://inside.test:PORT/a.png", 403, 0},
     {"http://meta.test/latest/meta-data", 403, 0},
     {"http://2130706433:PORT/a.png", 403, 0},
+    {"http://0x7f000001:PORT/a.png", 403, 0},
+    {"http://0177.0.0.1:PORT/a.png", 403, 0},
+    {"http://127.1:PORT/a.png", 403, 0},
+    {"http://localhost:PORT/a.png", 403, 0},
+    {"http://LOCALHOST.:PORT/a.png", 403, 0},
+    {"http://a.localhost:PORT/a.png", 403, 0},
+    {"http://mapped.test:PORT/a.png", 403, 0},
+    {"http://all-inside.test:PORT/a.png", 403, 0},
+    {"http://[::ffff:127.0.0.1]:PORT/a.png", 403, 0},
+    {"http://[::127.0.0.1]:PORT/a.png", 403, 0},
+    {"http://169.254.169.254/latest/meta-data", 403, 0},
+    {"http://127.0.0.1.:PORT/a.png", 403, 0},
+    {"http://photos.test:PORT\\@inside.test/a.png", 422, 0},
+    {"http://inside.test:PORT#@photos.test/a.png", 403, 0},
     {"http://10.0.0.1/a.png", 403, 0},
     {"http://[::1]:PORT/a.png", 403, 0},
     {"http://[fe80::1%25lo]/a.png", 403, 0},
@@ -207,6 +304,9 @@ static const Refused refused[] = {
     {"http://photos.test:PORT/file", 403, 1},
     {"http://photos.test:PORT/hop/3", 502, 4},
     {"http://photos.test:PORT/missing", 502, 1},
+    {"http://photos.test:PORT/again", 403, 1},
+    {"http://photos.test:PORT/endless", 413, 1},
+    {"http://photos.test:PORT/slow", 504, 1},
     {"http://photos.test:PORT/large", 413, 1},
     {"http://photos.test:PORT/text", 415, 1},
 };
@@ -218,12 +318,14 @@ test_refused (void)
   World w;
 
   start (&f, &w, "--allow-http-url --max-upload 1");
+  f.server->settings->fetch_seconds = 2;
   for (guint i = 0; i < G_N_ELEMENTS (refused); i++) {
     int before = w.n_requests;
     g_auto (Answer) a = ask (&f, &w, refused[i].url);
 
     g_test_message ("%s: %u %s, %d requests", refused[i].url, a.status,
-        a.json ? answer_string (&a, "detail") : "", w.n_requests - before);
+        a.status >= 400 && a.json ? answer_string (&a, "detail") : "",
+        w.n_requests - before);
     g_assert_cmpint (a.status, ==, refused[i].status);
     g_assert_cmpint (w.n_requests - before, ==, refused[i].n_requests);
   }

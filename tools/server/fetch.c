@@ -2,7 +2,7 @@
 #include "fetch.h"
 #include <string.h>
 
-enum { MAX_REDIRECTS = 3, SECONDS = 30, CHUNK = 1 << 16, MAX_URL = 2048 };
+enum { MAX_REDIRECTS = 3, CHUNK = 1 << 16, MAX_URL = 2048 };
 
 struct _Fetcher {
   const Settings *settings;
@@ -21,7 +21,7 @@ typedef struct {
   GCancellable *cancellable, *outer;
   gulong on_outer;
   guint limit;
-  gboolean late;
+  gboolean late, refused;
   Fetched done;
   gpointer data;
 } Fetch;
@@ -64,6 +64,18 @@ fetcher_free (Fetcher *f)
 
 /* ---- which addresses ---- */
 
+/* GLib knows where these are, and asks no resolver (RFC 6761). */
+static gboolean
+is_localhost (const char *host)
+{
+  g_autofree char *name = g_ascii_strdown (host, -1);
+
+  if (g_str_has_suffix (name, "."))
+    name[strlen (name) - 1] = 0;
+  return strcmp (name, "localhost") == 0 ||
+         g_str_has_suffix (name, ".localhost");
+}
+
 static gboolean
 check_uri (const Fetcher *f, GUri *uri, Problem *p)
 {
@@ -84,6 +96,9 @@ check_uri (const Fetcher *f, GUri *uri, Problem *p)
   if (!f->any_port && port > 0 && port != (https ? 443 : 80))
     return problem_set (
         p, SOUP_STATUS_FORBIDDEN, "image_url: only the usual port is asked");
+  if (is_localhost (host))
+    return problem_set (p, SOUP_STATUS_FORBIDDEN,
+        "image_url: %s is no host of the public internet", host);
   if (g_hostname_is_ip_address (host)) {
     g_autoptr (GInetAddress) address = g_inet_address_new_from_string (host);
 
@@ -136,6 +151,8 @@ finish (Fetch *t, Problem *p)
   if (t->on_outer)
     g_cancellable_disconnect (t->outer, t->on_outer);
   g_clear_object (&t->outer);
+  if (t->msg)
+    g_signal_handlers_disconnect_by_data (t->msg, t);
   g_clear_object (&t->msg);
   g_clear_object (&t->stream);
   g_clear_object (&t->cancellable);
@@ -156,7 +173,9 @@ fail (Fetch *t, guint status, const char *text)
 static void
 fail_by (Fetch *t, const GError *error)
 {
-  if (t->late)
+  if (t->refused)
+    fail (t, SOUP_STATUS_FORBIDDEN, "this is no host of the public internet");
+  else if (t->late)
     fail (t, SOUP_STATUS_GATEWAY_TIMEOUT, "the host takes too long");
   else if (error->domain == G_RESOLVER_ERROR)
     fail (t, SOUP_STATUS_FORBIDDEN, error->message);
@@ -254,12 +273,37 @@ answered (GObject *object, GAsyncResult *result, gpointer data)
   read_some (NULL, NULL, t);
 }
 
+/* Whatever led here: this is the address that is about to be connected to. */
+static void
+connecting (SoupMessage *msg, GSocketClientEvent event, GIOStream *connection,
+    gpointer data)
+{
+  Fetch *t = data;
+  const AddressRules *rules = &t->fetcher->rules;
+  g_autoptr (GSocketAddress) to = NULL;
+
+  if (event != G_SOCKET_CLIENT_CONNECTING)
+    return;
+  to = g_socket_connection_get_remote_address (
+      G_SOCKET_CONNECTION (connection), NULL);
+  if (G_IS_INET_SOCKET_ADDRESS (to) &&
+      rules->allowed (
+          g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (to)),
+          rules->data))
+    return;
+  t->refused = TRUE;
+  g_cancellable_cancel (t->cancellable);
+}
+
 static void
 ask (Fetch *t)
 {
+  if (t->msg)
+    g_signal_handlers_disconnect_by_data (t->msg, t);
   g_clear_object (&t->msg);
   t->msg = soup_message_new_from_uri (SOUP_METHOD_GET, t->uri);
   soup_message_add_flags (t->msg, SOUP_MESSAGE_NO_REDIRECT);
+  g_signal_connect (t->msg, "network-event", G_CALLBACK (connecting), t);
   soup_session_send_async (t->fetcher->session, t->msg, G_PRIORITY_DEFAULT,
       t->cancellable, answered, t);
 }
@@ -300,7 +344,8 @@ fetch (Fetcher *f, const char *url, GCancellable *cancellable, Fetched done,
   t->data = data;
   t->came = g_byte_array_new ();
   t->cancellable = g_cancellable_new ();
-  t->limit = g_timeout_add_seconds (SECONDS, too_late, t);
+  t->limit =
+      g_timeout_add_seconds ((guint) f->settings->fetch_seconds, too_late, t);
   if (cancellable) {
     t->outer = g_object_ref (cancellable);
     t->on_outer =

@@ -193,6 +193,7 @@ settings_parse (int *argc, char ***argv, GError **error)
   s->drain = 60;
   s->request_seconds = 20;
   s->body_seconds = 120;
+  s->fetch_seconds = 30;
   good = parse (argc, argv, s, &raw, &version, error);
   if (good && version) {
     g_print ("synchuman-server %s\n", VERSION);

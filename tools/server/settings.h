@@ -16,7 +16,8 @@ G_BEGIN_DECLS
  * @quota: bytes that finished jobs may take
  * @max_upload: bytes of a request
  * @request_seconds, @body_seconds: for a request to come up to the end of its
- *   headers, and of its body; no options
+ *   headers, and of its body; @fetch_seconds: for a photo behind image_url; no
+ *   options
  */
 typedef struct {
   char *address;
@@ -32,7 +33,7 @@ typedef struct {
   int job_timeout, retention, drain;
   gint64 quota;
   gint64 max_upload;
-  int request_seconds, body_seconds;
+  int request_seconds, body_seconds, fetch_seconds;
 } Settings;
 
 /* %NULL with an error that says what to change.  (transfer full) */
