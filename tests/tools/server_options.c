@@ -50,6 +50,27 @@ test_token (void)
   harness_remove (folder);
 }
 
+/* As many as may wait are taken, and the rest is told when to come back. */
+static void
+test_full (void)
+{
+  g_autoptr (GBytes) image = harness_png (90, 130, TRUE);
+  Fixture f;
+  int accepted = 0, full = 0;
+
+  fixture_start (&f, "--queue 2", NULL);
+  for (int i = 0; i < 6; i++) {
+    g_auto (Answer) a = fixture_ask (
+        &f, fixture_form (&f, image, "async=true num_inference_steps=100"));
+
+    accepted += a.status == 202;
+    full += a.status == 429;
+  }
+  g_assert_cmpint (accepted, ==, 3);
+  g_assert_cmpint (full, ==, 3);
+  fixture_stop (&f);
+}
+
 /* ---- pages of other origins ---- */
 
 static const char *
@@ -210,6 +231,78 @@ test_tls (void)
   harness_remove (folder);
 }
 
+/* ---- photos that are none, or too much ---- */
+
+static guint32
+crc (const guint8 *data, gsize size)
+{
+  guint32 sum = 0xffffffff;
+
+  for (gsize i = 0; i < size; i++) {
+    sum ^= data[i];
+    for (int k = 0; k < 8; k++)
+      sum = sum >> 1 ^ (sum & 1 ? 0xedb88320 : 0);
+  }
+  return ~sum;
+}
+
+/* A PNG file that says it is of @side x @side pixels, and is small. */
+static GBytes *
+bomb (guint32 side)
+{
+  enum { IHDR = 12, WIDTH = 16, HEIGHT = 20, SUM = 29 };
+
+  GByteArray *all = g_bytes_unref_to_array (harness_png (90, 130, TRUE));
+  guint32 big = GUINT32_TO_BE (side), sum;
+
+  memcpy (all->data + WIDTH, &big, 4);
+  memcpy (all->data + HEIGHT, &big, 4);
+  sum = GUINT32_TO_BE (crc (all->data + IHDR, SUM - IHDR));
+  memcpy (all->data + SUM, &sum, 4);
+  return g_byte_array_free_to_bytes (all);
+}
+
+static void
+test_photos (void)
+{
+  static const struct {
+    const char *name, *begin, *says;
+    guint status;
+  } rows[] = {
+      {"gif", "GIF89a\1\1", "no JPEG", 415},
+      {"svg", "<svg xmlns='http://www.w3.org/2000/svg'/>", "no JPEG", 415},
+      {"heic", "....ftypheic", "HEIC", 415},
+      {"avif", "....ftypavif", "HEIC", 415},
+      {"tiff", "II*.", "no JPEG", 415},
+      {"jpeg_of_nothing", "\xff\xd8\xff\xe0", "JPEG", 422},
+      {"webp_of_nothing", "RIFF....WEBPVP8 ", "WebP", 422},
+      {"png_of_nothing", "\x89PNG\r\n\x1a\n", "PNG", 422},
+      {"png_of_30000_pixels", NULL, "30000 x 30000", 422},
+      {"half_a_png", "-", "PNG", 422},
+  };
+
+  Fixture f;
+
+  fixture_start (&f, "", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (GBytes) whole = harness_png (90, 130, TRUE);
+    const char *begin = rows[i].begin;
+    g_autoptr (GBytes) image =
+        !begin ? bomb (30000)
+        : *begin == '-'
+            ? g_bytes_new_from_bytes (whole, 0, g_bytes_get_size (whole) / 2)
+            : g_bytes_new (begin, strlen (begin));
+    g_auto (Answer) a = fixture_ask (&f, fixture_form (&f, image, ""));
+
+    g_test_message ("%s: %u %s", rows[i].name, a.status,
+        answer_string (&a, a.status >= 400 ? "detail" : "status"));
+    g_assert_cmpint (a.status, ==, rows[i].status);
+    g_assert_cmpstr (a.type, ==, "application/problem+json");
+    g_assert_nonnull (strstr (answer_string (&a, "detail"), rows[i].says));
+  }
+  fixture_stop (&f);
+}
+
 /* ---- no room ---- */
 
 static gboolean
@@ -293,8 +386,10 @@ static void
 add_tests (void)
 {
   g_test_add_func ("/server_options/token", test_token);
+  g_test_add_func ("/server_options/full", test_full);
   g_test_add_func ("/server_options/cors", test_cors);
   g_test_add_func ("/server_options/tls", test_tls);
+  g_test_add_func ("/server_options/photos", test_photos);
   g_test_add_func ("/server_options/no_room", test_no_room);
   g_test_add_func ("/server_options/sandbox", test_sandbox);
 }

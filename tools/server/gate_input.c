@@ -191,8 +191,12 @@ gate_read (Gate *gate, void *buffer, gsize count, GError **error)
   if (gate->state == GATE_HEAD) {
     gssize n = read_head (gate, error);
 
+    if (n <= 0 && gate->ended) {
+      g_clear_error (error);
+      return read_end (gate, buffer);
+    }
     if (n <= 0)
-      return gate->ended ? read_end (gate, buffer) : n;
+      return n;
   }
   switch (gate->state) {
   case GATE_PASS:

@@ -11,6 +11,7 @@ enum { MAX_KEY = 128 };
  * Request:
  * A client whose answer is held back: while its photo is fetched and stored,
  * and, unless it asked not to wait, until the job is over.
+ * @ended: the server's
  * @gone: it went away
  */
 typedef struct {
@@ -18,7 +19,7 @@ typedef struct {
   SoupServerMessage *msg;
   Upload upload;
   ApiJob *job;
-  GCancellable *cancellable;
+  GCancellable *cancellable, *ended;
   gboolean gone;
 } Request;
 
@@ -33,6 +34,7 @@ request_free (Request *r)
   g_clear_pointer (&r->job, api_job_unref);
   upload_clear (&r->upload);
   g_object_unref (r->cancellable);
+  g_object_unref (r->ended);
   g_object_unref (r->msg);
   g_free (r);
 }
@@ -124,6 +126,10 @@ stored (GObject *object, GAsyncResult *result, gpointer data)
   g_autoptr (GError) error = NULL;
   g_auto (Problem) p = {0};
 
+  if (g_cancellable_is_cancelled (r->ended)) {
+    request_free (r);
+    return;
+  }
   if (!g_file_replace_contents_finish (G_FILE (object), result, NULL, &error)) {
     g_prefix_error (&error, "The photo cannot be stored: ");
     serve_failure (r->server, &p, error);
@@ -178,7 +184,9 @@ fetched (GBytes *photo, Problem *p, gpointer data)
 {
   Request *r = data;
 
-  if (photo && upload_check_kind (photo, p))
+  if (g_cancellable_is_cancelled (r->ended))
+    request_free (r);
+  else if (photo && upload_check_kind (photo, p))
     store (r, photo);
   else
     refuse (r, p);
@@ -228,6 +236,7 @@ serve_generate (Server *s, SoupServerMessage *msg)
   r->server = s;
   r->msg = g_object_ref (msg);
   r->cancellable = g_cancellable_new ();
+  r->ended = g_object_ref (s->ended);
   r->upload = upload;
   upload = (Upload){NULL};
   web_hold (msg, client_gone, r);

@@ -61,8 +61,17 @@ serve_failure (Server *s, Problem *p, const GError *error)
 
 typedef struct {
   Server *server;
+  GCancellable *ended; /* the server's */
   SoupServerMessage *msg;
 } Waiting;
+
+static void
+waiting_free (Waiting *w)
+{
+  g_object_unref (w->msg);
+  g_object_unref (w->ended);
+  g_free (w);
+}
 
 static void
 archived (GObject *object, GAsyncResult *result, gpointer data)
@@ -72,6 +81,10 @@ archived (GObject *object, GAsyncResult *result, gpointer data)
   g_autofree char *path = archive_write_finish (result, &error);
   g_auto (Problem) p = {0};
 
+  if (g_cancellable_is_cancelled (w->ended)) {
+    waiting_free (w);
+    return;
+  }
   if (path)
     serve_file (w->msg, path, "application/zip", "result.zip");
   else {
@@ -80,8 +93,7 @@ archived (GObject *object, GAsyncResult *result, gpointer data)
   }
   web_finish_headers (w->msg, w->server->settings);
   soup_server_message_unpause (w->msg);
-  g_object_unref (w->msg);
-  g_free (w);
+  waiting_free (w);
 }
 
 void
@@ -89,7 +101,7 @@ serve_archive (Server *s, SoupServerMessage *msg, ApiJob *job)
 {
   Waiting *w = g_new (Waiting, 1);
 
-  *w = (Waiting){s, g_object_ref (msg)};
+  *w = (Waiting){s, g_object_ref (s->ended), g_object_ref (msg)};
   archive_write_async (job, archived, w);
 }
 

@@ -168,6 +168,7 @@ server_new (Settings *settings, const AddressRules *rules, GError **error)
   s->settings = settings;
   s->metrics = metrics_new ();
   s->root_name = g_path_get_basename (settings->root);
+  s->ended = g_cancellable_new ();
   s->fetcher = fetcher_new (settings, rules);
   s->soup = soup_server_new ("server-header", "synchuman/" VERSION, NULL);
   web_guard (s->soup);
@@ -188,6 +189,7 @@ server_free (Server *s)
 {
   if (!s)
     return;
+  g_cancellable_cancel (s->ended);
   soup_server_disconnect (s->soup);
   g_clear_pointer (&s->door, door_free);
   g_clear_object (&s->soup);
@@ -196,6 +198,7 @@ server_free (Server *s)
   g_clear_pointer (&s->metrics, metrics_free);
   settings_free (s->settings);
   g_free (s->root_name);
+  g_object_unref (s->ended);
   g_free (s);
 }
 

@@ -13,6 +13,7 @@ G_BEGIN_DECLS
  * Server:
  * @root_name: the jobs' folder as answers name it
  * @draining: no new jobs, it is going to end
+ * @ended: cancelled when it is freed; what was under way then must not touch it
  */
 typedef struct {
   Settings *settings;
@@ -22,6 +23,7 @@ typedef struct {
   Metrics *metrics;
   Fetcher *fetcher;
   char *root_name;
+  GCancellable *ended;
   gboolean draining;
 } Server;
 
