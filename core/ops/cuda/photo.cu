@@ -32,6 +32,13 @@ shu_launch_photo_step (int step, const ShuPhotoPixels *p, cudaStream_t stream)
   return cudaGetLastError ();
 }
 
+/* Of blocks that begin and end with a table of their own */
+static unsigned
+few_blocks (size_t n)
+{
+  return shu_blocks (n) < 256 ? shu_blocks (n) : 256;
+}
+
 /* ---- background ---- */
 
 static __global__ void
@@ -125,10 +132,10 @@ shu_launch_photo_background (uint8_t *y, const float *rgb,
   size_t n = (size_t) S * words, pixels = (size_t) S * S;
   uint32_t *count = room, *open = room + LEVELS + 1;
   uint32_t *now = open + n, *next = now + n;
-  unsigned some = shu_blocks (pixels) < 256 ? shu_blocks (pixels) : 256;
 
   cudaMemsetAsync (count, 0, LEVELS * sizeof *count, stream);
-  count_darkest<<<some, SHU_THREADS, 0, stream>>> (count, rgb, person, pixels);
+  count_darkest<<<few_blocks (pixels), SHU_THREADS, 0, stream>>> (
+      count, rgb, person, pixels);
   find_white<<<1, 1, 0, stream>>> (count);
   pack<<<shu_blocks (n * SHU_WARP), SHU_THREADS, 0, stream>>> (
       open, now, count + LEVELS, rgb, person, S, words);
@@ -146,16 +153,26 @@ shu_launch_photo_background (uint8_t *y, const float *rgb,
 
 /* ---- shares ---- */
 
+/* Most pixels are in few bins: blocks count on their own first. */
 static __global__ void
 count_shares (uint32_t *count, const float *rgb, const float *depth,
     const int *from, size_t n, int n_depths, int n_levels)
 {
+  extern __shared__ uint32_t bins[];
+
+  for (int i = threadIdx.x; i < n_depths * n_levels; i += blockDim.x)
+    bins[i] = 0;
+  __syncthreads ();
   for (size_t i = shu_task (); i < n; i += shu_task_step ()) {
     int bin = shu_photo_bin (rgb, depth, from, i, n_depths, n_levels);
 
     if (bin >= 0)
-      atomicAdd (count + bin, 1);
+      atomicAdd (bins + bin, 1);
   }
+  __syncthreads ();
+  for (int i = threadIdx.x; i < n_depths * n_levels; i += blockDim.x)
+    if (bins[i])
+      atomicAdd (count + i, bins[i]);
 }
 
 extern "C" cudaError_t
@@ -163,9 +180,10 @@ shu_launch_photo_count_shares (uint32_t *count, const float *rgb,
     const float *depth, const int *from, size_t n, int n_depths, int n_levels,
     cudaStream_t stream)
 {
-  cudaMemsetAsync (
-      count, 0, (size_t) n_depths * n_levels * sizeof *count, stream);
-  count_shares<<<shu_blocks (n), SHU_THREADS, 0, stream>>> (
+  size_t bytes = (size_t) n_depths * n_levels * sizeof *count;
+
+  cudaMemsetAsync (count, 0, bytes, stream);
+  count_shares<<<few_blocks (n), SHU_THREADS, bytes, stream>>> (
       count, rgb, depth, from, n, n_depths, n_levels);
   return cudaGetLastError ();
 }
