@@ -9,8 +9,11 @@
 #include <string.h>
 
 enum {
-  MAX_FACES = 1 << 16, /* of a union: limits what a trial may take */
-  N_RELAX = 3,         /* rounds that follow a union */
+  MAX_FACES = 1 << 16,   /* of a union: limits what a trial may take */
+  N_RELAX = 3,           /* rounds that follow a union */
+  MAX_ROUNDS = 200,      /* of choosing seams; bodies take 20 to 40 */
+  TRIALS_OF_FACE = 16,   /* on average; bodies take 3 to 10... */
+  FREE_TRIALS = 1 << 16, /* ...and small meshes more */
 };
 
 /* Of a union, as parts of the root of the whole area: its longest side; of a
@@ -52,6 +55,7 @@ typedef struct {
   GArray *outlines;  /* of each chart */
   float extent;      /* longest side that a union may have */
   float resolution;  /* of the test for folds, texels per unit */
+  gint64 left;       /* faces that may be tried */
 } Gluer;
 
 /* Index in its chart of the vertex where an edge begins (@end 0) or ends. */
@@ -424,7 +428,7 @@ seam_key (const Edge *edges, const Seam *s)
  * trials do not depend on each other.  @tried: what does not match */
 static GArray *
 choose_seams (
-    const Gluer *g, const GArray *seams, const Edge *edges, GHashTable *tried)
+    Gluer *g, const GArray *seams, const Edge *edges, GHashTable *tried)
 {
   GArray *chosen = g_array_new (FALSE, FALSE, sizeof (Seam));
   g_autofree guint8 *busy = g_malloc0 (g->charts->len);
@@ -446,7 +450,12 @@ choose_seams (
     if (ok[i] && (busy[s->chart[0]] || busy[s->chart[1]]))
       continue;
     if (ok[i]) {
-      busy[s->chart[0]] = busy[s->chart[1]] = 1;
+      if (g->left <= 0)
+        break;
+      for (int k = 0; k < 2; k++) {
+        busy[s->chart[k]] = 1;
+        g->left -= ((ShuChart *) g->charts->pdata[s->chart[k]])->n_faces;
+      }
       g_array_append_val (chosen, *s);
     }
     g_hash_table_add (tried, g_memdup2 (&key, sizeof key));
@@ -495,7 +504,8 @@ shu_charts_glue (const ShuSurface *s, GPtrArray *charts, float resolution)
       g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   g_autoptr (GArray) outlines = g_array_new (FALSE, TRUE, sizeof (Outline));
   g_autoptr (GArray) edges = NULL;
-  Gluer g = {s, charts, chart, slot, outlines, 0, resolution};
+  Gluer g = {s, charts, chart, slot, outlines, 0, resolution,
+      TRIALS_OF_FACE * (gint64) n + FREE_TRIALS};
   double area = 0;
 
   g_array_set_clear_func (outlines, outline_clear);
@@ -504,6 +514,7 @@ shu_charts_glue (const ShuSurface *s, GPtrArray *charts, float resolution)
   g.extent = (float) (longest_side * sqrt (area));
   index_charts (&g, 0);
   edges = find_edges (&g);
-  while (glue_once (&g, edges, tried) > 0)
-    ;
+  for (int round = 0; round < MAX_ROUNDS; round++)
+    if (glue_once (&g, edges, tried) == 0)
+      break;
 }

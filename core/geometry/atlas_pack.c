@@ -18,7 +18,7 @@ enum {
   MAX_SCALES = 64,   /* that are tried */
 };
 
-static const float scale_step = 1.008f;
+static const float fine_step = 1.008f, coarse_step = 1.03f; /* of scales */
 static const float first_share = 0.72f; /* of the square, to begin with */
 
 void
@@ -209,7 +209,7 @@ static float
 search_orders (GPtrArray *charts, const ShuPackGrid *g, float scale,
     int n_trials, int *ret_orders)
 {
-  int n = charts->len;
+  int n = charts->len, n_batch = n <= MANY_CHARTS ? N_BATCH : 2;
   ShuTurns *shapes = draw_shapes (charts, scale, g->reach);
   g_autofree int *orders = g_new (int, (gsize) N_BATCH *n);
   double best[N_ORDERS];
@@ -221,7 +221,7 @@ search_orders (GPtrArray *charts, const ShuPackGrid *g, float scale,
   for (int trial = 0; trial < n_trials; trial++) {
     double rate[N_BATCH];
 
-    for (int k = 0; k < N_BATCH; k++) {
+    for (int k = 0; k < n_batch; k++) {
       int *order = orders + (gsize) k * n;
       memcpy (
           order, ret_orders + (trial == 0 && k == 1 ? n : 0), n * sizeof (int));
@@ -229,11 +229,11 @@ search_orders (GPtrArray *charts, const ShuPackGrid *g, float scale,
         change_order (order, n, trial * N_BATCH + k);
     }
 #pragma omp parallel for schedule(dynamic, 1)
-    for (int k = 0; k < N_BATCH; k++) {
+    for (int k = 0; k < n_batch; k++) {
       g_autofree ShuPlace *places = g_new (ShuPlace, n);
       rate[k] = rate_order (shapes, orders + (gsize) k * n, n, g, places);
     }
-    for (int k = 0; k < N_BATCH; k++) {
+    for (int k = 0; k < n_batch; k++) {
       int at = N_ORDERS;
 
       while (at > 0 && rate[k] < best[at - 1])
@@ -292,6 +292,7 @@ static float
 find_scale (GPtrArray *charts, const int *orders, int n_orders,
     const ShuPackGrid *g, float scale)
 {
+  float scale_step = charts->len <= MANY_CHARTS ? fine_step : coarse_step;
   float best = 0;
   int n_failed = 0;
 
@@ -327,6 +328,32 @@ largest_scale (GPtrArray *charts, int side)
   return (float) (side / MAX (longest, 1e-30));
 }
 
+/* A scale to begin with: the charts take their share of the board; if they are
+ * many, with half of the gutters around their boxes all of it. */
+static float
+first_scale (GPtrArray *charts, double area, const ShuPackGrid *g)
+{
+  float scale = (float) sqrt (first_share / area) * g->side;
+  double boxes = 0, sides = 0, rest;
+
+  if (charts->len <= MANY_CHARTS)
+    return scale;
+  for (guint i = 0; i < charts->len; i++) {
+    const ShuChart *c = charts->pdata[i];
+    double lo[2], hi[2];
+
+    shu_chart_box (c->uv, c->n_verts, 1, 0, lo, hi);
+    boxes += c->density * c->density * hi[0] * hi[1];
+    sides += c->density * (hi[0] + hi[1]) * g->gutter / 2;
+  }
+  rest = (double) g->side * g->side -
+         (double) charts->len * g->gutter * g->gutter / 4;
+  if (!(rest > 0) || !(boxes > 0))
+    return scale;
+  return MIN (
+      scale, (float) ((sqrt (sides * sides + boxes * rest) - sides) / boxes));
+}
+
 int
 shu_most_charts (const ShuPackGrid *g)
 {
@@ -354,8 +381,8 @@ shu_charts_pack (GPtrArray *charts, const ShuPackGrid *g)
     area += chart_area (charts->pdata[i]);
   if (!(area > 0))
     return 0;
-  scale = MIN ((float) sqrt (first_share / area) * coarse.side,
-      largest_scale (charts, coarse.side));
+  scale = MIN (
+      first_scale (charts, area, &coarse), largest_scale (charts, coarse.side));
   found = search_orders (charts, &coarse, scale, n_trials, orders);
   scale = found > 0 ? found : scale / 4;
   scale = find_scale (charts, orders, n_orders, g, scale / share);

@@ -425,7 +425,7 @@ test_soup_gives_a_surface_or_an_error (void)
 static void
 test_crowds_end (void)
 {
-  enum { N = 40000 };
+  enum { N = 20000 };
 
   g_autoptr (GRand) rand = g_rand_new_with_seed (1);
   g_autoptr (ShuMesh) book = shu_mesh_new (N + 2, N, FALSE, FALSE);

@@ -169,7 +169,7 @@ test_colors_are_kept (void)
 static void
 test_regions (void)
 {
-  g_autoptr (ShuMesh) in = shapes_sphere (origin, 0.4, 420);
+  g_autoptr (ShuMesh) in = shapes_sphere (origin, 0.4, 320);
   int before = omp_get_max_threads ();
   g_autoptr (ShuMesh) one = NULL;
   g_autoptr (ShuMesh) many = NULL;
