@@ -176,37 +176,52 @@ draw_small (Drawing *d)
   return covered;
 }
 
-/* @value / @step rounded down, both positive; anything larger than @most where
- * that is.  By the reciprocal of @step, as a division of such numbers takes
- * much longer. */
-static gint64
-quotient (gint64 value, gint64 step, double inverse, int most)
-{
-  double about = (double) value * inverse;
-  gint64 q;
+/* Where an edge cuts a row: @at whole pixels from the first column and @rest of
+ * @step (a pixel's part of its edge function); both are followed from row to
+ * row without a division. */
+typedef struct {
+  gint64 step; /* without sign; 0: the edge is level */
+  gint64 at, rest;
+  gint64 add_at, add_rest;
+} Crossing;
 
-  if (about > most + 1.0)
-    return most + 1;
-  q = (gint64) about;
-  while (q * step > value)
-    q--;
-  while ((q + 1) * step <= value)
-    q++;
-  return q;
+/* @value / @step rounded down, and what is left. */
+static void
+divide (gint64 value, gint64 step, gint64 *ret_at, gint64 *ret_rest)
+{
+  *ret_at = value / step;
+  *ret_rest = value % step;
+  if (*ret_rest < 0) {
+    *ret_at -= 1;
+    *ret_rest += step;
+  }
 }
 
-/* Narrows a row, from pixel @x0 on, to where @value - (x - x0) * @step, an edge
- * function with its bias, is not negative.  @inverse: of @step without sign */
-static void
-clip_row (gint64 value, gint64 step, double inverse, int x0, int *from, int *to)
+/* @value: of the edge function in the first row and column, @down: what it
+ * gains a row, @right: what it loses a pixel */
+static Crossing
+find_crossing (gint64 value, gint64 down, gint64 right)
 {
-  if (step > 0 && value >= 0)
-    *to = (int) MIN (*to, x0 + quotient (value, step, inverse, *to - x0));
-  else if (step < 0 && value < 0)
-    *from = (int) MAX (
-        *from, x0 + 1 + quotient (-value - 1, -step, inverse, *to - x0));
-  else if (value < 0)
-    *to = x0 - 1;
+  Crossing c = {.step = ABS (right), .at = value};
+
+  if (c.step > 0) {
+    divide (value, c.step, &c.at, &c.rest);
+    divide (down, c.step, &c.add_at, &c.add_rest);
+  } else {
+    c.add_at = down;
+  }
+  return c;
+}
+
+static void
+next_row (Crossing *c)
+{
+  c->at += c->add_at;
+  c->rest += c->add_rest;
+  if (c->step > 0 && c->rest >= c->step) {
+    c->rest -= c->step;
+    c->at++;
+  }
 }
 
 /* All others: of each row only what lies inside. */
@@ -214,30 +229,44 @@ static gboolean
 draw_large (Drawing *d)
 {
   gboolean covered = FALSE;
-  double inverse[3];
+  Crossing crossing[3];
 
   d->scale = 1.0 / (double) d->area;
-  for (int k = 0; k < 3; k++)
-    inverse[k] = 1.0 / ((double) SUB * MAX (1, ABS (d->dy[k])));
-  for (int y = d->y0; y <= d->y1; y++) {
-    gint64 e[3], step[3];
-    int from = d->x0, to = d->x1;
+  for (int k = 0; k < 3; k++) {
+    const RasterCorner *p = d->v[(k + 1) % 3];
+    gint64 value = (gint64) d->dx[k] * (d->y0 * SUB + SUB / 2 - p->y) -
+                   (gint64) d->dy[k] * (d->x0 * SUB + SUB / 2 - p->x);
 
+    crossing[k] = find_crossing (
+        value + d->bias[k], (gint64) d->dx[k] * SUB, (gint64) d->dy[k] * SUB);
+  }
+  for (int y = d->y0; y <= d->y1; y++) {
+    gint64 from = d->x0, to = d->x1, e[3];
+
+    for (int k = 0; k < 3; k++) {
+      Crossing *c = crossing + k;
+
+      if (d->dy[k] > 0)
+        to = MIN (to, d->x0 + c->at);
+      else if (d->dy[k] < 0)
+        from = MAX (from, d->x0 - c->at);
+      else if (c->at < 0)
+        to = d->x0 - 1;
+      next_row (c);
+    }
+    if (from > to)
+      continue;
     for (int k = 0; k < 3; k++) {
       const RasterCorner *p = d->v[(k + 1) % 3];
 
-      step[k] = (gint64) d->dy[k] * SUB;
       e[k] = (gint64) d->dx[k] * (y * SUB + SUB / 2 - p->y) -
-             (gint64) d->dy[k] * (d->x0 * SUB + SUB / 2 - p->x);
-      clip_row (e[k] + d->bias[k], step[k], inverse[k], d->x0, &from, &to);
+             (gint64) d->dy[k] * (from * SUB + SUB / 2 - p->x);
     }
-    for (int k = 0; k < 3; k++)
-      e[k] -= step[k] * (from - d->x0);
-    for (int x = from; x <= to; x++) {
+    for (int x = (int) from; x <= to; x++) {
       covered = TRUE;
       put_pixel (d, x, y, e[0], e[1], e[2]);
       for (int k = 0; k < 3; k++)
-        e[k] -= step[k];
+        e[k] -= (gint64) d->dy[k] * SUB;
     }
   }
   return covered;

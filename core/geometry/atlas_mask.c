@@ -34,9 +34,11 @@ touches (const float (*p)[2], int x, int y, float reach)
   return TRUE;
 }
 
-/* Narrows cells *from..*to of row @y to those that the triangle may touch. */
+/* Narrows cells *from..*to of row @y to those that the triangle may touch.
+ * @inverse: of how far each edge goes down */
 static void
-narrow_row (const float (*p)[2], int y, float reach, int *from, int *to)
+narrow_row (const float (*p)[2], const float *inverse, int y, float reach,
+    int *from, int *to)
 {
   for (int k = 0; k < 3; k++) {
     const float *a = p[k], *b = p[(k + 1) % 3];
@@ -46,7 +48,7 @@ narrow_row (const float (*p)[2], int y, float reach, int *from, int *to)
 
     if (fabsf (nx) < 1e-3f)
       continue;
-    x = a[0] - (ny * (cy - a[1]) - 1e-3f) / nx;
+    x = a[0] - (ny * (cy - a[1]) - 1e-3f) * inverse[k];
     if (nx > 0 && x + reach < *to)
       *to = (int) MAX (-1, floorf (x + reach) + 1);
     else if (nx < 0 && x - reach - 1 > *from)
@@ -62,7 +64,7 @@ shu_mask_draw (const ShuChart *c, const float *uv, float scale, float reach)
   map_size (c, uv, scale, &m.w, &m.h);
   m.bits = g_malloc0 ((gsize) m.w * m.h);
   for (int i = 0; i < c->n_faces; i++) {
-    float p[3][2], lo[2] = {1e9f, 1e9f}, hi[2] = {-1e9f, -1e9f};
+    float p[3][2], inverse[3], lo[2] = {1e9f, 1e9f}, hi[2] = {-1e9f, -1e9f};
 
     for (int k = 0; k < 3; k++)
       for (int d = 0; d < 2; d++) {
@@ -70,11 +72,13 @@ shu_mask_draw (const ShuChart *c, const float *uv, float scale, float reach)
         lo[d] = MIN (lo[d], p[k][d]);
         hi[d] = MAX (hi[d], p[k][d]);
       }
+    for (int k = 0; k < 3; k++)
+      inverse[k] = 1 / (p[(k + 1) % 3][1] - p[k][1]); /* used where finite */
     for (int y = (int) lo[1]; y <= MIN (m.h - 1, (int) hi[1]); y++) {
       int from = (int) lo[0], to = MIN (m.w - 1, (int) hi[0]);
 
       if (to - from > WIDE)
-        narrow_row ((const float (*)[2]) p, y, reach, &from, &to);
+        narrow_row ((const float (*)[2]) p, inverse, y, reach, &from, &to);
       for (int x = from; x <= to; x++)
         if (!m.bits[y * m.w + x] &&
             touches ((const float (*)[2]) p, x, y, reach))

@@ -166,6 +166,7 @@ link_is_ok (Worker *w, int a, int b)
   for (int c = s->head[a]; c >= 0; c = s->next[c]) {
     int u, v;
 
+    w->left--;
     others (s, c, &u, &v);
     if (u != b && v != b)
       continue;
@@ -180,6 +181,7 @@ link_is_ok (Worker *w, int a, int b)
   for (int c = s->head[b]; c >= 0; c = s->next[c]) {
     int n[2];
 
+    w->left--;
     others (s, c, &n[0], &n[1]);
     for (int k = 0; k < 2; k++)
       if (n[k] != a && s->mark[n[k]] == w->stamp && s->count[n[k]] > 0) {
@@ -328,7 +330,8 @@ worker_drain (Worker *w, double max_cost, int max_removed)
   Simplifier *s = w->s;
   int end = w->n_removed + max_removed;
 
-  while (w->n_removed < end && w->n_heap > 0 && w->heap[0].cost <= max_cost) {
+  while (w->n_removed < end && w->n_heap > 0 && w->heap[0].cost <= max_cost &&
+         w->left > 0) {
     Candidate c = heap_pop (w);
     Vec3 x;
 

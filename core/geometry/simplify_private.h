@@ -37,10 +37,14 @@ typedef struct {
   Simplifier *s;
   int stamp;
   int n_removed; /* faces */
+  gint64 left;   /* corners that may be looked at before collapses */
   Candidate *heap;
   gsize n_heap;
   gsize heap_size;
 } Worker;
+
+/* What a worker may look at for each of its faces; bodies take 10 to 100. */
+enum { LOOKS_OF_FACE = 400, FREE_LOOKS = 1 << 24 };
 
 /* simplify_init.c */
 

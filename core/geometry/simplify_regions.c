@@ -137,6 +137,7 @@ regions_init (Regions *r, Simplifier *s, int n_slabs, gboolean half)
     const guint8 *end = region + s->n_verts;
 
     r->workers[i].s = s;
+    r->workers[i].left = LOOKS_OF_FACE * (gint64) r->n_faces[i] + FREE_LOOKS;
     for (const guint8 *at = region; (at = memchr (at, i, end - at)); at++)
       worker_push_edges (&r->workers[i], (int) (at - region), TRUE);
   }

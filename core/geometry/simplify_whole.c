@@ -93,7 +93,7 @@ gboolean
 simplify_whole (Simplifier *s, int target, double cost,
     const ShuProgress *progress, GError **error)
 {
-  Worker w = {.s = s};
+  Worker w = {.s = s, .left = LOOKS_OF_FACE * (gint64) s->n_alive + FREE_LOOKS};
   int before, total = MAX (1, s->n_faces - target);
   gboolean ok = TRUE, more;
 
@@ -112,8 +112,9 @@ simplify_whole (Simplifier *s, int target, double cost,
           progress, "simplify", s->n_faces - s->n_alive, total, error);
     } while (ok && more && s->n_alive > target);
     /* What was refused may become possible once its neighbours have changed. */
-    if (limit == INFINITY && s->n_alive == before)
+    if (w.left <= 0 || (limit == INFINITY && s->n_alive == before))
       break;
+    w.left -= LOOKS_OF_FACE / 16 * (gint64) s->n_alive; /* a round's edges */
     cost *= RAISE;
   }
   g_free (w.heap);
