@@ -104,32 +104,6 @@ add_values (float (&o)[HEAD / 2], const float (&s)[KB / 2], uint32_t values)
   shu_wgmma_wait<0> ();
 }
 
-/* The warp's 16 rows; y: the first of them, of which @left exist */
-static __device__ inline void
-write_rows (__half *y, const float (&o)[HEAD / 2], const float (&sum)[2],
-    int left, size_t ld, unsigned lane)
-{
-#pragma unroll
-  for (int h = 0; h < 2; h++) {
-    int row = (int) lane / 4 + 8 * h;
-    float weight = 1 / shu_lanes_sum (sum[h], 4);
-
-#pragma unroll
-    for (int c = 0; c < HEAD / 8; c += 4) {
-      uint32_t w[4];
-
-#pragma unroll
-      for (int i = 0; i < 4; i++)
-        w[i] = shu_pack (o[4 * (c + i) + 2 * h] * weight,
-            o[4 * (c + i) + 2 * h + 1] * weight);
-      shu_turn_words (w, lane);
-      if (row < left)
-        *(uint4 *) (y + row * ld + (c + lane % 4) * 8) =
-            make_uint4 (w[0], w[1], w[2], w[3]);
-    }
-  }
-}
-
 #endif
 
 /* KB keys at a time */
@@ -206,7 +180,7 @@ __launch_bounds__ (BLOCK, 2)
       weigh<KB> (s, o, top, sum, (int) (p.Tk - k * KB), p.scale, lane);
       add_values<KB> (o, s, values + k * KB * ROW_BYTES);
     }
-    write_rows (p.y + (item * (size_t) p.Tq + row) * ld + head, o, sum,
+    shu_write_rows (p.y + (item * (size_t) p.Tq + row) * ld + head, o, sum,
         (int) p.Tq - (int) row, ld, lane);
   }
 #endif

@@ -439,32 +439,6 @@ finish (float (&o)[HEAD / 2], const uint32_t (&w)[KEYS / 16][4], const Room &r,
   step (me.place);
 }
 
-/* The warp's 16 rows; y: the first of them, of which @left exist */
-static __device__ inline void
-write_rows (__half *y, const float (&o)[HEAD / 2], const float (&sum)[2],
-    int left, size_t ld, unsigned lane)
-{
-#pragma unroll
-  for (int h = 0; h < 2; h++) {
-    int row = (int) lane / 4 + 8 * h;
-    float weight = 1 / shu_lanes_sum (sum[h], 4);
-
-#pragma unroll
-    for (int c = 0; c < HEAD / 8; c += 4) {
-      uint32_t w[4];
-
-#pragma unroll
-      for (int i = 0; i < 4; i++)
-        w[i] = shu_pack (o[4 * (c + i) + 2 * h] * weight,
-            o[4 * (c + i) + 2 * h + 1] * weight);
-      shu_turn_words (w, lane);
-      if (row < left)
-        *(uint4 *) (y + row * ld + (c + lane % 4) * 8) =
-            make_uint4 (w[0], w[1], w[2], w[3]);
-    }
-  }
-}
-
 /* A tile of which this warpgroup has a part */
 static __device__ inline void
 attend (
@@ -482,7 +456,7 @@ attend (
   finish (o, w, r, me);
   row += me.warp * 16;
   if (row < p.Tq)
-    write_rows (p.y + ((size_t) t.b * p.Tq + row) * ld + t.x, o, sum,
+    shu_write_rows (p.y + ((size_t) t.b * p.Tq + row) * ld + t.x, o, sum,
         (int) (p.Tq - row), ld, me.lane);
 }
 

@@ -12,6 +12,8 @@
 #include <cuda.h>
 #include <cuda_runtime.h>
 #include <stdint.h>
+#include "ops/cuda/kernel_private.h"
+#include "ops/cuda/mma_private.h"
 
 /* ---- products ---- */
 
@@ -214,6 +216,36 @@ shu_wgmma_e4m3 (float (&d)[64], uint64_t a, uint64_t b, int add)
 #undef EIGHT
 
 /* clang-format on */
+
+/* ---- results ---- */
+
+/* Of attention with heads of 64: a warp's 16 rows of @o over the @sum of their
+ * weights, of which the lane has a part, as f16.  y: the first of them, of
+ * which @left exist */
+static __device__ inline void
+shu_write_rows (__half *y, const float (&o)[32], const float (&sum)[2],
+    int left, size_t ld, unsigned lane)
+{
+#pragma unroll
+  for (int h = 0; h < 2; h++) {
+    int row = (int) lane / 4 + 8 * h;
+    float weight = 1 / shu_lanes_sum (sum[h], 4);
+
+#pragma unroll
+    for (int c = 0; c < 8; c += 4) {
+      uint32_t w[4];
+
+#pragma unroll
+      for (int i = 0; i < 4; i++)
+        w[i] = shu_pack (o[4 * (c + i) + 2 * h] * weight,
+            o[4 * (c + i) + 2 * h + 1] * weight);
+      shu_turn_words (w, lane);
+      if (row < left)
+        *(uint4 *) (y + row * ld + (c + lane % 4) * 8) =
+            make_uint4 (w[0], w[1], w[2], w[3]);
+    }
+  }
+}
 
 /* ---- barriers and copies; addresses are of shared memory ---- */
 
