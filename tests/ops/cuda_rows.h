@@ -56,5 +56,6 @@ typedef struct {
   double flops, work;
 } Row;
 
-/* Prints a line; marks the test as failed where something is wrong. */
+/* Prints a line; marks the test as failed where something is wrong.  Rows whose
+ * names do not match the pattern in SHU_ROWS, if there is one, are left out. */
 void check_row (const Row *row, Array *y);
