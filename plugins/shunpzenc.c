@@ -47,6 +47,7 @@ npy_type (ShuDType dtype, ShuNpyType *ret)
     *ret = SHU_NPY_U8;
     return TRUE;
   case SHU_DTYPE_BF16:
+  case SHU_DTYPE_E4M3:
     break;
   }
   return FALSE;

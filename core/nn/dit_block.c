@@ -46,6 +46,8 @@ shu_dit_block_load (ShuWeights *w, const char *name, const ShuDitParams *params)
   if (params->precision == SHU_PRECISION_FP8) {
     shu_weights_use_fp8 (w, &b.to_qkv);
     shu_weights_use_fp8 (w, &b.mlp0);
+    shu_weights_use_fp8 (w, &b.mlp2);
+    b.mlp0.result = SHU_PRECISION_FP8;
   }
   if (C % NH != 0)
     shu_weights_fail (w, SHU_ERROR_INVALID,
@@ -182,7 +184,11 @@ shu_dit_block (ShuCtx *c, const ShuDitBlock *b, ShuTensor *x, ShuTensor *mod,
     s[i] = part (c, mod, i);
 
   h = shu_add_norm (c, x, NULL,
-      &(ShuAddNorm){.shift = s[0], .scale = s[1], .eps = NORM_EPS}, NULL);
+      &(ShuAddNorm){.shift = s[0],
+          .scale = s[1],
+          .eps = NORM_EPS,
+          .precision = b->to_qkv.precision},
+      NULL);
   h = self_attention (c, b, h);
 
   h = shu_add_norm (c, x, &b->norm2,
@@ -199,7 +205,8 @@ shu_dit_block (ShuCtx *c, const ShuDitBlock *b, ShuTensor *x, ShuTensor *mod,
           .rest = context->constant,
           .shift = s[3],
           .scale = s[4],
-          .eps = NORM_EPS},
+          .eps = NORM_EPS,
+          .precision = b->mlp0.precision},
       &x);
   x = shu_add_gated (c, x, mlp (c, b, h), s[5]);
   return shu_keep (c, shu_tap (c, x, "%.*s", SHU_NAME_ARGS (b->name)));

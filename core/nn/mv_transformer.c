@@ -60,6 +60,8 @@ shu_mv_block_use_fp8 (ShuMvBlock *b, ShuWeights *w)
 {
   enum { MIN_K = 640 }; /* below that the columns are what takes time */
 
+  shu_weights_use_fp8 (w, &b->ff.out);
+  b->ff.proj.result = SHU_PRECISION_FP8;
   if (b->norm1.w->n < MIN_K)
     return;
   use_joined_fp8 (w, &b->attn1);
@@ -145,8 +147,11 @@ shu_mv_block (ShuCtx *c, const ShuMvBlock *b, ShuTensor *x,
 
   if (!check_rows (c, b, x, views))
     return shu_keep (c, x);
-  h = shu_add_norm (
-      c, x, &b->norm1, &(ShuAddNorm){.y_order = order, .eps = NORM_EPS}, NULL);
+  h = shu_add_norm (c, x, &b->norm1,
+      &(ShuAddNorm){.y_order = order,
+          .eps = NORM_EPS,
+          .precision = b->attn1.to_q.precision},
+      NULL);
   h = shu_reshape (c, h, SHU_DIMS (b->joint ? GV : R, -1, C));
   a = shu_attn_self (c, &b->attn1, h);
   shu_drop (c, h);
@@ -156,7 +161,8 @@ shu_mv_block (ShuCtx *c, const ShuMvBlock *b, ShuTensor *x,
           .h_order = order,
           .blend = b->joint ? views->V : 0,
           .y_order = &rows,
-          .eps = NORM_EPS},
+          .eps = NORM_EPS,
+          .precision = b->attn_mv.to_q.precision},
       &sum);
   shu_drop (c, a);
   tap_added (c, b, "attn1", sum, x, R);
@@ -177,8 +183,9 @@ shu_mv_block (ShuCtx *c, const ShuMvBlock *b, ShuTensor *x,
   shu_drop (c, h);
   shu_tap (c, a, "%sattn2", b->name);
 
-  h = shu_add_norm (
-      c, x, &b->norm3, &(ShuAddNorm){.h = a, .eps = NORM_EPS}, &sum);
+  h = shu_add_norm (c, x, &b->norm3,
+      &(ShuAddNorm){.h = a, .eps = NORM_EPS, .precision = b->ff.proj.precision},
+      &sum);
   shu_drop (c, a);
   shu_drop (c, x);
   x = sum;

@@ -60,9 +60,10 @@ void
 shu_resnet_use_fp8 (ShuResnet *r, ShuWeights *w)
 {
   ShuConv *convs[] = {&r->conv1, &r->conv2};
+  ShuNorm *norms[] = {&r->norm1, &r->norm2};
 
   for (gsize i = 0; i < G_N_ELEMENTS (convs); i++) {
-    convs[i]->precision = SHU_PRECISION_FP8;
+    convs[i]->precision = norms[i]->precision = SHU_PRECISION_FP8;
     shu_weights_use (w, convs[i]->w, SHU_USE_FP8);
   }
 }

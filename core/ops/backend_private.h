@@ -61,6 +61,9 @@ struct _ShuBackend {
       ShuUploadFunc func, gpointer data);
   /* NULL: no */
   gboolean (*has_fp8) (ShuCtx *c);
+  /* whether a linear_geglu in f16, of [M,K] to [M,C], leaves E4M3 where it
+   * should; NULL: no */
+  gboolean (*geglu_to_e4m3) (ShuCtx *c, gint64 M, gint64 C, gint64 K);
   void (*fill) (ShuCtx *c, ShuTensor *y, float value);
 
   void (*copy) (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *copy);
@@ -255,6 +258,9 @@ const ShuBackend *shu_backend_get (ShuCtx *c, const char *op, gsize slot);
 /* @x where the operations of @c can read it: weights, and other tensors in host
  * memory, go to the device.  After SHU_BACKEND_FOR. */
 ShuTensor *shu_operand (ShuCtx *c, ShuTensor *x);
+/* Of a result, @rows of @C, that is for a layer of @precision alone. */
+ShuDType shu_result_dtype (
+    ShuCtx *c, ShuPrecision precision, gint64 rows, gint64 C);
 /* @x, in host memory, with data there: weights may come without. */
 ShuTensor *shu_operand_of_host (ShuCtx *c, ShuTensor *x);
 

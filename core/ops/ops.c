@@ -31,6 +31,29 @@ real_operand (ShuCtx *c, ShuTensor **x)
   return (*x)->dtype == c->real;
 }
 
+/* The same for a layer of @precision, which may have it as a norm left it */
+static gboolean
+layer_operand (ShuCtx *c, ShuTensor **x, ShuPrecision precision)
+{
+  return real_operand (c, x) ||
+         ((*x)->dtype == SHU_DTYPE_E4M3 && precision == SHU_PRECISION_FP8);
+}
+
+/* What layer @l makes of @x, rows of @C */
+static ShuTensor *
+layer_result (ShuCtx *c, const ShuTensor *x, const ShuLinear *l, gint64 C)
+{
+  gint64 dims[SHU_MAX_DIMS];
+  ShuPrecision result =
+      l->precision == SHU_PRECISION_FP8 ? l->result : SHU_PRECISION_F16;
+
+  memcpy (dims, x->dims, sizeof dims);
+  dims[x->n_dims - 1] = C;
+  return shu_scoped (c,
+      shu_result_dtype (c, result, (gint64) x->n / last (x), C), x->n_dims,
+      dims);
+}
+
 /* Makes *@x an operand; whether it is an index */
 static gboolean
 index_operand (ShuCtx *c, ShuTensor **x, int n_dims)
@@ -74,11 +97,12 @@ linear (ShuCtx *c, const char *op, ShuTensor *x, const ShuLinear *l, ShuAct act,
     return c->nil;
   if (!l->w)
     return shu_op_wrong (c, op, "a weight", x, NULL);
-  if (!real_operand (c, &x) || !is_weight (c, l->w) || l->w->n_dims != 2 ||
-      last (x) != l->w->dims[1] || !is_vector (c, l->b, l->w->dims[0]))
+  if (!layer_operand (c, &x, l->precision) || !is_weight (c, l->w) ||
+      l->w->n_dims != 2 || last (x) != l->w->dims[1] ||
+      !is_vector (c, l->b, l->w->dims[0]))
     return shu_op_wrong (
         c, op, "x [...,Ci], weight [Co,Ci], bias [Co]", x, l->w, l->b, NULL);
-  y = rows_like (c, x, l->w->dims[0]);
+  y = layer_result (c, x, l, l->w->dims[0]);
   if (residual && (!real_operand (c, &residual) || residual->n != y->n) &&
       !shu_ctx_failed (c))
     return shu_op_wrong (
@@ -107,6 +131,20 @@ shu_linear_add (
   return linear (c, "linear_add", x, l, SHU_ACT_NONE, residual);
 }
 
+/* The same where the layer itself may be in f16 */
+static ShuTensor *
+gated_result (ShuCtx *c, const ShuTensor *x, const ShuLinear *l, gint64 C)
+{
+  const ShuBackend *be = shu_backend_of (c);
+  ShuLinear as = *l;
+
+  if (l->result == SHU_PRECISION_FP8 && l->precision == SHU_PRECISION_F16 &&
+      !shu_ctx_failed (c) && be->geglu_to_e4m3 &&
+      be->geglu_to_e4m3 (c, (gint64) x->n / last (x), C, last (x)))
+    as.precision = SHU_PRECISION_FP8;
+  return layer_result (c, x, &as, C);
+}
+
 ShuTensor *
 shu_linear_geglu (ShuCtx *c, ShuTensor *x, const ShuLinear *l)
 {
@@ -117,12 +155,12 @@ shu_linear_geglu (ShuCtx *c, ShuTensor *x, const ShuLinear *l)
     return c->nil;
   if (!l->w)
     return shu_op_wrong (c, "linear_geglu", "a weight", x, NULL);
-  if (!real_operand (c, &x) || !is_weight (c, l->w) || l->w->n_dims != 2 ||
-      last (x) != l->w->dims[1] || l->w->dims[0] % 2 != 0 ||
-      !is_vector (c, l->b, l->w->dims[0]))
+  if (!layer_operand (c, &x, l->precision) || !is_weight (c, l->w) ||
+      l->w->n_dims != 2 || last (x) != l->w->dims[1] ||
+      l->w->dims[0] % 2 != 0 || !is_vector (c, l->b, l->w->dims[0]))
     return shu_op_wrong (c, "linear_geglu",
         "x [...,Ci], weight [2C,Ci], bias [2C]", x, l->w, l->b, NULL);
-  y = rows_like (c, x, l->w->dims[0] / 2);
+  y = gated_result (c, x, l, l->w->dims[0] / 2);
   if (!shu_ctx_failed (c) && y->n > 0)
     be->linear_geglu (c, y, x, l);
   return y;
@@ -154,7 +192,7 @@ conv (ShuCtx *c, const char *op, int n_space, ShuTensor *x, const ShuConv *k,
     return shu_op_wrong (c, op, "a weight", x, NULL);
   p.stride = MAX (p.stride, 1);
   p.dilation = MAX (p.dilation, 1);
-  if (!real_operand (c, &x) || !is_weight (c, k->w) ||
+  if (!layer_operand (c, &x, k->precision) || !is_weight (c, k->w) ||
       x->n_dims != n_space + 2 || k->w->n_dims != n_space + 2 ||
       last (x) != k->w->dims[1] || k->w->n == 0 ||
       !is_vector (c, k->b, k->w->dims[0]) || p.pad_before < 0 ||
@@ -247,7 +285,10 @@ shu_group_norm_add (ShuCtx *c, ShuTensor *x, ShuTensor *add,
                : NULL,
         NULL);
   }
-  y = rows_like (c, x, last (x));
+  y = shu_scoped (c,
+      shu_result_dtype (c, norm ? norm->precision : SHU_PRECISION_F16,
+          (gint64) x->n / last (x), last (x)),
+      x->n_dims, x->dims);
   if (!shu_ctx_failed (c) && y->n > 0)
     be->group_norm (c, y, x, add, norm, n_groups, eps, act);
   return y;

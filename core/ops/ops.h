@@ -20,6 +20,7 @@ typedef struct {
   ShuTensor *w; /* [Co,Ci] */
   ShuTensor *b; /* [Co] */
   ShuPrecision precision;
+  ShuPrecision result; /* behind an activation or a gate; see ShuAddNorm */
 } ShuLinear;
 
 typedef struct {
@@ -29,8 +30,9 @@ typedef struct {
 } ShuConv;
 
 typedef struct {
-  ShuTensor *w; /* [C] */
-  ShuTensor *b; /* [C] */
+  ShuTensor *w;           /* [C] */
+  ShuTensor *b;           /* [C] */
+  ShuPrecision precision; /* of a group norm's result; see ShuAddNorm */
 } ShuNorm;
 
 /* What a weight is for: a device keeps it in a form that is good for that. */
@@ -215,12 +217,16 @@ typedef struct {
  *   with i2 * i3 pixels in a square: the middle third of the upper third of
  *   the first view's h becomes half itself, half the last view's h at a third
  *   of the size (each pixel the centre of 3x3).  0: no
+ * @precision: that of the layer that takes the norm and is the only one to:
+ *   with %SHU_PRECISION_FP8 it is E4M3, where that layer can have it; what is
+ *   beyond 448 becomes 448
  */
 typedef struct {
   ShuTensor *h, *rest, *gate, *scale, *shift;
   const ShuOrder *h_order, *y_order;
   int blend;
   float eps;
+  ShuPrecision precision;
 } ShuAddNorm;
 
 /* x [...,C] -> the norm [rows,C], or like x without y_order; *ret_sum (may be

@@ -84,6 +84,7 @@ shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
   gint64 C, rows, y_rows;
   ShuOrder plain = {{0, 1, 1, 1}, {1, 0, 0, 0}, 0, 1};
   ShuTensor *y, *sum = NULL;
+  ShuDType dtype;
 
   if (ret_sum)
     *ret_sum = c->nil;
@@ -117,8 +118,9 @@ shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
         c, "add_norm", "orders that fit x and h", x, p.h, NULL);
   if (p.h)
     sum = shu_scoped (c, c->real, x->n_dims, x->dims);
-  y = params->y_order ? shu_scoped (c, c->real, SHU_DIMS (y_rows, C))
-                      : shu_scoped (c, c->real, x->n_dims, x->dims);
+  dtype = shu_result_dtype (c, p.precision, y_rows, C);
+  y = params->y_order ? shu_scoped (c, dtype, SHU_DIMS (y_rows, C))
+                      : shu_scoped (c, dtype, x->n_dims, x->dims);
   if (shu_ctx_failed (c))
     return c->nil;
   be->add_norm (c, y, sum, x, norm, &p);
@@ -156,8 +158,12 @@ shu_self_attention (ShuCtx *c, ShuTensor *x, const ShuSelfAttention *p)
   if (fits && p->l[0] && p->l[0]->w)
     Co = p->l[0]->w->dims[0];
   C = p->n == 1 ? Co / 3 : Co;
-  fits = fits && Co > 0 && x->dtype == c->real && x->n_dims == 3 &&
-         p->n_heads > 0 && C % p->n_heads == 0 && Co == (p->n == 1 ? 3 * C : C);
+  fits =
+      fits && Co > 0 &&
+      (x->dtype == c->real || (x->dtype == SHU_DTYPE_E4M3 &&
+                                  p->l[0]->precision == SHU_PRECISION_FP8)) &&
+      x->n_dims == 3 && p->n_heads > 0 && C % p->n_heads == 0 &&
+      Co == (p->n == 1 ? 3 * C : C);
   for (int i = 0; fits && i < p->n; i++)
     fits =
         is_linear (c, p->l[i], Co, x->dims[2]) && (!p->l[i]->b == !p->l[0]->b);

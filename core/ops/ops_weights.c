@@ -10,6 +10,17 @@ shu_has_fp8 (ShuCtx *c)
          shu_backend_of (c)->has_fp8 (c);
 }
 
+ShuDType
+shu_result_dtype (ShuCtx *c, ShuPrecision precision, gint64 rows, gint64 C)
+{
+  enum { MIN_ROWS = 256, UNIT = 16 }; /* of products in FP8 */
+
+  return precision == SHU_PRECISION_FP8 && rows >= MIN_ROWS && C % UNIT == 0 &&
+                 shu_has_fp8 (c)
+             ? SHU_DTYPE_E4M3
+             : c->real;
+}
+
 gsize
 shu_weight_bytes (const ShuWeightUse *use)
 {

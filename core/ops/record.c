@@ -111,6 +111,14 @@ has_fp8 (ShuCtx *c)
   return !c->dry && real->has_fp8 && real->has_fp8 (c);
 }
 
+static gboolean
+geglu_to_e4m3 (ShuCtx *c, gint64 M, gint64 C, gint64 K)
+{
+  const ShuBackend *real = c->record->real;
+
+  return !c->dry && real->geglu_to_e4m3 && real->geglu_to_e4m3 (c, M, C, K);
+}
+
 static void
 fill (ShuCtx *c, ShuTensor *y, float value)
 {
@@ -504,6 +512,7 @@ const ShuBackend shu_backend_record = {
     .adopt = adopt,
     .weights = weights,
     .has_fp8 = has_fp8,
+    .geglu_to_e4m3 = geglu_to_e4m3,
     .fill = fill,
     .copy = copy,
     .repeat = repeat,

@@ -8,7 +8,7 @@
 gsize
 shu_dtype_size (ShuDType dtype)
 {
-  static const gsize sizes[] = {4, 2, 2, 4, 1};
+  static const gsize sizes[] = {4, 2, 2, 4, 1, 1};
 
   g_return_val_if_fail ((gsize) dtype < G_N_ELEMENTS (sizes), 0);
   return sizes[dtype];
@@ -17,7 +17,8 @@ shu_dtype_size (ShuDType dtype)
 const char *
 shu_dtype_name (ShuDType dtype)
 {
-  static const char *const names[] = {"f32", "f16", "bf16", "i32", "u8"};
+  static const char *const names[] = {
+      "f32", "f16", "bf16", "i32", "u8", "e4m3"};
 
   g_return_val_if_fail ((gsize) dtype < G_N_ELEMENTS (names), NULL);
   return names[dtype];

@@ -15,6 +15,7 @@ typedef enum {
   SHU_DTYPE_BF16,
   SHU_DTYPE_I32,
   SHU_DTYPE_U8,
+  SHU_DTYPE_E4M3, /* between operations, for layers in FP8 (base/e4m3.h) */
 } ShuDType;
 
 typedef struct _ShuTensor ShuTensor;

@@ -157,7 +157,7 @@ geglu_run (gpointer data, GError **error)
   ShuCudaVector b = {j->b.device, 0};
 
   return shu_cuda_gemm_geglu (cuda, j->row->M, j->row->C, j->row->K,
-      j->y.device, j->x.device, j->w.device, b, j->scratch, error);
+      j->y.device, FALSE, j->x.device, j->w.device, b, j->scratch, error);
 }
 
 static double
@@ -398,6 +398,7 @@ static const SdpaRow sdpa_rows[] = {
     {2, 77, 77, 16, 64},
     {2, 130, 130, 5, 64, TRUE},
     {1, 257, 257, 16, 80},
+    {2, 257, 257, 16, 80, TRUE},
     {2, 1374, 1374, 4, 64},
     {2, 1374, 1374, 2, 64, TRUE},
     {2, 300, 200, 4, 128},

@@ -260,6 +260,166 @@ test_doubled (void)
   g_assert_cmpfloat (sqrt (sum / squares), <, 0.05);
 }
 
+/* The distance of @y from what is @expected, as a share of that */
+static double
+distance (ShuCtx *c, ShuTensor *y, ShuTensor *expected)
+{
+  double sum = 0, squares = 0;
+
+  y = to_host (c, y);
+  expected = to_host (c, expected);
+  for (gsize i = 0; i < y->n; i++) {
+    double d = at (y, i) - at (expected, i);
+
+    sum += d * d;
+    squares += at (expected, i) * at (expected, i);
+  }
+  return sqrt (sum / squares);
+}
+
+/* A norm's result that becomes E4M3 at once, beside one that is f16 before:
+ * numbers in the middle between two go either way. */
+static void
+check_norm (ShuCtx *c, const Row *r, int n_groups)
+{
+  SHU_SCOPE (c);
+  gint64 T = r->H * r->W, C = r->Ci;
+  ShuTensor *x = random_tensor (c, SHU_DIMS (r->B, r->H, r->W, C));
+  ShuTensor *tokens = shu_reshape (c, x, SHU_DIMS (r->B, T, C)), *h[2], *y[2];
+  ShuNorm norm = {.w = random_tensor (c, SHU_DIMS (C)),
+      .b = random_tensor (c, SHU_DIMS (C))};
+  ShuAddNorm add = {.eps = 1e-5f};
+  ShuConv k = random_conv (c, r);
+  ShuLinear qkv = {.w = random_tensor (c, SHU_DIMS (3 * C, C)),
+      .precision = SHU_PRECISION_FP8};
+  const ShuSelfAttention self = {
+      .n = 1, .l = {&qkv}, .n_heads = (int) (C / 64)};
+
+  for (int i = 0; i < 2; i++) {
+    norm.precision = i ? SHU_PRECISION_FP8 : SHU_PRECISION_F16;
+    h[i] = shu_group_norm (c, x, &norm, n_groups, 1e-5f, SHU_ACT_SILU);
+    y[i] = convolve (c, h[i], &k, r);
+  }
+  g_assert_cmpint (h[1]->dtype, ==, SHU_DTYPE_E4M3);
+  g_assert_cmpfloat (distance (c, y[1], y[0]), <, 0.015);
+  for (int i = 0; i < 2; i++) {
+    add.precision = i ? SHU_PRECISION_FP8 : SHU_PRECISION_F16;
+    h[i] = shu_add_norm (c, tokens, &norm, &add, NULL);
+    y[i] = shu_self_attention (c, h[i], &self);
+  }
+  g_assert_cmpint (h[1]->dtype, ==, SHU_DTYPE_E4M3);
+  g_assert_cmpfloat (distance (c, y[1], y[0]), <, 0.1);
+}
+
+static void
+test_norms (void)
+{
+  static const Row rows[] = {
+      {2, 16, 18, 128, 160, 3, 1, 1}, /* few rows, groups in shared memory */
+      {1, 96, 96, 192, 160, 3, 1, 1},
+      {1, 160, 160, 320, 320, 3, 1, 1}, /* read twice */
+  };
+  g_autoptr (ShuCtx) c = context_new ();
+
+  if (skips (c))
+    return;
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    check_norm (c, &rows[i], i == 1 ? 16 : 32);
+}
+
+/* Two layers with an activation or a gate between them, which stays E4M3 */
+static void
+test_feed_forward (void)
+{
+  enum { M = 1000, CI = 192, R = 384, CO = 160 };
+
+  g_autoptr (ShuCtx) c = context_new ();
+  SHU_SCOPE (c);
+  ShuTensor *x = random_tensor (c, SHU_DIMS (M, CI));
+  ShuTensor *residual = shu_add (c, random_tensor (c, SHU_DIMS (M, CO)),
+      random_tensor (c, SHU_DIMS (M, CO)));
+  ShuLinear in = {.w = random_tensor (c, SHU_DIMS (2 * R, CI)),
+      .b = random_tensor (c, SHU_DIMS (2 * R)),
+      .precision = SHU_PRECISION_FP8};
+  ShuLinear wide = {.w = random_tensor (c, SHU_DIMS (CO, 2 * R)),
+      .b = random_tensor (c, SHU_DIMS (CO)),
+      .precision = SHU_PRECISION_FP8};
+  ShuLinear out = {
+      .w = random_tensor (c, SHU_DIMS (CO, R)), .precision = SHU_PRECISION_FP8};
+  ShuTensor *h[2], *y[2];
+
+  if (skips (c))
+    return;
+  for (int i = 0; i < 2; i++) {
+    in.result = i ? SHU_PRECISION_FP8 : SHU_PRECISION_F16;
+    h[i] = shu_linear_act (c, x, &in, SHU_ACT_GELU_TANH);
+    y[i] = shu_linear_add (c, h[i], &wide, residual);
+  }
+  g_assert_cmpint (h[1]->dtype, ==, SHU_DTYPE_E4M3);
+  g_assert_cmpfloat (distance (c, y[1], y[0]), <, 0.015);
+  for (int i = 0; i < 2; i++) {
+    in.result = i ? SHU_PRECISION_FP8 : SHU_PRECISION_F16;
+    h[i] = shu_linear_geglu (c, x, &in);
+    y[i] = shu_linear (c, h[i], &out);
+  }
+  g_assert_cmpint (h[1]->dtype, ==, SHU_DTYPE_E4M3);
+  g_assert_cmpfloat (distance (c, y[1], y[0]), <, 0.015);
+  /* what is added is added */
+  h[0] = shu_linear_act (c, x, &in, SHU_ACT_GELU_TANH);
+  y[0] = shu_add (c, shu_linear (c, h[0], &wide), residual);
+  y[1] = shu_linear_add (c, h[0], &wide, residual);
+  g_assert_cmpfloat (distance (c, y[1], y[0]), <, 1e-3);
+}
+
+/* A gate in f16 that leaves E4M3, where there is a kernel for it, or not */
+static void
+test_gate (void)
+{
+  enum { CI = 320, R = 128, CO = 64 };
+
+  static const gint64 rows[] = {16400, 300};
+  g_autoptr (ShuCtx) c = context_new ();
+
+  if (skips (c))
+    return;
+  for (gsize k = 0; k < G_N_ELEMENTS (rows); k++) {
+    SHU_SCOPE (c);
+    ShuTensor *x = random_tensor (c, SHU_DIMS (rows[k], CI)), *h[2], *y[2];
+    ShuLinear in = {.w = random_tensor (c, SHU_DIMS (2 * R, CI)),
+        .b = random_tensor (c, SHU_DIMS (2 * R))};
+    ShuLinear out = {.w = random_tensor (c, SHU_DIMS (CO, R)),
+        .precision = SHU_PRECISION_FP8};
+
+    for (int i = 0; i < 2; i++) {
+      in.result = i ? SHU_PRECISION_FP8 : SHU_PRECISION_F16;
+      h[i] = shu_linear_geglu (c, x, &in);
+      y[i] = shu_linear (c, h[i], &out);
+    }
+    g_assert_cmpint (h[1]->dtype, ==, k == 0 ? SHU_DTYPE_E4M3 : SHU_DTYPE_F16);
+    g_assert_cmpfloat (distance (c, y[1], y[0]), <, 0.015);
+  }
+}
+
+/* A layer that cannot take it says so. */
+static void
+test_norm_of_other (void)
+{
+  static const Row r = {1, 48, 48, 64, 100, 3, 1, 1}; /* odd channels of y */
+  g_autoptr (ShuCtx) c = context_new ();
+  g_autoptr (GError) error = NULL;
+  SHU_SCOPE (c);
+  ShuTensor *x = random_tensor (c, SHU_DIMS (r.B, r.H, r.W, r.Ci));
+  ShuConv k = random_conv (c, &r);
+
+  if (skips (c))
+    return;
+  x = shu_group_norm (c, x, &(ShuNorm){.precision = SHU_PRECISION_FP8}, 32,
+      1e-5f, SHU_ACT_SILU);
+  convolve (c, x, &k, &r);
+  g_assert_false (shu_ctx_finish (c, &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED);
+}
+
 static void
 test_nothing (void)
 {
@@ -340,6 +500,10 @@ main (int argc, char **argv)
   test_add_cuda ("/ops/fp8/projections", test_projections);
   test_add_cuda ("/ops/fp8/doubled", test_doubled);
   test_add_cuda ("/ops/fp8/nothing", test_nothing);
+  test_add_cuda ("/ops/fp8/norms", test_norms);
+  test_add_cuda ("/ops/fp8/feed_forward", test_feed_forward);
+  test_add_cuda ("/ops/fp8/gate", test_gate);
+  test_add_cuda ("/ops/fp8/norm_of_other", test_norm_of_other);
   test_add ("/ops/fp8/others", test_others);
   g_test_add_func ("/ops/fp8/bytes", test_bytes);
   g_test_add_func ("/ops/fp8/words", test_words);

@@ -34,6 +34,7 @@ shu_cpu_download (ShuCtx *c, gpointer data, ShuTensor *x)
   case SHU_DTYPE_F32:
   case SHU_DTYPE_I32:
   case SHU_DTYPE_U8:
+  case SHU_DTYPE_E4M3:
     copy_bytes (data, x->data, shu_tensor_bytes (x));
     break;
   case SHU_DTYPE_F16:

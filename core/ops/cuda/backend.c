@@ -148,6 +148,7 @@ group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *add,
   SHU_SCOPE (c);
   ShuCuda *s = shu_cuda (c);
   gsize B = (gsize) x->dims[0], C = last (x), T = x->n / B / C;
+  int e4m3 = y->dtype == SHU_DTYPE_E4M3;
   const float *w, *b;
   gpointer scratch;
 
@@ -157,14 +158,14 @@ group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *add,
       shu_cuda_aligned16 (x->data) && shu_cuda_aligned16 (y->data) &&
       shu_cuda_aligned16 (data_of (add))) {
     LAUNCH (c, "group_norm", shu_launch_group_norm_whole, y->data, x->data,
-        data_of (add), w, b, B, T, C, n_groups, eps, (int) kind, s->sm);
+        data_of (add), w, b, B, T, C, n_groups, eps, (int) kind, e4m3, s->sm);
     return;
   }
   scratch = shu_cuda_scratch (c, shu_launch_group_norm_scratch (B, T, C));
   if (!scratch)
     return;
   LAUNCH (c, "group_norm", shu_launch_group_norm, y->data, x->data,
-      data_of (add), w, b, B, T, C, n_groups, eps, (int) kind, scratch);
+      data_of (add), w, b, B, T, C, n_groups, eps, (int) kind, e4m3, scratch);
 }
 
 static void
@@ -224,6 +225,7 @@ add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
       .scale_rows = rows_of_part (p->scale, n),
       .blend = p->h ? p->blend : 0,
       .eps = p->eps,
+      .e4m3 = y->dtype == SHU_DTYPE_E4M3,
   };
 
   if (norm_vectors (c, norm, &k.w, &k.b))
@@ -388,6 +390,7 @@ const ShuBackend shu_backend_cuda = {
     .scratch = shu_cuda_scratch_bytes,
     .weights = shu_cuda_weights,
     .has_fp8 = shu_cuda_has_fp8,
+    .geglu_to_e4m3 = shu_cuda_geglu_to_e4m3,
     .fill = fill,
     .copy = copy,
     .repeat = repeat,

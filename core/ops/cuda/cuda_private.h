@@ -226,8 +226,12 @@ void shu_cuda_captured_free (gpointer captured);
 /* ---- layers_fp8.c: TRUE where it is done, or @c has failed ---- */
 
 gboolean shu_cuda_has_fp8 (ShuCtx *c);
+gboolean shu_cuda_geglu_to_e4m3 (ShuCtx *c, gint64 M, gint64 C, gint64 K);
+/* Whether @x is what layers in f16 take, or make; fails @c where not. */
+gboolean shu_cuda_is_f16 (ShuCtx *c, const char *op, const ShuTensor *x);
 gboolean shu_cuda_linear_fp8 (ShuCtx *c, const char *op, ShuTensor *y,
-    ShuTensor *x, const ShuLinear *l, ShuAct act, gboolean geglu);
+    ShuTensor *x, const ShuLinear *l, ShuAct act, gboolean geglu,
+    ShuTensor *residual);
 gboolean shu_cuda_conv2d_fp8 (ShuCtx *c, ShuTensor *y, ShuTensor *x,
     const ShuConv *k, const ShuConvParams *p);
 

@@ -21,6 +21,7 @@ typedef struct {
   unsigned views, side; /* of the blend; 0: none */
   unsigned rows, C;
   float eps;
+  int e4m3; /* y */
 } Steps;
 
 enum { ABSENT = 0xffffffffu };
@@ -98,7 +99,8 @@ add_run (float (&v)[V], float (&h)[V], const Steps &s, unsigned row,
 /* V normalised channels at @i, scaled and modulated, to y */
 template <int V>
 static __device__ void
-finish_run (float (&v)[V], const Steps &s, unsigned row, unsigned i, __half *y)
+finish_run (float (&v)[V], const Steps &s, unsigned row, unsigned i, void *y,
+    size_t place)
 {
   float a[V];
 
@@ -126,7 +128,7 @@ finish_run (float (&v)[V], const Steps &s, unsigned row, unsigned i, __half *y)
     for (int k = 0; k < V; k++)
       v[k] += a[k];
   }
-  shu_store (y + i, v);
+  shu_store_norm (y, place + i, v, s.e4m3);
 }
 
 /* NV times V channels of a row, V by V from @first on, as they are in memory */
@@ -153,7 +155,7 @@ load_run (Run<V, NV> &ret, const __half *x, unsigned first, unsigned step,
  * stay in registers.  All is asked for before the first is used. */
 template <int V, int NV>
 static __global__ void
-add_norm (__half *y, __half *sum, const __half *x, Steps s, int lanes)
+add_norm (void *y, __half *sum, const __half *x, Steps s, int lanes)
 {
   unsigned row = (unsigned) (shu_task () / lanes);
   unsigned first = threadIdx.x % lanes * V, step = lanes * V;
@@ -207,7 +209,7 @@ add_norm (__half *y, __half *sum, const __half *x, Steps s, int lanes)
 #pragma unroll
       for (int c = 0; c < V; c++)
         v[k][c] = (v[k][c] - mean) * spread;
-      finish_run<V> (v[k], s, row, first + k * step, y + (size_t) to * s.C);
+      finish_run<V> (v[k], s, row, first + k * step, y, (size_t) to * s.C);
     }
 }
 
@@ -261,7 +263,7 @@ row_sum (float v, float *room)
  * sums. */
 template <int V>
 static __global__ void
-add_norm_few (__half *y, __half *sum, const __half *x, Steps s)
+add_norm_few (void *y, __half *sum, const __half *x, Steps s)
 {
   __shared__ float room[2][SHU_WARP];
   unsigned row = blockIdx.x, c = threadIdx.x * V;
@@ -305,13 +307,13 @@ add_norm_few (__half *y, __half *sum, const __half *x, Steps s)
   for (int k = 0; k < V; k++)
     v[k] *= spread;
   end.apply (v);
-  shu_store (y + (size_t) to * s.C + c, v);
+  shu_store_norm (y, (size_t) to * s.C + c, v, s.e4m3);
 }
 
 /* A warp a row of any length, which it reads again; the sum is where it is
  * read from. */
 static __global__ void
-add_norm_any (__half *y, __half *sum, const __half *x, Steps s)
+add_norm_any (void *y, __half *sum, const __half *x, Steps s)
 {
   unsigned row = (unsigned) (shu_task () / SHU_WARP);
   unsigned lane = threadIdx.x % SHU_WARP;
@@ -350,7 +352,7 @@ add_norm_any (__half *y, __half *sum, const __half *x, Steps s)
   for (unsigned k = lane; k < end; k += SHU_WARP) {
     shu_load (v, x + (size_t) row * s.C + k);
     v[0] = (v[0] - mean) * spread;
-    finish_run<1> (v, s, row, k, y + (size_t) to * s.C);
+    finish_run<1> (v, s, row, k, y, (size_t) to * s.C);
   }
 }
 
@@ -396,7 +398,7 @@ launch_rows (void *y, void *sum, const void *x, const Steps &s, int lanes,
   size_t blocks = shu_div_up ((size_t) s.rows * lanes, SHU_THREADS);
 
   add_norm<SHU_VECTOR, NV><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
-      (__half *) y, (__half *) sum, (const __half *) x, s, lanes);
+      y, (__half *) sum, (const __half *) x, s, lanes);
 }
 
 extern "C" cudaError_t
@@ -407,7 +409,7 @@ shu_launch_add_norm (void *y, void *sum, const void *x, const ShuCudaAddNorm *p,
       (const __half *) p->gate, (const __half *) p->scale,
       (const __half *) p->shift, p->w, p->b, order_of (p->h_order),
       order_of (p->y_order), (unsigned) p->gate_rows, (unsigned) p->scale_rows,
-      (unsigned) p->blend, 0, (unsigned) rows, (unsigned) C, p->eps};
+      (unsigned) p->blend, 0, (unsigned) rows, (unsigned) C, p->eps, p->e4m3};
   unsigned columns = (unsigned) (C / SHU_VECTOR), lanes = SHU_WARP;
 
   if (rows == 0 || C == 0)
@@ -416,15 +418,16 @@ shu_launch_add_norm (void *y, void *sum, const void *x, const ShuCudaAddNorm *p,
     return cudaErrorInvalidValue;
   s.side = root_of (p->h_order.size[2] * p->h_order.size[3]);
   if (!all_aligned (y, sum, x, s) || columns > 8 * SHU_WARP) {
+    if (s.e4m3)
+      return cudaErrorInvalidValue;
     add_norm_any<<<(unsigned) shu_div_up (rows * SHU_WARP, SHU_THREADS),
-        SHU_THREADS, 0, stream>>> (
-        (__half *) y, (__half *) sum, (const __half *) x, s);
+        SHU_THREADS, 0, stream>>> (y, (__half *) sum, (const __half *) x, s);
     return cudaGetLastError ();
   }
   if (rows <= FEW_ROWS) {
     add_norm_few<SHU_VECTOR><<<(unsigned) rows,
         (unsigned) shu_div_up (columns, SHU_WARP) * SHU_WARP, 0, stream>>> (
-        (__half *) y, (__half *) sum, (const __half *) x, s);
+        y, (__half *) sum, (const __half *) x, s);
     return cudaGetLastError ();
   }
   /* the fewest lanes that have at most 5 pieces each: widths of 5 2^k and 4

@@ -334,13 +334,14 @@ is_stationary_gemm (ShuCuda *cuda, const Call *job, gboolean bias_f32)
 }
 
 static gboolean
-run_stationary (ShuCuda *cuda, const Call *job, gboolean geglu, GError **error)
+run_stationary (ShuCuda *cuda, const Call *job, gboolean geglu, gboolean e4m3,
+    GError **error)
 {
   const ShuCudaGemm *g = job->g;
 
   return shu_cuda_ok (shu_launch_stationary (job->y, job->x, job->w, job->b,
                           job->residual, (gsize) g->M, (gsize) g->N,
-                          (gsize) g->K, geglu, cuda->n_sm, cuda->stream),
+                          (gsize) g->K, geglu, e4m3, cuda->n_sm, cuda->stream),
       "product", error);
 }
 
@@ -391,7 +392,7 @@ shu_cuda_gemm (ShuCuda *cuda, const ShuCudaGemm *gemm, void *y, const void *x,
   g.batch = MAX (g.batch, 1);
   g_assert (bare || (g.batch == 1 && !g.y_f32));
   if (is_stationary_gemm (cuda, &job, b.is_f32))
-    return run_stationary (cuda, &job, FALSE, error);
+    return run_stationary (cuda, &job, FALSE, FALSE, error);
   p = plan_for (cuda, &job, error);
   if (!p || !multiply (cuda, p, &job, error))
     return FALSE;
@@ -431,7 +432,7 @@ shu_cuda_gemm_geglu_scratch (gint64 M, gint64 C)
 
 gboolean
 shu_cuda_gemm_geglu (ShuCuda *cuda, gint64 M, gint64 C, gint64 K, void *y,
-    const void *x, const void *w, ShuCudaVector b, void *scratch,
+    gboolean e4m3, const void *x, const void *w, ShuCudaVector b, void *scratch,
     GError **error)
 {
   const ShuCudaVector none = {NULL, 0};
@@ -442,7 +443,12 @@ shu_cuda_gemm_geglu (ShuCuda *cuda, gint64 M, gint64 C, gint64 K, void *y,
     const ShuCudaGemm whole = {.M = M, .N = C, .K = K};
     const Call job = {&whole, y, x, w, b.data, NULL};
 
-    return run_stationary (cuda, &job, TRUE, error);
+    return run_stationary (cuda, &job, TRUE, e4m3, error);
+  }
+  if (e4m3) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+        "geglu: no kernel for this that leaves FP8");
+    return FALSE;
   }
   for (gint64 at = 0; at < M; at += rows) {
     ShuCudaGemm g = {.M = MIN (rows, M - at), .N = 2 * C, .K = K};

@@ -42,10 +42,11 @@ gboolean shu_cuda_gemm (ShuCuda *cuda, const ShuCudaGemm *g, void *y,
 /* Bytes that shu_cuda_gemm_geglu() needs at @scratch. */
 gsize shu_cuda_gemm_geglu_scratch (gint64 M, gint64 C);
 
-/* [a, g] = x [M,K] w [2C,K]^T + b [2C];  y [M,C] = a gelu (g).  In pieces, so
- * that what lies between stays in the cache. */
+/* [a, g] = x [M,K] w [2C,K]^T + b [2C];  y [M,C] = a gelu (g), f16 or @e4m3 (of
+ * many rows by a small weight).  In pieces, so that what lies between stays in
+ * the cache. */
 gboolean shu_cuda_gemm_geglu (ShuCuda *cuda, gint64 M, gint64 C, gint64 K,
-    void *y, const void *x, const void *w, ShuCudaVector b, void *scratch,
-    GError **error);
+    void *y, gboolean e4m3, const void *x, const void *w, ShuCudaVector b,
+    void *scratch, GError **error);
 
 G_END_DECLS

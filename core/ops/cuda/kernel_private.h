@@ -4,6 +4,7 @@
 #pragma once
 #include "ops/cuda/kernels.h"
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 #include <cuda_runtime.h>
 
 enum {
@@ -156,6 +157,39 @@ static __device__ inline void
 shu_store (float *y, const float (&v)[1])
 {
   *y = v[0];
+}
+
+/* 8 to E4M3; only devices that know it have it */
+static __device__ inline void
+shu_store_e4m3 (uint8_t *y, const float (&v)[8])
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+  uint32_t w[2];
+
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
+    float2 lo = make_float2 (v[4 * i], v[4 * i + 1]);
+    float2 hi = make_float2 (v[4 * i + 2], v[4 * i + 3]);
+
+    w[i] = __nv_cvt_float2_to_fp8x2 (lo, __NV_SATFINITE, __NV_E4M3) |
+           (uint32_t) __nv_cvt_float2_to_fp8x2 (hi, __NV_SATFINITE, __NV_E4M3)
+               << 16;
+  }
+  *(uint2 *) y = make_uint2 (w[0], w[1]);
+#endif
+}
+
+/* A norm's numbers, from the @at-th on, as f16 or E4M3 */
+template <int V>
+static __device__ inline void
+shu_store_norm (void *y, size_t at, const float (&v)[V], int e4m3)
+{
+  if constexpr (V == 8)
+    if (e4m3) {
+      shu_store_e4m3 ((uint8_t *) y + at, v);
+      return;
+    }
+  shu_store ((__half *) y + at, v);
 }
 
 /* ---- activations ---- */

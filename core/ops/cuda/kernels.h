@@ -127,9 +127,14 @@ cudaError_t shu_launch_to_e4m3 (void *y, ShuCudaE4m3 *scale, const void *x,
  *   without act
  * @spread: 0 or, where y has twice as many rows and columns, 1 + 2 i + j: those
  *   of which i and j are the rests when divided by 2
- * @act: none, or GELU's tanh approximation */
+ * @act: none, or GELU's tanh approximation
+ * @residual: added to y, which lies as y does; then without act, geglu and
+ *   spread; NULL: none
+ * @e4m3: y is that, behind act or geglu */
 typedef struct {
   unsigned x[3], k[2], Ci, Co;
+  const void *residual;
+  int e4m3;
   int before[2];
   int act, geglu, spread;
 } ShuCudaProductFp8;
@@ -170,17 +175,19 @@ cudaError_t shu_launch_geglu (void *y, const void *x, ShuCudaVector b, size_t M,
 /* Bytes of scratch that group_norm needs for x [B,T,C]. */
 size_t shu_launch_group_norm_scratch (size_t B, size_t T, size_t C);
 /* x [B,T,C], T: everything between; to which f16 add [B,C] is added; add, w,
- * b [C] or NULL */
+ * b [C] or NULL; y: f16 or, then with C a multiple of 8 and all aligned,
+ * @e4m3 */
 cudaError_t shu_launch_group_norm (void *y, const void *x, const void *add,
     const float *w, const float *b, size_t B, size_t T, size_t C, int n_groups,
-    float eps, int act, void *scratch, cudaStream_t stream);
+    float eps, int act, int e4m3, void *scratch, cudaStream_t stream);
 /* The same for what fits the shared memory of a cluster, all of it 16 byte
  * aligned; @sm: of the card */
 int shu_launch_group_norm_whole_fits (
     size_t B, size_t T, size_t C, int n_groups, int sm);
 cudaError_t shu_launch_group_norm_whole (void *y, const void *x,
     const void *add, const float *w, const float *b, size_t B, size_t T,
-    size_t C, int n_groups, float eps, int act, int sm, cudaStream_t stream);
+    size_t C, int n_groups, float eps, int act, int e4m3, int sm,
+    cudaStream_t stream);
 /* x [M,C]; w, b [C] or NULL */
 cudaError_t shu_launch_layer_norm (void *y, const void *x, const float *w,
     const float *b, size_t M, size_t C, float eps, cudaStream_t stream);
@@ -207,6 +214,7 @@ typedef struct {
   size_t gate_rows, scale_rows;
   int blend;
   float eps;
+  int e4m3; /* what y is, where all is aligned and C a multiple of 8 */
 } ShuCudaAddNorm;
 
 /* x, sum [rows,C]; sum NULL where there is no h; up to 2^26 rows */
@@ -271,12 +279,12 @@ cudaError_t shu_launch_attention_many (void *y, const void *q, size_t ldq,
 int shu_launch_stationary_fits (
     size_t M, size_t N, size_t K, int geglu, int sm);
 /* y [M,N] = x [M,K] w [N,K]^T + b [N] + residual [M,N]; or, for @geglu, w
- * [2N,K], b [2N]: [a, g] = x w^T + b, y = a gelu (g), without residual.  All
- * f16, at multiples of 16 bytes; b and residual may be NULL.  @n_sm:
- * multiprocessors */
+ * [2N,K], b [2N]: [a, g] = x w^T + b, y = a gelu (g), without residual, then
+ * E4M3 where @e4m3.  All f16, at multiples of 16 bytes; b and residual may be
+ * NULL.  @n_sm: multiprocessors */
 cudaError_t shu_launch_stationary (void *y, const void *x, const void *w,
     const void *b, const void *residual, size_t M, size_t N, size_t K,
-    int geglu, int n_sm, cudaStream_t stream);
+    int geglu, int e4m3, int n_sm, cudaStream_t stream);
 
 /* ---- thin.cu ---- */
 

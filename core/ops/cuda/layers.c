@@ -42,7 +42,8 @@ void
 shu_cuda_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
     ShuAct act, ShuTensor *residual)
 {
-  if (residual || !shu_cuda_linear_fp8 (c, "linear", y, x, l, act, FALSE))
+  if (!shu_cuda_linear_fp8 (c, "linear", y, x, l, act, FALSE, residual) &&
+      shu_cuda_is_f16 (c, "linear", x) && shu_cuda_is_f16 (c, "linear", y))
     linear_f16 (c, y, x, l, act, residual);
 }
 
@@ -59,7 +60,8 @@ linear_geglu_f16 (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l)
 
   if (!w || !scratch || !shu_cuda_bias (c, l->b, &b))
     return;
-  shu_cuda_gemm_geglu (s, M, C, Ci, y->data, x->data, w, b, scratch, &error);
+  shu_cuda_gemm_geglu (s, M, C, Ci, y->data, y->dtype == SHU_DTYPE_E4M3,
+      x->data, w, b, scratch, &error);
   shu_cuda_done_error (c, "linear_geglu", error);
 }
 
@@ -67,7 +69,9 @@ void
 shu_cuda_linear_geglu (
     ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l)
 {
-  if (!shu_cuda_linear_fp8 (c, "linear_geglu", y, x, l, SHU_ACT_NONE, TRUE))
+  if (!shu_cuda_linear_fp8 (
+          c, "linear_geglu", y, x, l, SHU_ACT_NONE, TRUE, NULL) &&
+      shu_cuda_is_f16 (c, "linear_geglu", x))
     linear_geglu_f16 (c, y, x, l);
 }
 
@@ -177,7 +181,7 @@ void
 shu_cuda_conv2d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
     const ShuConvParams *p)
 {
-  if (shu_cuda_conv2d_fp8 (c, y, x, k, p))
+  if (shu_cuda_conv2d_fp8 (c, y, x, k, p) || !shu_cuda_is_f16 (c, "conv2d", x))
     return;
   if (shu_cuda_is_doubled (k, p))
     convolve_doubled (c, y, x, k, p);
@@ -252,7 +256,8 @@ project (ShuCtx *c, guint16 *qkv, ShuTensor *x, const ShuSelfAttention *p,
   gconstpointer w;
   ShuCudaVector b;
 
-  if (!projections (c, p, fp8 ? SHU_PRECISION_FP8 : SHU_PRECISION_F16, &w, &b))
+  if ((!fp8 && !shu_cuda_is_f16 (c, "self_attention", x)) ||
+      !projections (c, p, fp8 ? SHU_PRECISION_FP8 : SHU_PRECISION_F16, &w, &b))
     return FALSE;
   return fp8 ? shu_cuda_product_fp8 (c, qkv, x, w, b, &product, error)
              : shu_cuda_gemm (s, &g, qkv, x->data, w, b, NULL, error);

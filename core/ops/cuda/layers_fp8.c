@@ -5,6 +5,25 @@
 #include "base/error.h"
 
 gboolean
+shu_cuda_is_f16 (ShuCtx *c, const char *op, const ShuTensor *x)
+{
+  if (x->dtype == SHU_DTYPE_E4M3)
+    shu_ctx_fail (c, SHU_ERROR_UNSUPPORTED,
+        "%s: a layer of these sizes has nothing to do with FP8", op);
+  return x->dtype != SHU_DTYPE_E4M3;
+}
+
+/* Where it is the kernel's that has its weight in shared memory */
+gboolean
+shu_cuda_geglu_to_e4m3 (ShuCtx *c, gint64 M, gint64 C, gint64 K)
+{
+  ShuCuda *s = shu_cuda (c);
+
+  return s && shu_launch_stationary_fits (
+                  (gsize) M, (gsize) C, (gsize) K, TRUE, s->sm);
+}
+
+gboolean
 shu_cuda_has_fp8 (ShuCtx *c)
 {
   ShuCuda *s = shu_cuda (c);
@@ -12,19 +31,34 @@ shu_cuda_has_fp8 (ShuCtx *c)
   return s && shu_launch_has_fp8 (s->sm);
 }
 
-/* @x as an operand for a product with @w, which may be NULL after a failure, in
- * the innermost scope; NULL where @c has failed */
-static ShuCudaFp8 *
-rounded (ShuCtx *c, ShuTensor *x, const ShuCudaFp8 *w)
-{
-  ShuCudaFp8 *ret = shu_cuda_scratch (c, sizeof *ret + x->n);
-  gboolean ok = w && ret &&
-                shu_cuda_check (c,
-                    shu_launch_to_e4m3 (ret->values, &ret->scale, x->data,
-                        &w->scale.back, 1, x->n, x->n, shu_cuda (c)->stream),
-                    "rounding");
+/* What a product with a weight takes for x */
+typedef struct {
+  gconstpointer values;
+  const float *scale; /* of both */
+} Operand;
 
-  return ok ? ret : NULL;
+/* @x, as a norm left it or rounded, for a product with @w, which may be NULL
+ * after a failure, in the innermost scope; FALSE where @c has failed */
+static gboolean
+operand_of (ShuCtx *c, Operand *ret, ShuTensor *x, const ShuCudaFp8 *w)
+{
+  ShuCudaFp8 *rounded;
+
+  if (!w)
+    return FALSE;
+  if (x->dtype == SHU_DTYPE_E4M3) {
+    *ret = (Operand){x->data, &w->scale.back};
+    return TRUE;
+  }
+  rounded = shu_cuda_scratch (c, sizeof *rounded + x->n);
+  if (!rounded ||
+      !shu_cuda_check (c,
+          shu_launch_to_e4m3 (rounded->values, &rounded->scale, x->data,
+              &w->scale.back, 1, x->n, x->n, shu_cuda (c)->stream),
+          "rounding"))
+    return FALSE;
+  *ret = (Operand){rounded->values, &rounded->scale.back};
+  return TRUE;
 }
 
 gboolean
@@ -33,12 +67,13 @@ shu_cuda_product_fp8 (ShuCtx *c, gpointer y, ShuTensor *x, const ShuCudaFp8 *w,
 {
   SHU_SCOPE (c);
   ShuCuda *s = shu_cuda (c);
-  ShuCudaFp8 *operand = rounded (c, x, w);
+  Operand operand;
 
-  return operand && shu_cuda_ok (shu_launch_product_fp8 (product, y,
-                                     operand->values, w->values, b.data,
-                                     &operand->scale.back, s->n_sm, s->stream),
-                        "product in FP8", error);
+  if (!operand_of (c, &operand, x, w))
+    return FALSE;
+  return shu_cuda_ok (shu_launch_product_fp8 (product, y, operand.values,
+                          w->values, b.data, operand.scale, s->n_sm, s->stream),
+      "product in FP8", error);
 }
 
 /* The same as an operation of its own */
@@ -74,7 +109,7 @@ shu_cuda_fits_fp8 (
 
 gboolean
 shu_cuda_linear_fp8 (ShuCtx *c, const char *op, ShuTensor *y, ShuTensor *x,
-    const ShuLinear *l, ShuAct act, gboolean geglu)
+    const ShuLinear *l, ShuAct act, gboolean geglu, ShuTensor *residual)
 {
   ShuCuda *s = shu_cuda (c);
   gint64 Co = y->dims[y->n_dims - 1];
@@ -84,6 +119,8 @@ shu_cuda_linear_fp8 (ShuCtx *c, const char *op, ShuTensor *y, ShuTensor *x,
     return FALSE;
   product.act = (int) act;
   product.geglu = geglu;
+  product.residual = residual ? residual->data : NULL;
+  product.e4m3 = y->dtype == SHU_DTYPE_E4M3;
   if (!shu_launch_product_fp8_fits (&product, s->sm))
     return FALSE;
   layer (c, op, y, x, l->w, l->b, &product);
@@ -101,20 +138,20 @@ doubled (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
   SHU_SCOPE (c);
   ShuCuda *s = shu_cuda (c);
   const ShuCudaFp8 *w = shu_cuda_weight (c, k->w, SHU_CUDA_WEIGHT_DOUBLED_FP8);
-  ShuCudaFp8 *operand = rounded (c, x, w);
   GError *error = NULL;
+  Operand operand;
   ShuCudaVector b;
 
-  if (!operand || !shu_cuda_bias (c, k->b, &b))
+  if (!operand_of (c, &operand, x, w) || !shu_cuda_bias (c, k->b, &b))
     return;
   for (int i = 0; i < 4 && !error; i++) {
     /* odd rows and columns look ahead, even ones back */
     part->before[0] = i & 2 ? 0 : 1;
     part->before[1] = i & 1 ? 0 : 1;
     part->spread = 1 + i;
-    shu_cuda_ok (shu_launch_product_fp8 (part, y->data, operand->values,
+    shu_cuda_ok (shu_launch_product_fp8 (part, y->data, operand.values,
                      w->values + i * 4 * (gsize) part->Co * part->Ci, b.data,
-                     &operand->scale.back, s->n_sm, s->stream),
+                     operand.scale, s->n_sm, s->stream),
         "product in FP8", &error);
   }
   shu_cuda_done_error (c, "conv2d", error);

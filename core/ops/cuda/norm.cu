@@ -185,8 +185,8 @@ group_scale (float *scale, const float *parts, const float *w, const float *b,
  * read last is still in the cache */
 template <int V>
 static __global__ void
-group_apply (__half *y, const __half *x, const __half *add, const float *scale,
-    Cut cut, size_t B, int act)
+group_apply (void *y, const __half *x, const __half *add, const float *scale,
+    Cut cut, size_t B, int act, int e4m3)
 {
   Part p = part_of (cut, V, gridDim.x - 1 - blockIdx.x);
   size_t n = rows_of (p.rows, threadIdx.y, blockDim.y);
@@ -218,7 +218,7 @@ group_apply (__half *y, const __half *x, const __half *add, const float *scale,
       for (int k = 0; k < V; k++)
         v[i][k] = shu_act_of ((v[i][k] - m[k]) * a[k] + b[k], act);
       if (r + i < n)
-        shu_store (y + at + (r + i) * step, v[i]);
+        shu_store_norm (y, at + (r + i) * step, v[i], e4m3);
     }
   }
 }
@@ -252,7 +252,7 @@ template <int V>
 static cudaError_t
 launch_group_norm (void *y, const void *x, const void *add, const float *w,
     const float *b, size_t B, size_t T, size_t C, int n_groups, float eps,
-    int act, float *scratch, cudaStream_t stream)
+    int act, int e4m3, float *scratch, cudaStream_t stream)
 {
   Cut cut = cut_of (B, T, C, V);
   float *parts = scratch + 3 * B * C;
@@ -266,15 +266,15 @@ launch_group_norm (void *y, const void *x, const void *add, const float *w,
       parts, (const __half *) x, (const __half *) add, cut);
   group_scale<<<(unsigned) (B * n_groups), scale_threads (cut, n_groups), 0,
       stream>>> (scratch, parts, w, b, cut, B, n_groups, eps);
-  group_apply<V><<<(unsigned) blocks, block, 0, stream>>> ((__half *) y,
-      (const __half *) x, (const __half *) add, scratch, cut, B, act);
+  group_apply<V><<<(unsigned) blocks, block, 0, stream>>> (
+      y, (const __half *) x, (const __half *) add, scratch, cut, B, act, e4m3);
   return cudaGetLastError ();
 }
 
 extern "C" cudaError_t
 shu_launch_group_norm (void *y, const void *x, const void *add, const float *w,
     const float *b, size_t B, size_t T, size_t C, int n_groups, float eps,
-    int act, void *scratch, cudaStream_t stream)
+    int act, int e4m3, void *scratch, cudaStream_t stream)
 {
   if (n_groups < 1 || C % n_groups != 0)
     return cudaErrorInvalidValue;
@@ -283,9 +283,11 @@ shu_launch_group_norm (void *y, const void *x, const void *add, const float *w,
   if (C % SHU_VECTOR == 0 && shu_aligned (y) && shu_aligned (x) &&
       shu_aligned (add) && shu_aligned (scratch))
     return launch_group_norm<SHU_VECTOR> (y, x, add, w, b, B, T, C, n_groups,
-        eps, act, (float *) scratch, stream);
-  return launch_group_norm<1> (
-      y, x, add, w, b, B, T, C, n_groups, eps, act, (float *) scratch, stream);
+        eps, act, e4m3, (float *) scratch, stream);
+  if (e4m3)
+    return cudaErrorInvalidValue;
+  return launch_group_norm<1> (y, x, add, w, b, B, T, C, n_groups, eps, act, 0,
+      (float *) scratch, stream);
 }
 
 /* ---- norms of rows ---- */

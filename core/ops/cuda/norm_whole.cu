@@ -168,9 +168,9 @@ total (const float2 *own, unsigned g, const Cut &cut, float eps)
 
 /* y = act ((x - mean) a + b) of the thread's rows, from @stash */
 static __device__ inline void
-write_rows (__half *y, const uint4 *stash, const float (&m)[8],
+write_rows (void *y, size_t at, const uint4 *stash, const float (&m)[8],
     const float (&a)[8], const float (&b)[8], const Cut &cut, unsigned n,
-    int act)
+    int act, int e4m3)
 {
   size_t step = (size_t) cut.TY * cut.C;
 
@@ -183,15 +183,15 @@ write_rows (__half *y, const uint4 *stash, const float (&m)[8],
 #pragma unroll
     for (int k = 0; k < 8; k++)
       f[k] = shu_act_of ((f[k] - m[k]) * a[k] + b[k], act);
-    shu_store (y + r * step, f);
+    shu_store_norm (y, at + r * step, f, e4m3);
   }
 }
 
 /* A cluster's blocks differ in blockIdx.x; blockIdx.y: item and groups */
 static __global__ void
 __launch_bounds__ (THREADS, 3)
-    group_norm_whole (__half *y, const __half *x, const __half *add,
-        const float *w, const float *b, Cut cut, float eps, int act)
+    group_norm_whole (void *y, const __half *x, const __half *add,
+        const float *w, const float *b, Cut cut, float eps, int act, int e4m3)
 {
   extern __shared__ __align__ (16) uint4 room[];
   float2 *cells = (float2 *) (room + cut.deep * THREADS);
@@ -238,7 +238,7 @@ __launch_bounds__ (THREADS, 3)
     shift[k] = (b ? b[ch + k] : 0.f) - t.y * a[k];
     m[k] = t.x - more[k]; /* as if the mean were less */
   }
-  write_rows (y + at, room + threadIdx.x, m, a, shift, cut, n, act);
+  write_rows (y, at, room + threadIdx.x, m, a, shift, cut, n, act, e4m3);
   if (cut.cluster > 1) /* others have read what is here */
     cluster_wait ();
 }
@@ -330,7 +330,7 @@ shu_launch_group_norm_whole_fits (
 extern "C" cudaError_t
 shu_launch_group_norm_whole (void *y, const void *x, const void *add,
     const float *w, const float *b, size_t B, size_t T, size_t C, int n_groups,
-    float eps, int act, int sm, cudaStream_t stream)
+    float eps, int act, int e4m3, int sm, cudaStream_t stream)
 {
   cudaLaunchConfig_t config = {};
   cudaLaunchAttribute attribute;
@@ -355,6 +355,6 @@ shu_launch_group_norm_whole (void *y, const void *x, const void *add,
       (int) config.dynamicSmemBytes);
   if (e != cudaSuccess)
     return e;
-  return cudaLaunchKernelEx (&config, group_norm_whole, (__half *) y,
-      (const __half *) x, (const __half *) add, w, b, cut, eps, act);
+  return cudaLaunchKernelEx (&config, group_norm_whole, y, (const __half *) x,
+      (const __half *) add, w, b, cut, eps, act, e4m3);
 }

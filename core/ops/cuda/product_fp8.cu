@@ -24,7 +24,20 @@ enum {
 
 /* What follows the sums and biases.  Known when compiled: an end with a choice
  * in it, eighty times, is more than the cache of instructions holds. */
-enum Ending { PLAIN, GELU_TANH, GEGLU };
+enum Ending {
+  PLAIN,
+  RESIDUAL,
+  GELU_TANH,
+  GELU_TANH_E4M3, /* of y, too */
+  GEGLU,
+  GEGLU_E4M3,
+};
+
+static constexpr __host__ __device__ bool
+is_geglu (Ending end)
+{
+  return end == GEGLU || end == GEGLU_E4M3;
+}
 
 /* Sizes of a box of pixels, and how many there are along each dimension */
 typedef struct {
@@ -32,9 +45,9 @@ typedef struct {
 } Boxes;
 
 typedef struct {
-  __half *y;
-  const __half *b;
-  const float *scale; /* of x and w together */
+  void *y;
+  const __half *b, *residual;
+  const float *scale;       /* of x and w together */
   unsigned size[3];         /* images, rows, columns of x */
   unsigned step, offset[2]; /* of y's rows and columns */
   unsigned Ci, Co;
@@ -99,8 +112,8 @@ copy_all (
   int at[3];
 
   for (unsigned tile = blockIdx.x; tile < p.tiles; tile += gridDim.x) {
-    int column = (int) (tile % p.columns) * (END == GEGLU ? N / 2 : N);
-    int second = column + (END == GEGLU ? (int) p.Co : N / 2);
+    int column = (int) (tile % p.columns) * (is_geglu (END) ? N / 2 : N);
+    int second = column + (is_geglu (END) ? (int) p.Co : N / 2);
 
     corner_of (p, tile, at);
     for (unsigned k = 0; k < p.steps; k++, n++) {
@@ -183,7 +196,7 @@ template <int N, Ending END>
 static __device__ inline void
 load_bias (float *ret, const Job &p, unsigned column)
 {
-  constexpr unsigned part = END == GEGLU ? N / 2 : N;
+  constexpr unsigned part = is_geglu (END) ? N / 2 : N;
 
   __syncwarp ();
   for (unsigned i = threadIdx.x % SHU_WARP; i < N; i += SHU_WARP) {
@@ -194,6 +207,18 @@ load_bias (float *ret, const Job &p, unsigned column)
   __syncwarp ();
 }
 
+/* Both forms of GELU to what E4M3 can tell apart */
+static __device__ inline float
+gelu_near (float x)
+{
+  float t;
+
+  asm("tanh.approx.f32 %0, %1;"
+      : "=f"(t)
+      : "f"(x * fmaf (0.0356774081f * x, x, 0.7978845608f)));
+  return fmaf (0.5f * x, t, 0.5f * x);
+}
+
 /* Two neighbouring results: of the sums @v and, for GEGLU, their gates' @g */
 template <int N, Ending END>
 static __device__ inline uint32_t
@@ -202,16 +227,55 @@ finish (const float *v, const float *g, const float *bias, float scale)
   float2 b = *(const float2 *) bias;
   float lo = v[0] * scale + b.x, hi = v[1] * scale + b.y;
 
-  if (END == GEGLU) {
+  if (is_geglu (END)) {
     b = *(const float2 *) (bias + N / 2);
-    lo *= shu_gelu (g[0] * scale + b.x);
-    hi *= shu_gelu (g[1] * scale + b.y);
+    float gates[] = {g[0] * scale + b.x, g[1] * scale + b.y};
+
+    lo *= END == GEGLU ? shu_gelu (gates[0]) : gelu_near (gates[0]);
+    hi *= END == GEGLU ? shu_gelu (gates[1]) : gelu_near (gates[1]);
   }
   if (END == GELU_TANH) {
     lo = shu_act_of (lo, SHU_CUDA_ACT_GELU_TANH);
     hi = shu_act_of (hi, SHU_CUDA_ACT_GELU_TANH);
   }
+  if (END == GELU_TANH_E4M3) {
+    lo = gelu_near (lo);
+    hi = gelu_near (hi);
+  }
   return shu_pack (lo, hi);
+}
+
+/* ---- results ---- */
+
+static constexpr __host__ __device__ bool
+is_e4m3 (Ending end)
+{
+  return end == GELU_TANH_E4M3 || end == GEGLU_E4M3;
+}
+
+static __device__ inline uint32_t
+sum_of (uint32_t a, uint32_t b)
+{
+  float2 x = __half22float2 (*(__half2 *) &a);
+  float2 y = __half22float2 (*(__half2 *) &b);
+
+  return shu_pack (x.x + y.x, x.y + y.y);
+}
+
+/* The lane's part of 32 channels, @at of all */
+template <Ending END>
+static __device__ inline void
+store (const Job &p, size_t at, const uint32_t (&w)[4], const uint4 &residual)
+{
+  if constexpr (is_e4m3 (END))
+    *(uint2 *) ((uint8_t *) p.y + at) =
+        make_uint2 (shu_pack_e4m3 (w[0], w[1]), shu_pack_e4m3 (w[2], w[3]));
+  else if constexpr (END == RESIDUAL)
+    *(uint4 *) ((__half *) p.y + at) =
+        make_uint4 (sum_of (w[0], residual.x), sum_of (w[1], residual.y),
+            sum_of (w[2], residual.z), sum_of (w[3], residual.w));
+  else
+    *(uint4 *) ((__half *) p.y + at) = make_uint4 (w[0], w[1], w[2], w[3]);
 }
 
 /* 64 pixels from the box's @first on */
@@ -220,14 +284,25 @@ static __device__ inline void
 write (const float (&d)[N / 2], const Job &p, const float *bias, float scale,
     const int (&at)[3], unsigned first, unsigned column)
 {
-  constexpr int width = END == GEGLU ? N / 2 : N;
+  constexpr int width = is_geglu (END) ? N / 2 : N;
   unsigned lane = threadIdx.x % SHU_WARP;
   unsigned mine = first + threadIdx.x % GROUP / SHU_WARP * 16 + lane / 4;
 
 #pragma unroll
   for (int h = 0; h < 2; h++) {
     size_t place = place_of (p, at, mine + 8 * h);
+    uint4 residual[width / 32];
 
+    if constexpr (END == RESIDUAL) {
+#pragma unroll
+      for (int j = 0; j < width / 8; j += 4) {
+        unsigned to = column + (j + lane % 4) * 8;
+
+        residual[j / 4] = place != SIZE_MAX && to < p.Co
+                              ? *(const uint4 *) (p.residual + place + to)
+                              : make_uint4 (0, 0, 0, 0);
+      }
+    }
 #pragma unroll
     for (int j = 0; j < width / 8; j += 4) {
       unsigned to = column + (j + lane % 4) * 8;
@@ -237,12 +312,12 @@ write (const float (&d)[N / 2], const Job &p, const float *bias, float scale,
       for (int i = 0; i < 4; i++) {
         const float *v = &d[4 * (j + i) + 2 * h];
 
-        w[i] = finish<N, END> (v, v + (END == GEGLU ? N / 4 : 0),
+        w[i] = finish<N, END> (v, v + (is_geglu (END) ? N / 4 : 0),
             bias + (j + i) * 8 + lane % 4 * 2, scale);
       }
       shu_turn_words (w, lane);
       if (place != SIZE_MAX && to < p.Co)
-        *(uint4 *) (p.y + place + to) = make_uint4 (w[0], w[1], w[2], w[3]);
+        store<END> (p, place + to, w, residual[j / 4]);
     }
   }
 }
@@ -280,7 +355,7 @@ __launch_bounds__ (BLOCK, 1)
   group -= 1;
   for (unsigned tile = blockIdx.x; tile < p.tiles;
        tile += gridDim.x, n += p.steps) {
-    unsigned column = tile % p.columns * (END == GEGLU ? N / 2 : N);
+    unsigned column = tile % p.columns * (is_geglu (END) ? N / 2 : N);
     float d[2][N / 2], scale = *p.scale;
     float *bias = r.bias + threadIdx.x / SHU_WARP % WARPS * N;
     int at[3];
@@ -339,8 +414,11 @@ shu_launch_product_fp8_fits (const ShuCudaProductFp8 *c, int sm)
          (!c->geglu || c->Co % (NARROW / 2) == 0) &&
          (c->act == SHU_CUDA_ACT_NONE ||
              (c->act == SHU_CUDA_ACT_GELU_TANH && !c->geglu)) &&
-         pixels >= PIXELS &&
-         !shu_too_many (pixels);
+         (!c->residual || (c->act == SHU_CUDA_ACT_NONE && !c->geglu &&
+                              !c->spread && !c->e4m3)) &&
+         (!c->e4m3 || ((c->geglu || c->act == SHU_CUDA_ACT_GELU_TANH) &&
+                          c->Co % 16 == 0)) &&
+         pixels >= PIXELS && !shu_too_many (pixels);
 }
 
 /* Bytes of @n dimensions, innermost first, in boxes of @box */
@@ -354,14 +432,13 @@ map_of (CUtensorMap *ret, const void *data, int n, const cuuint64_t *dims,
 
   for (int i = 0; i + 1 < n; i++)
     steps[i] = step *= dims[i];
-  return encode &&
-         encode (ret, CU_TENSOR_MAP_DATA_TYPE_UINT8, (cuuint32_t) n,
-             (void *) data, dims, steps, box, ones,
-             CU_TENSOR_MAP_INTERLEAVE_NONE,
-             box[0] == 128 ? CU_TENSOR_MAP_SWIZZLE_128B
-                           : CU_TENSOR_MAP_SWIZZLE_64B,
-             CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+  return encode && encode (ret, CU_TENSOR_MAP_DATA_TYPE_UINT8, (cuuint32_t) n,
+                       (void *) data, dims, steps, box, ones,
+                       CU_TENSOR_MAP_INTERLEAVE_NONE,
+                       box[0] == 128 ? CU_TENSOR_MAP_SWIZZLE_128B
+                                     : CU_TENSOR_MAP_SWIZZLE_64B,
+                       CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                       CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
 template <int K, int N, Ending END>
@@ -371,19 +448,18 @@ launch (const ShuCudaProductFp8 &c, Job p, const void *x, const void *w,
 {
   const cuuint64_t x_dims[] = {c.Ci, c.x[2], c.x[1], c.x[0]};
   const cuuint64_t w_dims[] = {
-      (cuuint64_t) c.Ci * c.k[0] * c.k[1], (cuuint64_t) c.Co << (END == GEGLU)};
+      (cuuint64_t) c.Ci * c.k[0] * c.k[1], (cuuint64_t) c.Co << is_geglu (END)};
   const cuuint32_t x_box[] = {
       K, p.boxes.size[2], p.boxes.size[1], p.boxes.size[0]};
   const cuuint32_t w_box[] = {K, N / 2};
-  size_t bytes =
-      ALIGN + ROOM + 2 * MAX_PIECES * 8 + WARPS * N * sizeof (float);
+  size_t bytes = ALIGN + ROOM + 2 * MAX_PIECES * 8 + WARPS * N * sizeof (float);
   unsigned blocks;
   CUtensorMap mx, mw;
   cudaError_t e;
 
   p.chunks = (unsigned) shu_div_up (c.Ci, K);
   p.steps = p.chunks * c.k[0] * c.k[1];
-  p.columns = (unsigned) shu_div_up (c.Co, END == GEGLU ? N / 2 : N);
+  p.columns = (unsigned) shu_div_up (c.Co, is_geglu (END) ? N / 2 : N);
   p.tiles *= p.columns;
   blocks = p.tiles < (unsigned) n_sm ? p.tiles : (unsigned) n_sm;
   if (!map_of (&mx, x, 4, x_dims, x_box) || !map_of (&mw, w, 2, w_dims, w_box))
@@ -405,6 +481,16 @@ launch_any (const ShuCudaProductFp8 &c, const Job &p, const void *x,
                          : launch<64, N, END> (c, p, x, w, n_sm, stream);
 }
 
+template <Ending END>
+static cudaError_t
+launch_wide (const ShuCudaProductFp8 &c, const Job &p, const void *x,
+    const void *w, int n_sm, cudaStream_t stream)
+{
+  return c.Co % WIDE != 0 && c.Co % NARROW == 0
+             ? launch_any<NARROW, END> (c, p, x, w, n_sm, stream)
+             : launch_any<WIDE, END> (c, p, x, w, n_sm, stream);
+}
+
 extern "C" cudaError_t
 shu_launch_product_fp8 (const ShuCudaProductFp8 *c, void *y, const void *x,
     const void *w, const void *b, const float *scale, int n_sm,
@@ -412,9 +498,10 @@ shu_launch_product_fp8 (const ShuCudaProductFp8 *c, void *y, const void *x,
 {
   Job p = {};
 
-  p.y = (__half *) y;
+  p.y = y;
   p.b = (const __half *) b;
   p.scale = scale;
+  p.residual = (const __half *) c->residual;
   for (int i = 0; i < 3; i++)
     p.size[i] = c->x[i];
   p.step = c->spread ? 2 : 1;
@@ -428,10 +515,13 @@ shu_launch_product_fp8 (const ShuCudaProductFp8 *c, void *y, const void *x,
   p.boxes = boxes_of (p.size);
   p.tiles = p.boxes.n[0] * p.boxes.n[1] * p.boxes.n[2];
   if (c->geglu)
-    return launch_any<NARROW, GEGLU> (*c, p, x, w, n_sm, stream);
+    return c->e4m3 ? launch_any<NARROW, GEGLU_E4M3> (*c, p, x, w, n_sm, stream)
+                   : launch_any<NARROW, GEGLU> (*c, p, x, w, n_sm, stream);
   if (c->act == SHU_CUDA_ACT_GELU_TANH)
-    return launch_any<NARROW, GELU_TANH> (*c, p, x, w, n_sm, stream);
-  return c->Co % WIDE != 0 && c->Co % NARROW == 0
-             ? launch_any<NARROW, PLAIN> (*c, p, x, w, n_sm, stream)
-             : launch_any<WIDE, PLAIN> (*c, p, x, w, n_sm, stream);
+    return c->e4m3
+               ? launch_any<NARROW, GELU_TANH_E4M3> (*c, p, x, w, n_sm, stream)
+               : launch_any<NARROW, GELU_TANH> (*c, p, x, w, n_sm, stream);
+  if (c->residual)
+    return launch_wide<RESIDUAL> (*c, p, x, w, n_sm, stream);
+  return launch_wide<PLAIN> (*c, p, x, w, n_sm, stream);
 }

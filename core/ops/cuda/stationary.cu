@@ -23,7 +23,7 @@ enum {
 };
 
 typedef struct {
-  __half *y;
+  void *y; /* f16 or E4M3 */
   const __half *b, *residual;
   unsigned M, N;  /* of y */
   unsigned steps; /* of K */
@@ -136,7 +136,7 @@ load_residual (Residual<J> &ret, const Job &p, unsigned row, unsigned column)
 }
 
 /* Rows from @row on, columns from @column on */
-template <int BN, bool GEGLU, int J>
+template <int BN, bool GEGLU, bool E4M3, int J>
 static __device__ inline void
 write_tile (const float (&d)[BN / 2], const Job &p, const float *bias,
     const Residual<J> *residual, unsigned row, unsigned column)
@@ -160,8 +160,13 @@ write_tile (const float (&d)[BN / 2], const Job &p, const float *bias,
         w[2] = sum_of (w[2], residual->part[h][j / 4].z);
         w[3] = sum_of (w[3], residual->part[h][j / 4].w);
       }
-      if (mine + 8 * h < p.M)
-        *(uint4 *) (p.y + place_of (p, row, column, j, h)) =
+      if (mine + 8 * h >= p.M)
+        continue;
+      if constexpr (E4M3)
+        *(uint2 *) ((uint8_t *) p.y + place_of (p, row, column, j, h)) =
+            make_uint2 (shu_pack_e4m3 (w[0], w[1]), shu_pack_e4m3 (w[2], w[3]));
+      else
+        *(uint4 *) ((__half *) p.y + place_of (p, row, column, j, h)) =
             make_uint4 (w[0], w[1], w[2], w[3]);
     }
 }
@@ -232,7 +237,7 @@ multiply (float (&d)[BN / 2], const Job &p, const Room &r, unsigned n,
 #endif
 
 /* x [M,K], w [N,K] or, for GEGLU, [2N,K] -> y [M,N] */
-template <int BN, bool GEGLU, bool WITH_RESIDUAL>
+template <int BN, bool GEGLU, bool WITH_RESIDUAL, bool E4M3>
 static __global__ void
 __launch_bounds__ (BLOCK, 1) stationary (const __grid_constant__ CUtensorMap mx,
     const __grid_constant__ CUtensorMap mw, Job p)
@@ -280,10 +285,10 @@ __launch_bounds__ (BLOCK, 1) stationary (const __grid_constant__ CUtensorMap mx,
 
       load_residual (residual, p, row, column);
       multiply<BN> (d, p, r, i * p.steps, group, i / 2 & 1);
-      write_tile<BN, GEGLU> (d, p, r.bias, &residual, row, column);
+      write_tile<BN, GEGLU, E4M3> (d, p, r.bias, &residual, row, column);
     } else {
       multiply<BN> (d, p, r, i * p.steps, group, i / 2 & 1);
-      write_tile<BN, GEGLU, part / 8> (d, p, r.bias, NULL, row, column);
+      write_tile<BN, GEGLU, E4M3, part / 8> (d, p, r.bias, NULL, row, column);
     }
   }
 #endif
@@ -323,7 +328,7 @@ shu_launch_stationary_fits (size_t M, size_t N, size_t K, int geglu, int sm)
 #endif
 }
 
-template <int BN, bool GEGLU, bool WITH_RESIDUAL>
+template <int BN, bool GEGLU, bool WITH_RESIDUAL, bool E4M3>
 static cudaError_t
 launch (const void *x, const void *w, Job p, size_t K, int n_sm,
     cudaStream_t stream)
@@ -337,33 +342,35 @@ launch (const void *x, const void *w, Job p, size_t K, int n_sm,
   if (!shu_box_map (&mx, x, p.M, K, K, ROWS) ||
       !shu_box_map (&mw, w, GEGLU ? 2 * p.N : p.N, K, K, part))
     return cudaErrorNotSupported;
-  e = cudaFuncSetAttribute (stationary<BN, GEGLU, WITH_RESIDUAL>,
+  e = cudaFuncSetAttribute (stationary<BN, GEGLU, WITH_RESIDUAL, E4M3>,
       cudaFuncAttributeMaxDynamicSharedMemorySize, (int) bytes);
   if (e != cudaSuccess)
     return e;
   n_sm = n_sm / (int) p.columns > 0 ? n_sm / (int) p.columns : 1;
-  stationary<BN, GEGLU, WITH_RESIDUAL>
+  stationary<BN, GEGLU, WITH_RESIDUAL, E4M3>
       <<<(unsigned) n_sm * p.columns, BLOCK, bytes, stream>>> (mx, mw, p);
   return cudaGetLastError ();
 }
 
 extern "C" cudaError_t
 shu_launch_stationary (void *y, const void *x, const void *w, const void *b,
-    const void *residual, size_t M, size_t N, size_t K, int geglu, int n_sm,
-    cudaStream_t stream)
+    const void *residual, size_t M, size_t N, size_t K, int geglu, int e4m3,
+    int n_sm, cudaStream_t stream)
 {
-  Job p = {(__half *) y, (const __half *) b, (const __half *) residual,
-      (unsigned) M, (unsigned) N, (unsigned) (K / STEP), 0,
-      (unsigned) shu_div_up (M, ROWS)};
+  Job p = {y, (const __half *) b, (const __half *) residual, (unsigned) M,
+      (unsigned) N, (unsigned) (K / STEP), 0, (unsigned) shu_div_up (M, ROWS)};
 
   switch (width_of (K, N, geglu)) {
   case 256:
-    return launch<256, true, false> (x, w, p, K, n_sm, stream);
+    return e4m3 ? launch<256, true, false, true> (x, w, p, K, n_sm, stream)
+                : launch<256, true, false, false> (x, w, p, K, n_sm, stream);
   case 128:
-    return launch<128, true, false> (x, w, p, K, n_sm, stream);
+    return e4m3 ? launch<128, true, false, true> (x, w, p, K, n_sm, stream)
+                : launch<128, true, false, false> (x, w, p, K, n_sm, stream);
   case 160:
-    return residual ? launch<160, false, true> (x, w, p, K, n_sm, stream)
-                    : launch<160, false, false> (x, w, p, K, n_sm, stream);
+    return residual
+               ? launch<160, false, true, false> (x, w, p, K, n_sm, stream)
+               : launch<160, false, false, false> (x, w, p, K, n_sm, stream);
   default:
     return cudaErrorInvalidValue;
   }

@@ -219,6 +219,17 @@ shu_wgmma_e4m3 (float (&d)[64], uint64_t a, uint64_t b, int add)
 
 /* ---- results ---- */
 
+/* Four halves as E4M3 */
+static __device__ inline uint32_t
+shu_pack_e4m3 (uint32_t a, uint32_t b)
+{
+  return __nv_cvt_halfraw2_to_fp8x2 (
+             *(__half2_raw *) &a, __NV_SATFINITE, __NV_E4M3) |
+         (uint32_t) __nv_cvt_halfraw2_to_fp8x2 (
+             *(__half2_raw *) &b, __NV_SATFINITE, __NV_E4M3)
+             << 16;
+}
+
 /* Of attention with heads of 64: a warp's 16 rows of @o over the @sum of their
  * weights, of which the lane has a part, as f16.  y: the first of them, of
  * which @left exist */
