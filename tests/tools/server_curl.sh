@@ -3,7 +3,7 @@
 # The lines of the documentation, as people type them, and both clients.
 # usage: server_curl.sh SERVER PHOTO EXAMPLES
 set -eu
-server=$(realpath "$1") photo=$(realpath "$2") examples=$(realpath "$3")
+script=$(realpath "$0") server=$(realpath "$1") photo=$(realpath "$2") examples=$(realpath "$3")
 for program in curl unzip python3; do
   command -v $program >/dev/null || { echo "no $program"; exit 77; }
 done
@@ -30,6 +30,8 @@ line () {
 for word in synchuman-server models devices address docs; do
   grep -q "$word" banner || fail "no $word in the banner"
 done
+for _ in $(seq 300); do grep -q ready banner && break; sleep 0.1; done
+grep -q "ready *cpu: the CPU, .*B; models from synthetic-tiny:7" banner || fail "no device, memory and models in the banner"
 # shellcheck disable=SC2016
 line 'curl -sS -X POST http://localhost:8000/generate -F "image=@image.png"' >answer.json
 python3 - answer.json <<'P' || fail "the answer: $(cat answer.json)"
@@ -43,6 +45,7 @@ files = {**a['stage1']['files'], **a['stage2']['files']}
 assert len(files) == 13 and all(os.path.getsize(f) > 0 for f in files.values()), files
 assert a['stage1']['output_dir'] == f"tmp_api_jobs/{a['job_id']}/stage1_output"
 P
+"$(dirname "$script")/server_docs.py" "http://127.0.0.1:$port" "$examples/../docs/api.md" image.png answer.json || fail "the documentation"
 line 'curl -sS -X POST http://localhost:8000/generate -F "image=@image.png" -F "download=true" --output results.zip'
 unzip -q results.zip
 for file in stage1_output/{color,normal}_{0,1,2,3,4}.png stage1_output/input.png stage2_output/output.glb stage2_output/output_mesh.ply; do

@@ -117,7 +117,11 @@ test_clients (void)
     ask (&load);
   work_until (start + seconds * G_USEC_PER_SEC / 3);
   early = resident ();
-  work_until (load.end);
+  for (int i = 5; i <= 12; i++) {
+    work_until (start + seconds * G_USEC_PER_SEC * i / 12);
+    g_test_message ("after %.0f s: %d jobs, %d times full, %.1f MB",
+        (double) seconds * i / 12, load.done, load.full, resident ());
+  }
   late = resident ();
   while (load.open > 0)
     g_main_context_iteration (NULL, TRUE);
@@ -129,8 +133,10 @@ test_clients (void)
   g_assert_cmpint (queue_running (load.f.server->queue), ==, 0);
   g_assert_cmpint (queue_waiting (load.f.server->queue), ==, 0);
   g_assert_cmpint (metrics_jobs_done (load.f.server->metrics), ==, load.done);
-  /* a job that is kept takes some kB */
+  /* a job that is kept takes some kB; a sanitizer keeps what was freed */
+#ifndef __SANITIZE_ADDRESS__
   g_assert_cmpfloat (late - early, <, 6 + 0.05 * load.done);
+#endif
   fixture_stop (&load.f);
   g_bytes_unref (load.image);
 }
@@ -175,10 +181,10 @@ test_health (void)
   g_test_message ("health: median %.2f ms, 99 %% %.2f ms, worst %.2f ms",
       (double) us[N / 2] / 1e3, (double) us[N * 99 / 100] / 1e3,
       (double) us[N - 1] / 1e3);
-  /* a machine that does other things, too, is slower now and then */
+  /* a machine that does other things, too, is slower now and then: what others
+   * take of it is in the 99th percentile before anything else */
   g_assert_cmpint (us[N / 2], <, 20 * 1000);
-  if (g_test_perf ())
-    g_assert_cmpint (us[N * 99 / 100], <, 20 * 1000);
+  g_assert_cmpint (us[N * 99 / 100], <, (g_test_perf () ? 20 : 200) * 1000);
   fixture_stop (&load.f);
   g_bytes_unref (load.image);
 }

@@ -8,6 +8,7 @@
 #include <gio/gio.h>
 #include <glib-unix.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -92,6 +93,20 @@ ends_job (const char *type)
          strcmp (type, "cancelled") == 0;
 }
 
+/* The rest of the banner: what only the worker knows. */
+static void
+announce (const HostInfo *i)
+{
+  g_autofree char *memory =
+      g_format_size (i->gpu ? (guint64) i->memory
+                            : (guint64) sysconf (_SC_PHYS_PAGES) *
+                                  (guint64) sysconf (_SC_PAGESIZE));
+
+  printf ("  ready      %s: %s, %s; models from %s\n", i->device,
+      i->gpu ? i->gpu : "the CPU", memory, i->folder);
+  fflush (stdout);
+}
+
 static void
 said (JsonObject *o, gpointer data)
 {
@@ -108,6 +123,8 @@ said (JsonObject *o, gpointer data)
     g_clear_pointer (&h->trouble, g_free);
     log_line (NULL, "info", "worker on %s is ready: %s", h->info.device,
         h->info.folder);
+    if (h->settings->banner)
+      announce (&h->info);
     h->events.ready (h, h->data);
   } else if (h->ready) {
     if (ends_job (type))

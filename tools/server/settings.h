@@ -18,6 +18,7 @@ G_BEGIN_DECLS
  * @request_seconds, @body_seconds: for a request to come up to the end of its
  *   headers, and of its body; @fetch_seconds: for a photo behind image_url; no
  *   options
+ * @banner: say on standard output what workers have; no option
  */
 typedef struct {
   char *address;
@@ -33,6 +34,7 @@ typedef struct {
   int job_timeout, retention, drain;
   gint64 quota;
   gint64 max_upload;
+  gboolean banner;
   int request_seconds, body_seconds, fetch_seconds;
 } Settings;
 

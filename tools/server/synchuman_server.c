@@ -89,6 +89,7 @@ serve (int argc, char **argv)
     fprintf (stderr, "synchuman-server: %s\n", error->message);
     return 2;
   }
+  settings->banner = TRUE;
   gst_init (NULL, NULL);
   /* for the ranges of parameters; nothing runs in this process */
   if (!launch_load_plugin (&error) ||

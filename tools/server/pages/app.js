@@ -3,8 +3,10 @@
 'use strict';
 
 const $ = id => document.getElementById(id);
-const stages = { matting: 'Cutting out the person', preprocess: 'Framing', load: 'Loading the networks', stage1: 'Drawing the views',
+/* those that a job goes through, in order; networks are loaded in between */
+const stages = { matting: 'Cutting out the person', preprocess: 'Framing', stage1: 'Drawing the views',
   stage2: 'Making the shape', mesh: 'Cleaning the surface', texture: 'Painting the surface', glb: 'Writing the file' };
+const others = { load: 'Loading the networks' };
 let job = null;
 let urls = [];
 
@@ -23,6 +25,10 @@ async function problemOf (answer) {
 async function request (path, options = {}) {
   const answer = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
 
+  if (answer.status === 401) {
+    $('token-label').hidden = false;
+    $('token').focus();
+  }
   if (!answer.ok)
     throw new Error(await problemOf(answer));
   return answer;
@@ -50,11 +56,28 @@ function sayLeft (seconds) {
   return seconds > 90 ? `, about ${Math.round(seconds / 60)} minutes left` : seconds > 0 ? `, about ${Math.ceil(seconds)} s left` : '';
 }
 
+function showStage (stage) {
+  const names = Object.keys(stages);
+  const at = names.indexOf(stage);
+
+  if (at < 0)
+    return;
+  $('stages').replaceChildren(...names.map((name, i) => {
+    const item = document.createElement('li');
+    item.textContent = stages[name];
+    item.classList.toggle('over', i < at);
+    if (i === at)
+      item.setAttribute('aria-current', 'step');
+    return item;
+  }));
+}
+
 function showState (state) {
   if (state.status === 'queued')
     $('status').textContent = `Waiting: number ${state.position || 1} in the queue`;
   else if (state.status === 'running')
-    $('status').textContent = (stages[state.stage] || state.stage || 'Starting') + sayLeft(state.seconds_left);
+    $('status').textContent = (stages[state.stage] || others[state.stage] || state.stage || 'Starting') + sayLeft(state.seconds_left);
+  showStage(state.stage);
   if (state.total > 0)
     $('progress').value = state.step / state.total;
   if (state.warnings && state.warnings.length)
@@ -91,7 +114,7 @@ async function showModel (id) {
 function busy (yes) {
   $('make').disabled = yes;
   $('cancel').hidden = !yes;
-  $('progress').hidden = !yes;
+  $('running').hidden = !yes;
 }
 
 async function follow (id) {
@@ -125,6 +148,8 @@ async function make () {
   for (const id of ['result', 'preview'])
     $(id).hidden = true;
   $('problem').textContent = '';
+  $('stages').replaceChildren();
+  $('progress').value = 0;
   $('status').textContent = 'Sending the photo';
   busy(true);
   try {
@@ -144,8 +169,12 @@ $('form').addEventListener('submit', event => {
 });
 $('cancel').addEventListener('click', () => job && request(`jobs/${job}`, { method: 'DELETE' }).catch(() => {}));
 $('photo').addEventListener('change', () => {
-  $('shown').src = URL.createObjectURL($('photo').files[0]);
-  $('shown').hidden = false;
+  const file = $('photo').files[0];
+
+  URL.revokeObjectURL($('shown').src);
+  $('shown').hidden = !file;
+  if (file)
+    $('shown').src = URL.createObjectURL(file);
 });
 for (const type of ['dragenter', 'dragover', 'dragleave', 'drop'])
   $('drop').addEventListener(type, event => {
@@ -156,3 +185,5 @@ for (const type of ['dragenter', 'dragover', 'dragleave', 'drop'])
       $('photo').dispatchEvent(new Event('change'));
     }
   });
+/* not a picture, or one that the browser cannot show */
+$('shown').addEventListener('error', () => $('shown').hidden = true);
