@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Forms, addresses and workers' lines as strangers could send them: whatever
- * comes, it is taken or refused with a problem, and nothing else happens. */
+/* Requests, forms, addresses and workers' lines as strangers could send them:
+ * whatever comes, it is taken or refused with a problem, and nothing else
+ * happens. */
 #include "mutate.h"
 #include "launch.h"
 #include "base/error.h"
 #include "server/fetch.h"
 #include "server/lines.h"
 #include "server/upload.h"
+#include "server/wire.h"
 #include <gst/gst.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,6 +48,55 @@ read_form (GBytes *bytes, gpointer data, GError **error)
   } else
     g_assert_cmpint (p.status, !=, 0);
   return as_error (&p, error);
+}
+
+/* What is taken ends where it says, and names one host and one path. */
+static gboolean
+read_head (GBytes *bytes, gpointer data, GError **error)
+{
+  gsize size;
+  const guint8 *d = g_bytes_get_data (bytes, &size);
+  gsize end = wire_head_end (d, size);
+  g_auto (Problem) p = {0};
+  WireHead head = {-1, FALSE};
+
+  g_assert_cmpint (end, <=, size);
+  for (gsize n = 0; n < size; n += 7)
+    if (!wire_check_begin (d, n, n / 2, &p))
+      break;
+  if (end > 0 && wire_check_head (d, end, &head, &p)) {
+    g_assert_true (p.status || head.length >= 0);
+    g_assert_null (memchr (d, 0, end));
+    g_assert_true (!head.chunked || head.length == 0);
+  } else if (!p.status)
+    problem_set (&p, 400, "no end");
+  return as_error (&p, error);
+}
+
+/* In one go or byte by byte: it is the same. */
+static gboolean
+read_chunks (GBytes *bytes, gpointer data, GError **error)
+{
+  gsize size;
+  const guint8 *d = g_bytes_get_data (bytes, &size);
+  WireChunks whole = {0}, parts = {0};
+  gssize n = wire_chunks (&whole, d, size), k = 0, one = 1;
+
+  while (k < (gssize) size && one == 1 && !parts.done) {
+    one = wire_chunks (&parts, d + k, 1);
+    k += one;
+  }
+  g_assert_true ((n < 0) == (one < 0));
+  g_assert_cmpint (whole.done, ==, parts.done);
+  if (n >= 0) {
+    g_assert_cmpint (n, ==, k);
+    g_assert_cmpint (whole.data, ==, parts.data);
+    g_assert_cmpint (whole.data + whole.around, ==, n);
+  }
+  if (whole.done)
+    return TRUE;
+  g_set_error_literal (error, SHU_ERROR, SHU_ERROR_INVALID, "no whole body");
+  return FALSE;
 }
 
 static gboolean
@@ -127,6 +178,32 @@ test_form (void)
 }
 
 static void
+test_wire (void)
+{
+  static const char head[] =
+      "POST /generate?a=b%20c HTTP/1.1\r\nHost: localhost:8000\r\n"
+      "Content-Length: 12\r\nContent-Type: text/plain\r\nX: y\r\n\r\n";
+  static const char chunks[] = "5;a=b\r\nhello\r\n1f\r\n"
+                               "0123456789012345678901234567890\r\n0\r\n\r\n";
+  g_autoptr (GBytes) valid_head = g_bytes_new_static (head, sizeof head - 1);
+  g_autoptr (GBytes) valid_chunks =
+      g_bytes_new_static (chunks, sizeof chunks - 1);
+  const MutateTarget targets[] = {{.name = "head",
+                                      .valid = valid_head,
+                                      .read = read_head,
+                                      .kind = MUTATE_TEXT,
+                                      .count = 20000},
+      {.name = "chunks",
+          .valid = valid_chunks,
+          .read = read_chunks,
+          .kind = MUTATE_TEXT,
+          .count = 20000}};
+
+  mutate_run (&targets[0]);
+  mutate_run (&targets[1]);
+}
+
+static void
 test_url (void)
 {
   static const char url[] = "https://example.com:443/a/b.png?c=d#e";
@@ -167,6 +244,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_assert_true (launch_load_plugin (NULL));
   g_test_add_func ("/fuzz_server/form", test_form);
+  g_test_add_func ("/fuzz_server/wire", test_wire);
   g_test_add_func ("/fuzz_server/url", test_url);
   g_test_add_func ("/fuzz_server/lines", test_lines);
   return g_test_run ();
