@@ -5,9 +5,10 @@
 #include "geometry/bake_private.h"
 #include "geometry/weld.h"
 
-/* Steps of spreading: what holds to its neighbours and to little else needs
- * about as many as it is vertices across. */
-enum { N_SMOOTH = 8, N_MATCH = 40, N_BRIDGE = 100 };
+/* Steps of spreading: where nothing holds, about as many as it is vertices
+ * across.  Differences of views are to reach so far only: with 40 steps drawn
+ * people were 0.1 dB farther from the truth. */
+enum { N_SMOOTH = 8, N_MATCH = 15, N_BRIDGE = 100 };
 
 static const float normal_hold = 0.6f; /* of a normal against its neighbours */
 static const float match_decay = 0.002f;

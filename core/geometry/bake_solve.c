@@ -9,7 +9,7 @@ enum {
   N_RENDERS = SHU_GAUSSIAN_VIEWS - SHU_N_VIEWS,
   LEAST_SIDE = 256, /* of a drawing */
   AT_ONCE = 16,     /* drawings in memory at most */
-  PIXELS = 4 << 20, /* of these */
+  PIXELS = 1 << 18, /* of these, so that they stay in the cache */
   SHARPEN_STEPS = 4,
   CHART_GAP = 128, /* charts are this part of a side apart */
 };

@@ -195,6 +195,7 @@ void
 shu_part_set_progress (ShuPart *p, const ShuProgress *progress)
 {
   p->listener = progress;
+  p->progress.traffic = shu_progress_traffic (progress);
 }
 
 gboolean

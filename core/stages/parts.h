@@ -53,7 +53,8 @@ gboolean shu_part_covers (const ShuPart *p, ShuPartStage stage);
 /* What one run is, e.g. "10 views of 96 x 96, guided"; (transfer none) */
 const char *shu_part_size (const ShuPart *p);
 
-/* Who hears of the progress and the laps of whole stages; nobody where NULL.
+/* Who hears of the progress, laps and copies of whole stages; nobody where
+ * NULL.
  * @progress must live as long as that is so. */
 void shu_part_set_progress (ShuPart *p, const ShuProgress *progress);
 

@@ -93,6 +93,34 @@ test_unknown (void)
       &error, SHU_ERROR_INVALID, "\"joints\"; the parts are matting, clip");
 }
 
+/* From the asset to the file, on a device that has the pictures */
+static void
+tail_brings_down_the_texture_alone (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModel) m = shu_model_get ("synthetic-tiny:5", "cuda", NULL);
+  g_autoptr (ShuTraffic) traffic = shu_traffic_new ();
+  const ShuProgress progress = {.traffic = traffic};
+  g_autoptr (ShuPart) p = NULL;
+  ShuTrafficCount image;
+
+  if (!m) { /* tests/plugins/device.c sees it on a pretended one */
+    g_test_skip ("no CUDA device");
+    return;
+  }
+  p = shu_part_new (m, "tail@6000", SHU_PRECISION_F16, &error);
+  g_assert_no_error (error);
+  shu_part_set_progress (p, &progress);
+  shu_part_run (p, &error);
+  g_assert_no_error (error);
+  image = shu_traffic_get (traffic, SHU_TRAFFIC_IMAGE);
+  g_assert_cmpuint (image.n_up, ==, 0);
+  g_assert_cmpuint (image.n_down, ==, 1);
+  g_assert_cmpuint (image.down, ==, 3 * 1024 * 1024);
+  g_assert_cmpuint (
+      shu_traffic_get (traffic, SHU_TRAFFIC_TENSOR).n_down, ==, 0);
+}
+
 /* ---- the official sizes, without computing ---- */
 
 static void
@@ -259,6 +287,8 @@ main (int argc, char **argv)
   mallopt (M_PERTURB, 0);
 #endif
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/stages/parts/tail_brings_down_the_texture_alone",
+      tail_brings_down_the_texture_alone);
   g_test_add_func ("/stages/parts/each", test_each);
   g_test_add_func ("/stages/parts/runs", test_runs);
   g_test_add_func ("/stages/parts/unknown", test_unknown);

@@ -166,15 +166,16 @@ advance (Field *f, int i, const float *step, double *sum)
 static void
 solve (Field *f, int n_steps)
 {
-  double rr[3], next[3], dz[3], unused[3];
+  double rr[3], first[3], next[3], dz[3], unused[3];
   float step[3], back[3] = {0};
 
   for_vertices (f, begin, NULL, rr);
+  memcpy (first, rr, sizeof first);
   for (int i = 0; i < n_steps; i++) {
     for_vertices (f, turn, back, unused);
     for_vertices (f, multiply, NULL, dz);
     for (int k = 0; k < 3; k++)
-      step[k] = dz[k] > 0 ? (float) (rr[k] / dz[k]) : 0;
+      step[k] = shu_field_step (rr[k], first[k], dz[k]);
     for_vertices (f, advance, step, next);
     for (int k = 0; k < 3; k++) {
       back[k] = rr[k] > 0 ? (float) (next[k] / rr[k]) : 0;

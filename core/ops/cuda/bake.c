@@ -2,7 +2,7 @@
 /* Room for the kernels of bake.cu. */
 #include "ops/cuda/cuda_private.h"
 
-enum { SUMS = SHU_CUDA_FIELD_BLOCKS * 3, SCALARS = 9 };
+enum { SUMS = SHU_CUDA_FIELD_BLOCKS * 3, SCALARS = 12 };
 
 void
 shu_cuda_bake_differences (ShuCtx *c, const ShuBakeHeld *y,

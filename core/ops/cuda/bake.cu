@@ -143,7 +143,7 @@ put_sums (const Field &f, const double (&sum)[3])
 }
 
 /* scalars: three channels of each */
-enum { RR = 0, DZ = 3, BACK = 6 };
+enum { RR = 0, DZ = 3, BACK = 6, FIRST = 9 };
 
 static __global__ void
 begin (Field f)
@@ -196,9 +196,8 @@ advance (Field f)
   float step[3];
 
   for (int k = 0; k < 3; k++)
-    step[k] = f.scalars[DZ + k] > 0
-                  ? (float) (f.scalars[RR + k] / f.scalars[DZ + k])
-                  : 0;
+    step[k] = shu_field_step (
+        f.scalars[RR + k], f.scalars[FIRST + k], f.scalars[DZ + k]);
   for (size_t i = shu_task (); i < (size_t) f.n; i += shu_task_step ()) {
     float over = shu_field_over (&f.s, (int) i);
 
@@ -230,6 +229,8 @@ reduce (Field f, int to, int first)
     if (to == RR)
       f.scalars[BACK + k] =
           !first && f.scalars[RR + k] > 0 ? sum / f.scalars[RR + k] : 0;
+    if (first)
+      f.scalars[FIRST + k] = sum;
     f.scalars[to + k] = sum;
   }
 }

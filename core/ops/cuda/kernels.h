@@ -710,7 +710,7 @@ typedef struct {
   int n;
   float *y, *x, *r, *d, *z; /* [n,3] */
   double *partial;          /* [SHU_CUDA_FIELD_BLOCKS,3] */
-  double *scalars;          /* [9] */
+  double *scalars;          /* [12] */
 } ShuCudaField;
 
 cudaError_t shu_launch_field_spread (
