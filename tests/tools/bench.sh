@@ -55,7 +55,7 @@ expect out "tail@3000: " "a size"
 expect out "ms  simplification" "what follows the networks"
 expect out "MB  of the host" "what follows the networks"
 run --part tail@3000 --json
-expect out '"laps": {"copies"' "JSON of what follows the networks"
+expect out '"laps": {"extraction"' "JSON of what follows the networks"
 run --part gaussians@3000
 expect out "ms a view" "views of the Gaussians"
 for part in clip@3000 tail@x tail@1 tail@; do
