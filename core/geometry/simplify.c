@@ -324,14 +324,21 @@ collapse (Worker *w, int a, int b, Vec3 x)
   s->version[b]++;
 }
 
-void
-worker_drain (Worker *w, double max_cost, int max_removed)
+/* A candidate may be taken. */
+static gboolean
+has_candidate (const Worker *w, double max_cost)
+{
+  return w->n_heap > 0 && w->heap[0].cost <= max_cost && w->left > 0;
+}
+
+gboolean
+worker_drain (Worker *w, double max_cost, int max_removed, gint64 max_looks)
 {
   Simplifier *s = w->s;
   int end = w->n_removed + max_removed;
+  gint64 least = w->left - max_looks;
 
-  while (w->n_removed < end && w->n_heap > 0 && w->heap[0].cost <= max_cost &&
-         w->left > 0) {
+  while (w->n_removed < end && w->left > least && has_candidate (w, max_cost)) {
     Candidate c = heap_pop (w);
     Vec3 x;
 
@@ -343,6 +350,7 @@ worker_drain (Worker *w, double max_cost, int max_removed)
     collapse (w, c.a, c.b, x);
     worker_push_edges (w, c.a, FALSE);
   }
+  return has_candidate (w, max_cost);
 }
 
 static ShuMesh *

@@ -73,9 +73,11 @@ void worker_push_edges (Worker *w, int a, gboolean upwards);
 /* Makes a heap of candidates in any order. */
 void worker_order (Worker *w);
 
-/* Collapses edges of no more than @max_cost until @max_removed faces are gone
- * or no candidate is left. */
-void worker_drain (Worker *w, double max_cost, int max_removed);
+/* Collapses edges of no more than @max_cost until @max_removed faces are gone,
+ * @max_looks are taken or no candidate is left.  Returns: whether one is left
+ */
+gboolean worker_drain (
+    Worker *w, double max_cost, int max_removed, gint64 max_looks);
 
 /* simplify_regions.c: most of the way to @target faces, in parts of the mesh
  * that threads share; nothing where it is small.  @ret_cost: all edges but few

@@ -167,7 +167,7 @@ drain_regions (Regions *r, double max_cost, int n_alive, int n_to_go)
 
     r->workers[i].n_removed = 0;
     if (share > 0)
-      worker_drain (&r->workers[i], max_cost, share);
+      worker_drain (&r->workers[i], max_cost, share, r->workers[i].left);
     r->n_faces[i] -= r->workers[i].n_removed;
   }
 }

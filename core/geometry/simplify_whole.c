@@ -6,9 +6,10 @@
 #include <string.h>
 
 enum {
-  CHUNK = 4096, /* vertices a task */
-  FEW = 64,     /* corners that are looked at for an edge */
-  FACES_AT_ONCE = 8192,
+  CHUNK = 4096,            /* vertices a task */
+  FEW = 64,                /* corners that are looked at for an edge */
+  FACES_AT_ONCE = 8192,    /* between two looks at whether to stop */
+  LOOKS_AT_ONCE = 1 << 20, /* the same, where nothing can be collapsed */
   MAX_RAISES = 8,
 };
 
@@ -105,9 +106,9 @@ simplify_whole (Simplifier *s, int target, double cost,
     collect (&w, limit);
     do {
       w.n_removed = 0;
-      worker_drain (&w, limit, MIN (s->n_alive - target, FACES_AT_ONCE));
+      more = worker_drain (
+          &w, limit, MIN (s->n_alive - target, FACES_AT_ONCE), LOOKS_AT_ONCE);
       s->n_alive -= w.n_removed;
-      more = w.n_removed > 0;
       ok = shu_progress (
           progress, "simplify", s->n_faces - s->n_alive, total, error);
     } while (ok && more && s->n_alive > target);

@@ -417,6 +417,44 @@ test_soup_survives (void)
   }
 }
 
+enum { STOP_AT = 20 }; /* more looks than there are rounds */
+
+/* A stop at one of the looks at whether to. */
+static void
+stop_later (const char *stage, int step, int total, gpointer data)
+{
+  int *n_looks = g_object_get_data (data, "looks");
+
+  if (++*n_looks == STOP_AT)
+    g_cancellable_cancel (data);
+}
+
+/* Where next to nothing can be collapsed work stops, too, when it is told to.
+ */
+static void
+test_soup_stops (void)
+{
+  enum { N_VERTS = 3000, N_FACES = 200000 };
+
+  g_autoptr (GCancellable) stop = g_cancellable_new ();
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+  g_autoptr (ShuMesh) in = shu_mesh_new (N_VERTS, N_FACES, FALSE, FALSE);
+  g_autoptr (GError) error = NULL;
+  int n_looks = 0;
+  ShuProgress progress = {
+      .func = stop_later, .data = stop, .cancellable = stop};
+
+  g_object_set_data (G_OBJECT (stop), "looks", &n_looks);
+  for (int i = 0; i < 3 * N_VERTS; i++)
+    in->pos[i] = (float) g_rand_double (rand);
+  for (int i = 0; i < 3 * N_FACES; i++)
+    in->faces[i] = g_rand_int_range (rand, 0, N_VERTS);
+  g_assert_null (shu_mesh_simplify (
+      in, &(ShuSimplifyParams){.ratio = 0.9}, &progress, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (n_looks, ==, STOP_AT);
+}
+
 static void
 test_normals (void)
 {
@@ -451,6 +489,7 @@ main (int argc, char **argv)
   ADD ("simplify/same_every_time", test_same_every_time);
   ADD ("simplify/bad_meshes", test_bad_meshes);
   ADD ("simplify/soup_survives", test_soup_survives);
+  ADD ("simplify/soup_stops", test_soup_stops);
   ADD ("normals/of_a_sphere", test_normals);
   return g_test_run ();
 }
