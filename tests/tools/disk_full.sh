@@ -3,16 +3,8 @@
 # A disk that is truly full: one clear error, and no part of a file is left.
 # usage: disk_full.sh SYNCHUMAN PHOTO
 set -eu
-if [ -z "${SHU_FULL_DISK:-}" ]; then
-  # a small disk of our own, in a name space of our own
-  for unshare in "unshare -m" "unshare -rm"; do
-    if $unshare mount -t tmpfs none /mnt 2>/dev/null; then
-      SHU_FULL_DISK=yes exec $unshare "$0" "$@"
-    fi
-  done
-  echo "a small disk cannot be mounted here"
-  exit 77
-fi
+# shellcheck source=tests/tools/small_disk.sh
+. "$(dirname "$0")/small_disk.sh"
 synchuman=$1 photo=$2
 out=$(mktemp -d)
 trap 'umount "$out/disk" 2>/dev/null || true; rm -rf "$out"' EXIT

@@ -4,16 +4,8 @@
 # is half there is served, the cause is counted, and once there is room all is well.
 # usage: server_full.sh SERVER PHOTO
 set -eu
-if [ -z "${SHU_FULL_DISK:-}" ]; then
-  # a small disk of our own, in a name space of our own
-  for unshare in "unshare -m" "unshare -rm"; do
-    if $unshare mount -t tmpfs none /mnt 2>/dev/null; then
-      SHU_FULL_DISK=yes exec $unshare "$0" "$@"
-    fi
-  done
-  echo "a small disk cannot be mounted here"
-  exit 77
-fi
+# shellcheck source=tests/tools/small_disk.sh
+. "$(dirname "$0")/small_disk.sh"
 server=$(realpath "$1") photo=$(realpath "$2")
 command -v curl >/dev/null || { echo "no curl"; exit 77; }
 work=$(mktemp -d)
