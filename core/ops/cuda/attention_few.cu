@@ -30,15 +30,6 @@ typedef struct {
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
-static __device__ inline float
-exp2_of (float x)
-{
-  float y;
-
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 /* All of a warpgroup */
 static __device__ inline void
 meet (unsigned group)
@@ -66,13 +57,13 @@ weigh (float (&s)[KB / 2], float (&o)[HEAD / 2], float (&top)[2],
       high = fmaxf (high, fmaxf (s[i + 2 * h], s[i + 2 * h + 1]));
     high = shu_lanes_max (high, 4);
     shift = high * scale;
-    old = exp2_of (top[h] * scale - shift);
+    old = shu_exp2 (top[h] * scale - shift);
     top[h] = high;
 #pragma unroll
     for (int i = 0; i < KB / 2; i += 4)
 #pragma unroll
       for (int k = 2 * h; k < 2 * h + 2; k++) {
-        s[i + k] = exp2_of (fmaf (s[i + k], scale, -shift));
+        s[i + k] = shu_exp2 (fmaf (s[i + k], scale, -shift));
         here += s[i + k];
       }
     sum[h] = sum[h] * old + here;

@@ -153,15 +153,6 @@ copy_all (
 
 /* ---- weights ---- */
 
-static __device__ inline float
-exp2_of (float x)
-{
-  float y;
-
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 /* Scores to weights; sums of the lane's part of its two rows.  @top: with the
  * scale */
 static __device__ inline void
@@ -172,7 +163,7 @@ weigh (
 
 #pragma unroll
   for (int i = 0; i < KEYS / 2; i++) {
-    s[i] = exp2_of (fmaf (s[i], scale, -top[i / 2 % 2]));
+    s[i] = shu_exp2 (fmaf (s[i], scale, -top[i / 2 % 2]));
     sum[i / 2 % 2][i % 2] += s[i];
   }
   ret[0] = sum[0][0] + sum[0][1];
@@ -203,7 +194,7 @@ move_top (const float (&s)[KEYS / 2], float (&top)[2], float (&sum)[2],
     for (int i = 2 * h; i < KEYS / 2; i += 4)
       high = fmaxf (high, fmaxf (s[i], s[i + 1]));
     high = fmaxf (top[h], shu_lanes_max (high, 4) * scale);
-    old = exp2_of (top[h] - high);
+    old = shu_exp2 (top[h] - high);
     top[h] = high;
     sum[h] *= old;
 #pragma unroll

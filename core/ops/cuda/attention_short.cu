@@ -31,15 +31,6 @@ place (unsigned row, unsigned chunk)
   return row * HEAD + ((chunk ^ (row & 7)) * 8);
 }
 
-static __device__ inline float
-exp2_of (float x)
-{
-  float y;
-
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 /* The warp's queries from @first on; zeros beyond the last. */
 static __device__ void
 load_queries (__half *room, const __half *q, unsigned first, const Job &p)
@@ -139,13 +130,13 @@ weigh (float (&s)[KB / 8][4], float (&o)[HEAD / 8][4], float (&top)[2],
     for (int j = 0; j < KB / 8; j++)
       high = fmaxf (high, fmaxf (s[j][2 * h], s[j][2 * h + 1]));
     high = shu_lanes_max (high, 4);
-    old = exp2_of ((top[h] - high) * scale);
+    old = shu_exp2 ((top[h] - high) * scale);
     top[h] = high;
 #pragma unroll
     for (int j = 0; j < KB / 8; j++)
 #pragma unroll
       for (int i = 0; i < 2; i++) {
-        s[j][2 * h + i] = exp2_of (s[j][2 * h + i] * scale - high * scale);
+        s[j][2 * h + i] = shu_exp2 (s[j][2 * h + i] * scale - high * scale);
         here += s[j][2 * h + i];
       }
     sum[h] = sum[h] * old + here;
