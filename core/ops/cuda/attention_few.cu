@@ -7,6 +7,7 @@
  * warpgroups of two blocks are on a multiprocessor: while one's weights are
  * computed, another's products run. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 #include "ops/cuda/mma_private.h"
 #include "ops/cuda/wgmma_private.h"
 

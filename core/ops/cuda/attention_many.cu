@@ -14,6 +14,7 @@
  * a top, nor to follow one.  Where they do, a warp multiplies the block's
  * scores again, and the top moves. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 #include "ops/cuda/mma_private.h"
 #include "ops/cuda/wgmma_private.h"
 

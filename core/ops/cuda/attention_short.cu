@@ -3,6 +3,7 @@
  * in shared memory while queries pass by, 16 a warp.  What a library's kernel
  * for long sequences spends on its start is most of the work here. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 #include "ops/cuda/mma_private.h"
 
 enum {

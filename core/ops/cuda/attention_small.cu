@@ -2,6 +2,7 @@
 /* Attention that is too small or too scattered for a library: one query
  * against few keys, and tokens in groups. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 #include "ops/cuda/mma_private.h"
 
 /* ---- one query against few keys ---- */

@@ -2,6 +2,7 @@
 /* Colours from pictures onto a surface, a thread a place, and fields over the
  * surface by conjugate gradients. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_mesh.h"
 
 /* What all threads read alike stays where the launch put it. */
 #define GIVEN const __grid_constant__

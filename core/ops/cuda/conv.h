@@ -9,7 +9,6 @@
  * slower: other activations, and an f32 bias, follow as one pass. */
 #pragma once
 #include "ops/cuda/cuda_private.h"
-#include "ops/cuda/kernels.h"
 #include "ops/ops.h"
 
 G_BEGIN_DECLS

@@ -8,7 +8,8 @@
  * them. */
 #pragma once
 #include "ops/backend_private.h"
-#include "ops/cuda/kernels.h"
+#include "ops/cuda/kernels_layers.h"
+#include "ops/cuda/kernels_mesh.h"
 #include "ops/cuda/plans.h"
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>

@@ -3,6 +3,7 @@
  * four parities of row and column a 2x2 convolution of the map itself, whose
  * taps are sums, with less than half of the arithmetic. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 
 /* Along one axis: of the three taps those that fall on tap @k of the two, for
  * even (w0 | w1 + w2) and odd places (w0 + w1 | w2) */

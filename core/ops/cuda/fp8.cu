@@ -3,6 +3,7 @@
  * which its largest number allows; the largest is found among bits, so in any
  * order it is the same. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 #include <cuda_fp8.h>
 
 enum { WITHOUT_SIGN = 0x7fff7fff, INFINITE = 0x7c00 };

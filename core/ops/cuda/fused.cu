@@ -2,6 +2,7 @@
 /* Steps of transformer blocks in one pass over their rows: residual, layer
  * norm, modulation and reordering. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 
 /* ---- residual and norm ---- */
 

@@ -9,7 +9,6 @@
  * f16 in between. */
 #pragma once
 #include "ops/cuda/cuda_private.h"
-#include "ops/cuda/kernels.h"
 #include "ops/ops.h"
 
 G_BEGIN_DECLS

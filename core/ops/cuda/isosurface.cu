@@ -2,6 +2,7 @@
 /* FlexiCubes over sparse cells, the arithmetic and the order of vertices and
  * faces those of geometry/flexicubes.c: means in f64, without fused
  * multiply-adds where these would change a sign. */
+#include "ops/cuda/kernels_mesh.h"
 #include "ops/cuda/scan_private.h"
 #include <math.h>
 

@@ -3,6 +3,7 @@
  * mask by hooking the roots of neighbours to each other (union-find; Komura
  * 2015, Playne and Hawick 2018). */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_pictures.h"
 
 /* A thread a value: the mean of p and the mirrored q */
 static __global__ void

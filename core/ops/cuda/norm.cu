@@ -3,6 +3,7 @@
  * nearby value, so that a large mean does not eat a small spread.  Sums are
  * trees of a fixed shape. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 
 /* ---- group norm ---- */
 

@@ -4,6 +4,7 @@
  * For items that fit; for more of it than some blocks hold, reading twice
  * (norm.cu) is faster. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 
 enum {
   THREADS = SHU_THREADS,

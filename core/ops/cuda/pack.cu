@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows of ShuTextureRows without those that weigh nothing, in their order. */
+#include "ops/cuda/kernels_mesh.h"
 #include "ops/cuda/scan_private.h"
 
 static_assert ((int) SHU_SCAN_TILE == (int) SHU_CUDA_PACK_SCAN, "");

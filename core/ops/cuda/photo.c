@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Pointers and room for the kernels of photo.cu. */
 #include "ops/cuda/cuda_private.h"
+#include "ops/cuda/kernels_pictures.h"
 #include <string.h>
 
 void

@@ -2,6 +2,7 @@
 /* Steps of photos, to the bits of ops/cpu/photo.c: compiled without fused
  * products and sums. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_pictures.h"
 #include "ops/photo_pixels.h"
 
 enum { LEVELS = 256 }; /* of a channel */

@@ -2,6 +2,7 @@
 /* Pictures: tensors become pointers and sizes.  Weights of a resize are made
  * here, by the same function as on the CPU. */
 #include "ops/cuda/cuda_private.h"
+#include "ops/cuda/kernels_pictures.h"
 #include <string.h>
 
 #define LAUNCH(c, op, launch, ...)                                             \

@@ -2,6 +2,7 @@
 /* Pictures of bytes.  Products and sums are rounded one by one, as the CPU
  * does, so that the bytes are the same. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_pictures.h"
 
 /* ---- resizing ---- */
 

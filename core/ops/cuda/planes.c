@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Room for the kernels of planes.cu. */
 #include "ops/cuda/cuda_private.h"
+#include "ops/cuda/kernels_pictures.h"
 #include "ops/texture_taps.h"
 
 void

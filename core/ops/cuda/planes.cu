@@ -2,6 +2,7 @@
 /* Planes, to the bits of ops/cpu/planes.c: compiled without fused products and
  * sums. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_pictures.h"
 #include "ops/plane_pixels.h"
 #include "ops/texture_taps.h"
 #include <cfloat>

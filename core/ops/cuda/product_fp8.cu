@@ -7,6 +7,7 @@
  * A block: one warpgroup copies, two compute 128 pixels each, of the same
  * channels; it goes from tile to tile. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 #include "ops/cuda/mma_private.h"
 #include "ops/cuda/wgmma_private.h"
 

@@ -5,6 +5,7 @@
  * they come does not matter.  A thread draws a face; what is too large for one,
  * all threads of its block do together. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_mesh.h"
 #include <float.h>
 
 typedef ShuCudaRaster Raster;

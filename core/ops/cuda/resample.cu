@@ -3,6 +3,7 @@
  * neighbouring threads neighbouring channels, where a kernel says nothing
  * else. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 
 /* How many channels at a time */
 static int

@@ -2,6 +2,7 @@
 /* Softmax of f32 scores, for attention that goes through memory.  Sums are
  * trees of a fixed shape. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 
 /* A block a row of N; reads it three times, the last two from the cache. */
 static __global__ void

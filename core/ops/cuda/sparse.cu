@@ -2,6 +2,7 @@
 /* Sparse voxels: submanifold convolutions as products of gathered rows on
  * tensor cores, and pooling. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 #include "ops/cuda/mma_private.h"
 
 /* ---- convolution ---- */

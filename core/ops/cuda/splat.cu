@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Gaussians to pixels: a thread projects one for one view; pairs of Gaussian
  * and tile are sorted by tile, depth and index; a block blends a tile. */
+#include "ops/cuda/kernels_mesh.h"
 #include "ops/cuda/scan_private.h"
 #include <cub/device/device_radix_sort.cuh>
 

@@ -7,6 +7,7 @@
  * A block: one warpgroup copies, two compute, each 64 rows at a time, in turn,
  * so that one's products run while the other finishes its rows. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 #include "ops/cuda/mma_private.h"
 #include "ops/cuda/wgmma_private.h"
 

@@ -2,6 +2,7 @@
 /* Textures from rows, as ops/cpu/texture.c finds them.  Rows add to a texel in
  * no order: their sums are whole numbers, so that the order does not matter. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_mesh.h"
 #include "ops/texture_taps.h"
 
 typedef ShuCudaTexture Texture;

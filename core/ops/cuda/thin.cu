@@ -2,6 +2,7 @@
 /* What makes a product of a convolution with few channels: its input unfolded,
  * or the sum over the taps of its output.  See conv_thin.h. */
 #include "ops/cuda/kernel_private.h"
+#include "ops/cuda/kernels_layers.h"
 
 /* Takes the last digit of @at in base @n off. */
 static __device__ inline unsigned
