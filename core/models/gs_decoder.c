@@ -13,21 +13,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { GS_CHANNELS = 14, MAX_PER_VOXEL = 1024 };
-
-static const double SH_C0 = 0.28209479177387814; /* 1 / (2 sqrt pi) */
+enum { MAX_PER_VOXEL = 1024 };
 
 struct _ShuGsDecoder {
   ShuSlatTrunk *trunk;
   ShuLinear out_layer; /* [14G,C] */
-  int num_gaussians;   /* G */
-  float *offset;       /* [G,3] offset_perturbation */
-  double voxel_size;   /* voxels */
-  double kernel_3d;    /* world units */
-  gboolean softplus;   /* else exp */
-  double scale_bias;   /* before the activation */
-  double opacity_bias;
-  double lr_xyz, lr_features_dc, lr_scaling, lr_rotation, lr_opacity;
+  ShuGaussianRule rule;
+  ShuTensor *offset; /* [G,3] offset_perturbation, host */
 };
 
 /* ---- configuration ---- */
@@ -49,12 +41,15 @@ radical_inverse (int base, int i)
 static void
 make_offsets (ShuGsDecoder *d)
 {
-  for (int i = 0; i < d->num_gaussians; i++) {
-    double point[3] = {(double) i / d->num_gaussians, radical_inverse (2, i),
+  float *offset = d->offset->data;
+
+  for (int i = 0; i < d->rule.per_voxel; i++) {
+    double point[3] = {(double) i / d->rule.per_voxel, radical_inverse (2, i),
         radical_inverse (3, i)};
 
     for (int k = 0; k < 3; k++)
-      d->offset[i * 3 + k] = atanh ((2 * (float) point[k] - 1) / d->voxel_size);
+      offset[i * 3 + k] =
+          atanh ((2 * (float) point[k] - 1) / d->rule.voxel_size);
   }
 }
 
@@ -68,9 +63,9 @@ load_offsets (ShuGsDecoder *d, ShuWeights *w)
     return;
   }
   t = shu_weights_get (
-      w, "offset_perturbation", SHU_DIMS (d->num_gaussians, 3));
-  if (t->n == (gsize) d->num_gaussians * 3 && shu_weights_values (w, t))
-    memcpy (d->offset, t->data, t->n * sizeof (float));
+      w, "offset_perturbation", SHU_DIMS (d->rule.per_voxel, 3));
+  if (t->n == (gsize) d->rule.per_voxel * 3 && shu_weights_values (w, t))
+    memcpy (d->offset->data, t->data, t->n * sizeof (float));
 }
 
 static double
@@ -80,7 +75,7 @@ inverse_softplus (double y)
 }
 
 static gboolean
-read_config (ShuGsDecoder *d, ShuConfig *config, GError **error)
+read_rule (ShuGsDecoder *d, ShuConfig *config, GError **error)
 {
   ShuConfig *r =
       shu_config_at (shu_slat_trunk_args (config), "representation_config");
@@ -88,22 +83,24 @@ read_config (ShuGsDecoder *d, ShuConfig *config, GError **error)
   const char *act = shu_config_string (r, "scaling_activation", "softplus");
   double bias = shu_config_float (r, "scaling_bias", 1e-9, 1e3, NAN);
   double opacity = shu_config_float (r, "opacity_bias", 1e-6, 1 - 1e-6, NAN);
+  ShuGaussianRule *p = &d->rule;
 
-  d->num_gaussians = shu_config_int (r, "num_gaussians", 1, MAX_PER_VOXEL, -1);
+  p->resolution = shu_slat_trunk_resolution (d->trunk);
+  p->per_voxel = shu_config_int (r, "num_gaussians", 1, MAX_PER_VOXEL, -1);
   /* above 1, or the inverse of the tanh has no end */
-  d->voxel_size = shu_config_float (r, "voxel_size", 1 + 1e-6, 1e3, 1.5);
-  d->kernel_3d = shu_config_float (r, "3d_filter_kernel_size", 0, 1e3, 0);
-  d->softplus = strcmp (act, "softplus") == 0;
-  if (!d->softplus && strcmp (act, "exp") != 0)
+  p->voxel_size = shu_config_float (r, "voxel_size", 1 + 1e-6, 1e3, 1.5);
+  p->kernel_3d = shu_config_float (r, "3d_filter_kernel_size", 0, 1e3, 0);
+  p->softplus = strcmp (act, "softplus") == 0;
+  if (!p->softplus && strcmp (act, "exp") != 0)
     shu_config_fail (r,
         "\"scaling_activation\": expected softplus or exp, got \"%.80s\"", act);
-  d->scale_bias = d->softplus ? inverse_softplus (bias) : log (bias);
-  d->opacity_bias = log (opacity / (1 - opacity));
-  d->lr_xyz = shu_config_float (lr, "_xyz", -1e6, 1e6, 1);
-  d->lr_features_dc = shu_config_float (lr, "_features_dc", -1e6, 1e6, 1);
-  d->lr_scaling = shu_config_float (lr, "_scaling", -1e6, 1e6, 1);
-  d->lr_rotation = shu_config_float (lr, "_rotation", -1e6, 1e6, 1);
-  d->lr_opacity = shu_config_float (lr, "_opacity", -1e6, 1e6, 1);
+  p->scale_bias = p->softplus ? inverse_softplus (bias) : log (bias);
+  p->opacity_bias = log (opacity / (1 - opacity));
+  p->lr_xyz = shu_config_float (lr, "_xyz", -1e6, 1e6, 1);
+  p->lr_features_dc = shu_config_float (lr, "_features_dc", -1e6, 1e6, 1);
+  p->lr_scaling = shu_config_float (lr, "_scaling", -1e6, 1e6, 1);
+  p->lr_rotation = shu_config_float (lr, "_rotation", -1e6, 1e6, 1);
+  p->lr_opacity = shu_config_float (lr, "_opacity", -1e6, 1e6, 1);
   return shu_config_finish (config, error);
 }
 
@@ -115,13 +112,15 @@ shu_gs_decoder_new (ShuConfig *config, ShuWeights *w, GError **error)
       shu_config_at (shu_slat_trunk_args (config), "representation_config");
 
   d->trunk = shu_slat_trunk_new (config, "SLatGaussianDecoder", w, error);
-  if (!d->trunk || !read_config (d, config, error))
+  if (!d->trunk || !read_rule (d, config, error))
     return NULL;
-  d->offset = g_new0 (float, d->num_gaussians * 3);
+  d->offset = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (d->rule.per_voxel, 3));
+  memset (d->offset->data, 0, shu_tensor_bytes (d->offset));
   if (shu_config_bool (r, "perturb_offset", FALSE))
     load_offsets (d, w);
   d->out_layer = shu_weights_linear (w, "out_layer",
-      GS_CHANNELS * d->num_gaussians, shu_slat_trunk_channels (d->trunk), TRUE);
+      SHU_GAUSSIAN_CHANNELS * d->rule.per_voxel,
+      shu_slat_trunk_channels (d->trunk), TRUE);
   if (!shu_config_finish (config, error) || !shu_weights_finish (w, error))
     return NULL;
   return g_steal_pointer (&d);
@@ -133,7 +132,7 @@ shu_gs_decoder_free (ShuGsDecoder *d)
   if (!d)
     return;
   shu_slat_trunk_free (d->trunk);
-  g_free (d->offset);
+  g_clear_pointer (&d->offset, shu_tensor_unref);
   g_free (d);
 }
 
@@ -146,7 +145,7 @@ shu_gs_decoder_trunk (const ShuGsDecoder *d)
 int
 shu_gs_decoder_per_voxel (const ShuGsDecoder *d)
 {
-  return d->num_gaussians;
+  return d->rule.per_voxel;
 }
 
 /* ---- forward ---- */
@@ -166,83 +165,16 @@ shu_gs_decoder_forward (ShuCtx *c, const ShuGsDecoder *d,
 
 /* ---- representation ---- */
 
-static double
-softplus (double x)
+gboolean
+shu_gs_decoder_gaussians (ShuCtx *c, const ShuGsDecoder *d,
+    const ShuVoxels *voxels, ShuTensor *x, ShuGaussianFields *ret)
 {
-  return x > 20 ? x : log1p (exp (x));
-}
+  g_autoptr (ShuTensor) coords =
+      shu_tensor_new (SHU_DTYPE_I32, SHU_DIMS (voxels->n, 3));
+  gint32 *xyz = coords->data;
 
-/* One voxel at @xyz; @y [14G]; @a's arrays from Gaussian @first on. */
-static void
-voxel_gaussians (const ShuGsDecoder *d, const gint32 *xyz, const float *y,
-    const ShuGaussianArrays *a, gsize first)
-{
-  int G = d->num_gaussians;
-  int res = shu_slat_trunk_resolution (d->trunk);
-  float *pos = (float *) a->pos->data + 3 * first;
-  float *scale = (float *) a->scale->data + 3 * first;
-  float *quat = (float *) a->quat->data + 4 * first;
-  float *opacity = (float *) a->opacity->data + first;
-  float *sh0 = (float *) a->sh0->data + 3 * first;
-  float *rgb = (float *) a->rgb->data + 3 * first;
-
-  for (int i = 0; i < 3 * G; i++) {
-    double off = tanh (y[i] * d->lr_xyz + d->offset[i]);
-    double s = y[6 * G + i] * d->lr_scaling + d->scale_bias;
-
-    s = d->softplus ? softplus (s) : exp (s);
-    pos[i] = (xyz[i % 3] + 0.5) / res - 0.5 + off / res * 0.5 * d->voxel_size;
-    scale[i] = sqrt (s * s + d->kernel_3d * d->kernel_3d);
-    sh0[i] = y[3 * G + i] * d->lr_features_dc;
-    rgb[i] = MAX (0, SH_C0 * sh0[i] + 0.5);
-  }
-  for (int g = 0; g < G; g++) {
-    const float *r = y + 9 * G + 4 * g;
-    double q[4], norm = 0;
-
-    for (int k = 0; k < 4; k++) {
-      q[k] = r[k] * d->lr_rotation + (k == 0);
-      norm += q[k] * q[k];
-    }
-    norm = MAX (sqrt (norm), 1e-12);
-    for (int k = 0; k < 4; k++)
-      quat[4 * g + k] = q[k] / norm;
-    opacity[g] =
-        1 / (1 + exp (-(y[13 * G + g] * d->lr_opacity + d->opacity_bias)));
-  }
-}
-
-void
-shu_gs_decoder_gaussians (const ShuGsDecoder *d, const ShuVoxels *voxels,
-    const float *y, ShuGaussianArrays *ret)
-{
-  int G = d->num_gaussians;
-  gint64 n = (gint64) voxels->n * G;
-
-  g_return_if_fail (n <= G_MAXINT);
-  *ret = (ShuGaussianArrays){
-      .n = n,
-      .pos = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (n, 3)),
-      .scale = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (n, 3)),
-      .quat = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (n, 4)),
-      .opacity = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (n)),
-      .sh0 = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (n, 3)),
-      .rgb = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (n, 3)),
-  };
-#pragma omp parallel for schedule(static)
   for (int i = 0; i < voxels->n; i++)
-    voxel_gaussians (d, voxels->coords + (gsize) (i + 1) * voxels->stride - 3,
-        y + (gsize) i * GS_CHANNELS * G, ret, (gsize) i * G);
-}
-
-void
-shu_gaussian_arrays_clear (ShuGaussianArrays *a)
-{
-  g_clear_pointer (&a->pos, shu_tensor_unref);
-  g_clear_pointer (&a->scale, shu_tensor_unref);
-  g_clear_pointer (&a->quat, shu_tensor_unref);
-  g_clear_pointer (&a->opacity, shu_tensor_unref);
-  g_clear_pointer (&a->sh0, shu_tensor_unref);
-  g_clear_pointer (&a->rgb, shu_tensor_unref);
-  a->n = 0;
+    memcpy (xyz + 3 * (gsize) i,
+        voxels->coords + (gsize) (i + 1) * voxels->stride - 3, 3 * sizeof *xyz);
+  return shu_gaussians (c, x, coords, d->offset, &d->rule, ret);
 }

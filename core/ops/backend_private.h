@@ -6,6 +6,7 @@
  * to the context. */
 #pragma once
 #include "ops/bake.h"
+#include "ops/gaussians.h"
 #include "ops/ops.h"
 #include "ops/photo.h"
 #include "ops/photo_pixels.h"
@@ -143,6 +144,10 @@ struct _ShuBackend {
   /* sets @ret, in the caller's scope, unless it fails */
   void (*isosurface) (ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret);
 
+  /* into the results that are there; at least one voxel */
+  void (*gaussians) (ShuCtx *c, ShuTensor *x, ShuTensor *coords,
+      ShuTensor *offset, const ShuGaussianRule *rule,
+      const ShuGaussianFields *y);
   /* into the results that are there; there may be no Gaussians */
   void (*splat) (ShuCtx *c, const ShuSplatInput *g, int V,
       const ShuSplatCamera *cameras, int size, const ShuSplats *ret);

@@ -432,6 +432,16 @@ isosurface (ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret)
 }
 
 static void
+gaussians (ShuCtx *c, ShuTensor *x, ShuTensor *coords, ShuTensor *offset,
+    const ShuGaussianRule *rule, const ShuGaussianFields *y)
+{
+  RECORD_ (gaussians, 0,
+      OPERANDS (y->pos, y->scale, y->quat, y->opacity, y->sh0, y->rgb, x,
+          coords, offset),
+      x, coords, offset, rule, y);
+}
+
+static void
 splat (ShuCtx *c, const ShuSplatInput *g, int V, const ShuSplatCamera *cameras,
     int size, const ShuSplats *ret)
 {
@@ -550,6 +560,7 @@ const ShuBackend shu_backend_record = {
     .count = count,
 
     .isosurface = isosurface,
+    .gaussians = gaussians,
     .splat = splat,
     .texture_gather = texture_gather,
     .texture_solve = texture_solve,

@@ -340,41 +340,43 @@ sample (Job *job, GError **error)
 
 /* ---- decoding ---- */
 
+/* They stay where they are, as what is drawn there. */
+static void
+put_gaussians (Job *job, const ShuGaussianFields *g, ShuBundle *asset)
+{
+  const struct {
+    const char *name;
+    ShuTensor *t;
+  } fields[] = {{"gs_pos", g->pos}, {"gs_scale", g->scale},
+      {"gs_quat", g->quat}, {"gs_opacity", g->opacity}, {"gs_rgb", g->rgb}};
+
+  for (gsize i = 0; i < G_N_ELEMENTS (fields); i++)
+    shu_bundle_take (asset, fields[i].name, shu_own (job->c, fields[i].t));
+}
+
 static gboolean
 decode_gaussians (Job *job, ShuTensor *slat, const ShuSlatViews *features,
     ShuBundle *asset, GError **error)
 {
   const ShuGsDecoder *decoder =
       shu_nets_take (job->nets, SHU_NET_GS_DECODER, error);
-  g_auto (ShuGaussianArrays) arrays = {0};
-  g_autofree float *y = NULL;
   ShuCtx *c = job->c;
-  gsize n;
 
   if (!decoder)
     return FALSE;
-  n = 14 * (gsize) job->voxels.n * shu_gs_decoder_per_voxel (decoder);
-  y = g_new (float, n);
   shu_ctx_set_part (c, "gs_decoder");
   {
     SHU_SCOPE (c);
+    ShuTensor *y =
+        shu_gs_decoder_forward (c, decoder, &job->voxels, slat, features);
+    ShuGaussianFields g;
 
-    shu_fetch_as (c, SHU_TRAFFIC_MESH,
-        shu_gs_decoder_forward (c, decoder, &job->voxels, slat, features), n,
-        y);
+    if (shu_gs_decoder_gaussians (c, decoder, &job->voxels, y, &g))
+      put_gaussians (job, &g, asset);
   }
   if (!shu_ctx_finish (c, error))
     return FALSE;
-  if (!shu_ctx_is_dry (c))
-    shu_gs_decoder_gaussians (decoder, &job->voxels, y, &arrays);
   shu_nets_give (job->nets, SHU_NET_GS_DECODER);
-  if (shu_ctx_is_dry (c))
-    return TRUE;
-  shu_bundle_set (asset, "gs_pos", arrays.pos);
-  shu_bundle_set (asset, "gs_scale", arrays.scale);
-  shu_bundle_set (asset, "gs_quat", arrays.quat);
-  shu_bundle_set (asset, "gs_opacity", arrays.opacity);
-  shu_bundle_set (asset, "gs_rgb", arrays.rgb);
   return advance (job, error);
 }
 

@@ -7,8 +7,9 @@
  * step.  In parameters -1 means the model folder's value.
  *
  * Bundles may hold tensors of a device: those of Stage 1 and Stage 2 stay on
- * the model's, and go from one to the other without copies.  What works on the
- * CPU (from the mesh on, and all files) brings here what it needs. */
+ * the model's, and go from one to the other, and on to the mesh work, without
+ * copies.  Arrays of the mesh are in host memory; files bring here what they
+ * need. */
 #pragma once
 #include "base/precision.h"
 #include "base/progress.h"

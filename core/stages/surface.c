@@ -184,7 +184,19 @@ bake_normals (const ShuBundle *b, const ShuMesh *unwrapped, int size,
               : NULL;
 }
 
-/* The texture of @unwrapped, made where the pictures of @mesh are */
+/* Where the texture of @mesh is made: on the device where its pictures are, or,
+ * where those come from files, its Gaussians */
+static gboolean
+find_bake_context (const ShuBundle *mesh, const ShuProgress *progress,
+    ShuCtx **ret, GError **error)
+{
+  if (!find_context (mesh, "color", progress, ret, error))
+    return FALSE;
+  if (!*ret && !find_context (mesh, "gs_pos", progress, ret, error))
+    return FALSE;
+  return *ret || (*ret = shu_ctx_new ("cpu", error));
+}
+
 static ShuImage *
 bake (const ShuBundle *mesh, const ShuMesh *unwrapped, int size,
     const ShuProgress *progress, GError **error)
@@ -192,8 +204,7 @@ bake (const ShuBundle *mesh, const ShuMesh *unwrapped, int size,
   g_autoptr (ShuCtx) c = NULL;
   ShuProgress inner = quiet (progress);
 
-  if (!find_context (mesh, "color", progress, &c, error) ||
-      (!c && !(c = shu_ctx_new ("cpu", error))))
+  if (!find_bake_context (mesh, progress, &c, error))
     return NULL;
   SHU_SCOPE (c);
   ShuBakeParams params = {.ctx = c, .size = size};

@@ -44,6 +44,7 @@ const ShuBackend shu_backend_cpu = {
     .count = shu_cpu_count,
     .timestep_embedding = shu_cpu_timestep_embedding,
     .position_embedding = shu_cpu_position_embedding,
+    .gaussians = shu_cpu_gaussians,
     .splat = shu_cpu_splat,
     .mark = shu_cpu_mark,
     .between = shu_cpu_between,

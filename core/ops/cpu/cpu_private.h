@@ -175,6 +175,10 @@ void shu_cpu_mask_to_picture (
 void shu_cpu_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q,
     const ShuBox *box, int row, ShuMaskMeasures *ret);
 
+/* gaussians.c */
+void shu_cpu_gaussians (ShuCtx *c, ShuTensor *x, ShuTensor *coords,
+    ShuTensor *offset, const ShuGaussianRule *p, const ShuGaussianFields *y);
+
 /* splat.c */
 void shu_cpu_splat (ShuCtx *c, const ShuSplatInput *g, int V,
     const ShuSplatCamera *cameras, int size, const ShuSplats *ret);

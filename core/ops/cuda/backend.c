@@ -381,6 +381,17 @@ position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords)
       coords->data, rows (coords), last (y));
 }
 
+static void
+gaussians (ShuCtx *c, ShuTensor *x, ShuTensor *coords, ShuTensor *offset,
+    const ShuGaussianRule *p, const ShuGaussianFields *y)
+{
+  const ShuGaussianPlaces to = {y->pos->data, y->scale->data, y->quat->data,
+      y->opacity->data, y->sh0->data, y->rgb->data};
+
+  LAUNCH (c, "gaussians", shu_launch_gaussians, &to, x->data, coords->data,
+      offset->data, p, rows (coords));
+}
+
 const ShuBackend shu_backend_cuda = {
     .name = "cuda",
     .upload = shu_cuda_upload,
@@ -428,6 +439,7 @@ const ShuBackend shu_backend_cuda = {
     .count = count,
 
     .isosurface = shu_cuda_isosurface,
+    .gaussians = gaussians,
     .splat = shu_cuda_splat,
     .texture_gather = shu_cuda_texture_gather,
     .texture_solve = shu_cuda_texture_solve,

@@ -4,6 +4,7 @@
 #pragma once
 #include "ops/bake_point.h"
 #include "ops/cuda/kernels.h"
+#include "ops/gaussian_point.h"
 #include "ops/splat_point.h"
 
 #ifdef __cplusplus
@@ -133,6 +134,13 @@ cudaError_t shu_launch_raster_resolve (int *face, float *bary, float *depth,
 /* keys, missed -> counts [n_faces] grow; seen and missed are zero again */
 cudaError_t shu_launch_raster_seen (
     int *counts, const ShuCudaRaster *r, cudaStream_t stream);
+
+/* ---- gaussians.cu: core/ops/gaussians.h ---- */
+
+/* x f16 [N,14G], coords [N,3], offset [G,3] */
+cudaError_t shu_launch_gaussians (const ShuGaussianPlaces *y, const void *x,
+    const int *coords, const float *offset, const ShuGaussianRule *p, size_t N,
+    cudaStream_t stream);
 
 /* ---- splat.cu: Gaussians as in ops/render.h.  Views of one set of them;
  * "tile" counts on from view to view, row by row. ---- */
