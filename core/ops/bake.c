@@ -99,6 +99,13 @@ find_world (Check *k, const ShuBakeScene *s)
   return w;
 }
 
+/* What a texture lies on */
+static void
+need_texture (Check *k, const ShuBakeScene *s)
+{
+  k->lacks |= !s->uv || !s->faces;
+}
+
 static ShuBakeHeld
 held_new (ShuCtx *c, gint64 n)
 {
@@ -187,7 +194,8 @@ shu_bake_texels (ShuCtx *c, const ShuBakeScene *scene, const ShuRastered *plane,
   S = plane->face->dims[1];
   need (&k, plane->face, SHU_DTYPE_I32, SHU_DIMS (1, S, S));
   need (&k, plane->bary, SHU_DTYPE_F32, SHU_DIMS (1, S, S, 2));
-  k.lacks |= !scene->uv || !scene->faces || !scene->bridge;
+  need_texture (&k, scene);
+  k.lacks |= !scene->bridge;
   if (!check (&k, "bake_texels"))
     return c->nil;
   y = shu_scoped (c, SHU_DTYPE_F32, SHU_DIMS (S, S, 3));
@@ -209,8 +217,9 @@ shu_bake_photo_rows (ShuCtx *c, const ShuBakeScene *scene,
   if (!be)
     return FALSE;
   w = find_world (&k, scene);
-  k.lacks |= !scene->uv || !scene->faces || view < 0 || view >= SHU_BAKE_BODY ||
-             !photo || (photo != scene->face && photo != scene->photos[view]);
+  need_texture (&k, scene);
+  k.lacks |= view < 0 || view >= SHU_BAKE_BODY || !photo ||
+             (photo != scene->face && photo != scene->photos[view]);
   if (!check (&k, "bake_photo_rows"))
     return FALSE;
   *ret = shu_texture_rows_new (c, (gint64) photo->size * photo->size);
@@ -255,7 +264,7 @@ shu_bake_drawing_rows (ShuCtx *c, const ShuBakeScene *scene,
   need (&k, d->splats.color, SHU_DTYPE_F32, SHU_DIMS (V, S, S, 3));
   need (&k, d->splats.through, SHU_DTYPE_F32, SHU_DIMS (V, S, S));
   need (&k, d->splats.depth, SHU_DTYPE_F32, SHU_DIMS (V, S, S));
-  k.lacks |= !scene->uv || !scene->faces;
+  need_texture (&k, scene);
   if (!check (&k, "bake_drawing_rows"))
     return FALSE;
   *ret = shu_texture_rows_new (c, V * S * S);

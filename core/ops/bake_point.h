@@ -436,15 +436,6 @@ shu_field_over (const ShuFieldSystem *s, int i)
   return diagonal > 0 ? 1 / diagonal : 0;
 }
 
-/* How far to go along a direction: @rr: square of the residual, @first: of the
- * first one, @dz: the direction times the matrix times itself.  What is solved
- * as well as floats can be stays: beyond that there is nothing but rounding. */
-SHU_TAPS_FN float
-shu_field_step (double rr, double first, double dz)
-{
-  return rr > 1e-12 * first && dz > 0 ? (float) (rr / dz) : 0;
-}
-
 /* The system's matrix times @x [n,3], at vertex @i */
 SHU_TAPS_FN void
 shu_field_product (const ShuFieldSystem *s, int i, const float *x, float *ret)

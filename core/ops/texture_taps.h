@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a row of ShuTextureRows reads a texture's pyramid, for every backend.
- */
+/* Where a row of ShuTextureRows reads a texture's pyramid, and what those who
+ * solve for one have in common, for every backend. */
 #pragma once
 #include <math.h>
 #include <stddef.h>
@@ -110,6 +110,16 @@ shu_texture_soft (float first, float last, int i, int n)
 {
   return n > 1 ? first * powf (last / first, (float) i / (float) (n - 1))
                : last;
+}
+
+/* How far to go along a direction of conjugate gradients: @rr: square of the
+ * residual, @first: of the first one, @dz: the direction times the matrix times
+ * itself.  What is solved as well as floats can be stays: beyond that there is
+ * nothing but rounding. */
+SHU_TAPS_FN float
+shu_gradient_step (double rr, double first, double dz)
+{
+  return rr > 1e-12 * first && dz > 0 ? (float) (rr / dz) : 0;
 }
 
 /**

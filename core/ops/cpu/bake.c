@@ -175,7 +175,7 @@ solve (Field *f, int n_steps)
     for_vertices (f, turn, back, unused);
     for_vertices (f, multiply, NULL, dz);
     for (int k = 0; k < 3; k++)
-      step[k] = shu_field_step (rr[k], first[k], dz[k]);
+      step[k] = shu_gradient_step (rr[k], first[k], dz[k]);
     for_vertices (f, advance, step, next);
     for (int k = 0; k < 3; k++) {
       back[k] = rr[k] > 0 ? (float) (next[k] / rr[k]) : 0;

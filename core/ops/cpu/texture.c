@@ -178,9 +178,10 @@ static void
 conjugate_gradients (Solver *s)
 {
   gsize n = (gsize) s->S * s->S;
-  double rr[3], next[3], dz[3], step[3], back[3];
+  double rr[3], first[3], next[3], dz[3], step[3], back[3];
 
   advance (s, NULL, NULL, rr);
+  memcpy (first, rr, sizeof first);
   memset (s->d, 0, 3 * n * sizeof (float));
   memset (back, 0, sizeof back);
   for (int i = 0; i < s->p->steps; i++) {
@@ -192,7 +193,7 @@ conjugate_gradients (Solver *s)
             (float) back[k] * s->d[3 * j + k];
     multiply (s, s->d, s->z, dz);
     for (int k = 0; k < 3; k++)
-      step[k] = dz[k] > 0 ? rr[k] / dz[k] : 0;
+      step[k] = shu_gradient_step (rr[k], first[k], dz[k]);
 #pragma omp parallel for
     for (gsize j = 0; j < 3 * n; j++)
       s->change[j] += (float) step[j % 3] * s->d[j];

@@ -2,8 +2,6 @@
 /* Room for the kernels of bake.cu. */
 #include "ops/cuda/cuda_private.h"
 
-enum { SUMS = SHU_CUDA_FIELD_BLOCKS * 3, SCALARS = 12 };
-
 void
 shu_cuda_bake_differences (ShuCtx *c, const ShuBakeHeld *y,
     const ShuBakeWorld *w, int view, guint refs)
@@ -97,8 +95,7 @@ shu_cuda_field_spread (ShuCtx *c, ShuTensor *y, const ShuField *field,
   f.r = shu_cuda_scratch (c, bytes);
   f.d = shu_cuda_scratch (c, bytes);
   f.z = shu_cuda_scratch (c, bytes);
-  f.partial = shu_cuda_scratch (c, SUMS * sizeof (double));
-  f.scalars = shu_cuda_scratch (c, SCALARS * sizeof (double));
+  f.sums = shu_cuda_gradients (c, SHU_CUDA_FIELD_BLOCKS);
   if (!shu_ctx_failed (c))
     shu_cuda_done (
         c, "field_spread", shu_launch_field_spread (&f, n_steps, s->stream));

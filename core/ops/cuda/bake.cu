@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Colours from pictures onto a surface, a thread a place, and fields over the
  * surface by conjugate gradients. */
-#include "ops/cuda/kernel_private.h"
-#include "ops/cuda/kernels_mesh.h"
+#include "ops/cuda/gradients_private.h"
 
 /* What all threads read alike stays where the launch put it. */
 #define GIVEN const __grid_constant__
@@ -131,21 +130,6 @@ shu_launch_bake_drawing_rows (const ShuCudaRows *y, const ShuBakeWorld *w,
 
 typedef ShuCudaField Field;
 
-static __device__ void
-put_sums (const Field &f, const double (&sum)[3])
-{
-  __shared__ double room[SHU_WARP];
-
-  for (int k = 0; k < 3; k++) {
-    double all = shu_block_sum (sum[k], room);
-    if (threadIdx.x == 0)
-      f.partial[3 * blockIdx.x + k] = all;
-  }
-}
-
-/* scalars: three channels of each */
-enum { RR = 0, DZ = 3, BACK = 6, FIRST = 9 };
-
 static __global__ void
 begin (Field f)
 {
@@ -158,7 +142,7 @@ begin (Field f)
       f.d[3 * i + k] = 0;
     }
   }
-  put_sums (f, sum);
+  shu_gradients_put (f.sums, sum);
 }
 
 static __global__ void
@@ -169,7 +153,7 @@ turn (Field f)
 
     for (int k = 0; k < 3; k++)
       f.d[3 * i + k] = over * f.r[3 * i + k] +
-                       (float) f.scalars[BACK + k] * f.d[3 * i + k];
+                       (float) f.sums.scalars[BACK + k] * f.d[3 * i + k];
   }
 }
 
@@ -187,7 +171,7 @@ multiply (Field f)
       sum[k] += (double) f.d[3 * i + k] * z[k];
     }
   }
-  put_sums (f, sum);
+  shu_gradients_put (f.sums, sum);
 }
 
 static __global__ void
@@ -196,9 +180,7 @@ advance (Field f)
   double sum[3] = {0, 0, 0};
   float step[3];
 
-  for (int k = 0; k < 3; k++)
-    step[k] = shu_field_step (
-        f.scalars[RR + k], f.scalars[FIRST + k], f.scalars[DZ + k]);
+  shu_gradients_step (f.sums, step);
   for (size_t i = shu_task (); i < (size_t) f.n; i += shu_task_step ()) {
     float over = shu_field_over (&f.s, (int) i);
 
@@ -210,30 +192,7 @@ advance (Field f)
       sum[k] += (double) over * r * r;
     }
   }
-  put_sums (f, sum);
-}
-
-/* One block; @to: which scalars.  With @first there is nothing to go back to.
- */
-static __global__ void
-reduce (Field f, int to, int first)
-{
-  __shared__ double room[SHU_WARP];
-
-  for (int k = 0; k < 3; k++) {
-    double sum = 0;
-    for (int i = threadIdx.x; i < BLOCKS; i += blockDim.x)
-      sum += f.partial[3 * i + k];
-    sum = shu_block_sum (sum, room);
-    if (threadIdx.x > 0)
-      continue;
-    if (to == RR)
-      f.scalars[BACK + k] =
-          !first && f.scalars[RR + k] > 0 ? sum / f.scalars[RR + k] : 0;
-    if (first)
-      f.scalars[FIRST + k] = sum;
-    f.scalars[to + k] = sum;
-  }
+  shu_gradients_put (f.sums, sum);
 }
 
 static __global__ void
@@ -245,7 +204,6 @@ hand_out (Field f)
 }
 
 #define VERTICES <<<BLOCKS, SHU_THREADS, 0, stream>>>
-#define ONE_BLOCK <<<1, BLOCKS, 0, stream>>>
 
 extern "C" cudaError_t
 shu_launch_field_spread (
@@ -254,13 +212,13 @@ shu_launch_field_spread (
   Field f = *field;
 
   begin VERTICES (f);
-  reduce ONE_BLOCK (f, RR, 1);
+  shu_gradients_sum (f.sums, BLOCKS, RR, 1, stream);
   for (int i = 0; i < n_steps; i++) {
     turn VERTICES (f);
     multiply VERTICES (f);
-    reduce ONE_BLOCK (f, DZ, 0);
+    shu_gradients_sum (f.sums, BLOCKS, DZ, 0, stream);
     advance VERTICES (f);
-    reduce ONE_BLOCK (f, RR, 0);
+    shu_gradients_sum (f.sums, BLOCKS, RR, 0, stream);
   }
   hand_out VERTICES (f);
   return cudaGetLastError ();

@@ -318,6 +318,8 @@ void shu_cuda_texture_solve (ShuCtx *c, ShuTensor *y,
 void shu_cuda_texture_pack (
     ShuCtx *c, const ShuTextureRows *rows, ShuTextureRows *ret);
 ShuCudaRows shu_cuda_rows (const ShuTextureRows *r);
+/* Room for sums of so many blocks; its fields are NULL where @c has failed. */
+ShuCudaGradients shu_cuda_gradients (ShuCtx *c, int n_blocks);
 
 /* ---- bake.c ---- */
 

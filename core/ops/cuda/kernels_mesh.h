@@ -222,14 +222,23 @@ cudaError_t shu_launch_bake_drawing_rows (const ShuCudaRows *y,
     const ShuBakeWorld *w, const ShuBakeDrawing *d, int size, float widest,
     cudaStream_t stream);
 
-enum { SHU_CUDA_FIELD_BLOCKS = 128 };
+enum {
+  SHU_CUDA_FIELD_BLOCKS = 128,
+  SHU_CUDA_TEXTURE_BLOCKS = 1024,
+  SHU_CUDA_GRADIENT_SCALARS = 12,
+};
+
+/* Sums of conjugate gradients */
+typedef struct {
+  double *partial; /* [blocks,3] */
+  double *scalars; /* [SHU_CUDA_GRADIENT_SCALARS] */
+} ShuCudaGradients;
 
 typedef struct {
   ShuFieldSystem s;
   int n;
   float *y, *x, *r, *d, *z; /* [n,3] */
-  double *partial;          /* [SHU_CUDA_FIELD_BLOCKS,3] */
-  double *scalars;          /* [12] */
+  ShuCudaGradients sums;    /* of SHU_CUDA_FIELD_BLOCKS */
 } ShuCudaField;
 
 cudaError_t shu_launch_field_spread (
@@ -249,12 +258,11 @@ typedef struct {
   float *pyramid;
   unsigned long long *sum;
   float *t, *change, *r, *d, *z;
-  float *diagonal; /* [S,S] */
-  float *robust;   /* [n,3] */
-  float *acting;   /* [S,S], with hold or stiffness */
-  float *steady;   /* [S,S,2,3], with variation */
-  double *partial; /* [1024,3] */
-  double *scalars; /* [9] */
+  float *diagonal;       /* [S,S] */
+  float *robust;         /* [n,3] */
+  float *acting;         /* [S,S], with hold or stiffness */
+  float *steady;         /* [S,S,2,3], with variation */
+  ShuCudaGradients sums; /* of SHU_CUDA_TEXTURE_BLOCKS */
 } ShuCudaTexture;
 
 cudaError_t shu_launch_texture_solve (

@@ -3,7 +3,13 @@
 #include "ops/cuda/cuda_private.h"
 #include "ops/texture_taps.h"
 
-enum { SUMS = 1024 * 3, SCALARS = 9 };
+ShuCudaGradients
+shu_cuda_gradients (ShuCtx *c, int n_blocks)
+{
+  return (ShuCudaGradients){
+      shu_cuda_scratch (c, 3 * (gsize) n_blocks * sizeof (double)),
+      shu_cuda_scratch (c, SHU_CUDA_GRADIENT_SCALARS * sizeof (double))};
+}
 
 static gboolean
 prepare (ShuCtx *c, ShuCudaTexture *t, ShuTensor *y, const ShuTextureRows *rows)
@@ -47,8 +53,7 @@ shu_cuda_texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
     *planes[i] = shu_cuda_scratch (c, 3 * n * sizeof (float));
   t.diagonal = shu_cuda_scratch (c, n * sizeof (float));
   t.robust = shu_cuda_scratch (c, 3 * t.n * sizeof (float));
-  t.partial = shu_cuda_scratch (c, SUMS * sizeof (double));
-  t.scalars = shu_cuda_scratch (c, SCALARS * sizeof (double));
+  t.sums = shu_cuda_gradients (c, SHU_CUDA_TEXTURE_BLOCKS);
   if (p->variation > 0)
     t.steady = shu_cuda_scratch (c, 6 * n * sizeof (float));
   if (p->hold > 0 || p->stiffness > 0)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Textures from rows, as ops/cpu/texture.c finds them.  Rows add to a texel in
  * no order: their sums are whole numbers, so that the order does not matter. */
-#include "ops/cuda/kernel_private.h"
-#include "ops/cuda/kernels_mesh.h"
-#include "ops/texture_taps.h"
+#include "ops/cuda/gradients_private.h"
 
 typedef ShuCudaTexture Texture;
 typedef unsigned long long Fixed;
 
-enum { BLOCKS = 1024 }; /* of sums over a texture: the same on every card */
+/* of sums over a texture: the same on every card */
+enum { BLOCKS = SHU_CUDA_TEXTURE_BLOCKS };
 
 /* Fractions of a sum of rows, and what they are worth */
 #define FIXED_SCALE 268435456.f
@@ -21,9 +20,6 @@ enum {
   ADD_PRODUCT,
   ADD_RESIDUAL,
 };
-
-/* scalars: three channels of each */
-enum { RR = 0, DZ = 3, BACK = 6 };
 
 /* ---- the pyramid ---- */
 
@@ -280,18 +276,6 @@ begin_round (Texture t)
   }
 }
 
-static __device__ void
-put_sums (const Texture &t, double (&sum)[3])
-{
-  __shared__ double room[SHU_WARP];
-
-  for (int k = 0; k < 3; k++) {
-    double all = shu_block_sum (sum[k], room);
-    if (threadIdx.x == 0)
-      t.partial[3 * blockIdx.x + k] = all;
-  }
-}
-
 /* r -= step z and change += step d, with @moves; sums of r r / diagonal */
 static __global__ void
 advance (Texture t, int moves)
@@ -300,10 +284,8 @@ advance (Texture t, int moves)
   double sum[3] = {0, 0, 0};
   float step[3] = {0, 0, 0};
 
-  for (int k = 0; moves && k < 3; k++)
-    step[k] = t.scalars[DZ + k] > 0
-                  ? (float) (t.scalars[RR + k] / t.scalars[DZ + k])
-                  : 0;
+  if (moves)
+    shu_gradients_step (t.sums, step);
   for (size_t i = shu_task (); i < n; i += shu_task_step ())
     for (int k = 0; k < 3 && t.diagonal[i] > 0; k++) {
       size_t j = 3 * i + k;
@@ -315,7 +297,7 @@ advance (Texture t, int moves)
       }
       sum[k] += (double) r * r / t.diagonal[i];
     }
-  put_sums (t, sum);
+  shu_gradients_put (t.sums, sum);
 }
 
 static __global__ void
@@ -327,7 +309,7 @@ turn (Texture t)
     for (int k = 0; k < 3; k++)
       t.d[3 * i + k] =
           (t.diagonal[i] > 0 ? t.r[3 * i + k] / t.diagonal[i] : 0) +
-          (float) t.scalars[BACK + k] * t.d[3 * i + k];
+          (float) t.sums.scalars[BACK + k] * t.d[3 * i + k];
 }
 
 /* Completes z = A d, of which it has the rows' part; sums of d z. */
@@ -348,28 +330,7 @@ complete (Texture t)
       t.z[3 * i + k] = z;
       sum[k] += (double) d * z;
     }
-  put_sums (t, sum);
-}
-
-/* One block; @to: which scalars.  With @first there is nothing to go back to.
- */
-static __global__ void
-reduce (Texture t, int to, int first)
-{
-  __shared__ double room[SHU_WARP];
-
-  for (int k = 0; k < 3; k++) {
-    double sum = 0;
-    for (int i = threadIdx.x; i < BLOCKS; i += blockDim.x)
-      sum += t.partial[3 * i + k];
-    sum = shu_block_sum (sum, room);
-    if (threadIdx.x > 0)
-      continue;
-    if (to == RR)
-      t.scalars[BACK + k] =
-          !first && t.scalars[RR + k] > 0 ? sum / t.scalars[RR + k] : 0;
-    t.scalars[to + k] = sum;
-  }
+  shu_gradients_put (t.sums, sum);
 }
 
 /* ---- what is launched ---- */
@@ -429,15 +390,15 @@ shu_launch_texture_solve (const ShuCudaTexture *job, cudaStream_t stream)
     sum_rows<ADD_RESIDUAL> (t, p, t.t, t.r, stream);
     begin_round TEXELS (t);
     advance TEXELS (t, 0);
-    reduce<<<1, SHU_THREADS, 0, stream>>> (t, RR, 1);
+    shu_gradients_sum (t.sums, BLOCKS, RR, 1, stream);
     cudaMemsetAsync (t.d, 0, n * sizeof *t.d, stream);
     for (int j = 0; j < t.steps; j++) {
       turn TEXELS (t);
       sum_rows<ADD_PRODUCT> (t, p, t.d, t.z, stream);
       complete TEXELS (t);
-      reduce<<<1, SHU_THREADS, 0, stream>>> (t, DZ, 0);
+      shu_gradients_sum (t.sums, BLOCKS, DZ, 0, stream);
       advance TEXELS (t, 1);
-      reduce<<<1, SHU_THREADS, 0, stream>>> (t, RR, 0);
+      shu_gradients_sum (t.sums, BLOCKS, RR, 0, stream);
     }
   }
   add TEXELS (t.y, t.start, t.change, n);
