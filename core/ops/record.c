@@ -441,45 +441,6 @@ gaussians (ShuCtx *c, ShuTensor *x, ShuTensor *coords, ShuTensor *offset,
       x, coords, offset, rule, y);
 }
 
-static void
-splat (ShuCtx *c, const ShuSplatInput *g, int V, const ShuSplatCamera *cameras,
-    int size, const ShuSplats *ret)
-{
-  RECORD_ (splat, 0,
-      OPERANDS (ret->rgb, ret->mask, ret->color, ret->through, ret->depth,
-          g->pos, g->scale, g->quat, g->opacity, g->rgb),
-      g, V, cameras, size, ret);
-}
-
-static void
-texture_gather (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows, float hold)
-{
-  RECORD_ (texture_gather, 0,
-      OPERANDS (y, rows->place, rows->color, rows->weight), y, rows, hold);
-}
-
-static void
-texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
-    ShuTensor *start, const ShuTextureSolver *p)
-{
-  RECORD_ (texture_solve, 0,
-      OPERANDS (y, rows->place, rows->color, rows->weight, start), y, rows,
-      start, p);
-}
-
-static void
-rasterize (ShuCtx *c, const ShuRasterJob *job, ShuRastered *y)
-{
-  RECORD_ (rasterize, 0, OPERANDS (y->face, job->at, job->faces), job, y);
-}
-
-static void
-count_seen (ShuCtx *c, const ShuSeenJob *job, ShuTensor *seen)
-{
-  RECORD_ (count_seen, 0, OPERANDS (seen, job->at, job->faces, job->kinds), job,
-      seen);
-}
-
 /* ---- states ---- */
 
 static void
@@ -561,9 +522,9 @@ const ShuBackend shu_backend_record = {
 
     .isosurface = isosurface,
     .gaussians = gaussians,
-    .splat = splat,
-    .texture_gather = texture_gather,
-    .texture_solve = texture_solve,
+    .splat = shu_record_splat,
+    .texture_gather = shu_record_texture_gather,
+    .texture_solve = shu_record_texture_solve,
     .plane_find_nearest = shu_record_plane_find_nearest,
     .plane_smooth = shu_record_plane_smooth,
     .plane_fill = shu_record_plane_fill,
@@ -578,8 +539,8 @@ const ShuBackend shu_backend_record = {
     .bake_drawing_rows = shu_record_bake_drawing_rows,
     .field_spread = shu_record_field_spread,
     .bake_picture = shu_record_bake_picture,
-    .rasterize = rasterize,
-    .count_seen = count_seen,
+    .rasterize = shu_record_rasterize,
+    .count_seen = shu_record_count_seen,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
     .picture_resize = shu_record_picture_resize,

@@ -1,6 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* Entries of a record for what textures are made from. */
+/* Entries of a record for drawings, and for what textures are made from. */
 #include "ops/record_private.h"
+
+void
+shu_record_splat (ShuCtx *c, const ShuSplatInput *g, int V,
+    const ShuSplatCamera *cameras, int size, const ShuSplats *ret)
+{
+  RECORD_ (splat, 0,
+      OPERANDS (ret->rgb, ret->mask, ret->color, ret->through, ret->depth,
+          g->pos, g->scale, g->quat, g->opacity, g->rgb),
+      g, V, cameras, size, ret);
+}
+
+void
+shu_record_texture_gather (
+    ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows, float hold)
+{
+  RECORD_ (texture_gather, 0,
+      OPERANDS (y, rows->place, rows->color, rows->weight), y, rows, hold);
+}
+
+void
+shu_record_texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
+    ShuTensor *start, const ShuTextureSolver *p)
+{
+  RECORD_ (texture_solve, 0,
+      OPERANDS (y, rows->place, rows->color, rows->weight, start), y, rows,
+      start, p);
+}
+
+void
+shu_record_rasterize (ShuCtx *c, const ShuRasterJob *job, ShuRastered *y)
+{
+  RECORD_ (rasterize, 0, OPERANDS (y->face, job->at, job->faces), job, y);
+}
+
+void
+shu_record_count_seen (ShuCtx *c, const ShuSeenJob *job, ShuTensor *seen)
+{
+  RECORD_ (count_seen, 0, OPERANDS (seen, job->at, job->faces, job->kinds), job,
+      seen);
+}
 
 void
 shu_record_texture_pack (

@@ -3,7 +3,7 @@
  * call. */
 #pragma once
 #include "base/error.h"
-#include "ops/backend_private.h"
+#include "ops/entries_private.h"
 #include "ops/record.h"
 
 G_BEGIN_DECLS
@@ -58,45 +58,8 @@ double shu_record_bytes (const ShuRecord *r, int n, ShuTensor *const *operands);
   G_STMT_END
 #define RECORD_(...) RECORD (__VA_ARGS__)
 
-/* ---- record_pictures.c ---- */
+/* ---- record_pictures.c, record_planes.c, record_bake.c ---- */
 
-/* Declares the backend's entry of that name. */
-#define SHU_RECORD_ENTRY(op)                                                   \
-  __typeof__ (*((ShuBackend *) NULL)->op) shu_record_##op
-
-SHU_RECORD_ENTRY (picture_resize);
-SHU_RECORD_ENTRY (picture_crop);
-SHU_RECORD_ENTRY (picture_flatten);
-SHU_RECORD_ENTRY (picture_paste_face);
-SHU_RECORD_ENTRY (picture_normalize);
-SHU_RECORD_ENTRY (picture_from_view);
-SHU_RECORD_ENTRY (picture_measure);
-SHU_RECORD_ENTRY (picture_window);
-SHU_RECORD_ENTRY (picture_clean);
-SHU_RECORD_ENTRY (picture_cells);
-SHU_RECORD_ENTRY (picture_compare);
-SHU_RECORD_ENTRY (mask_mean);
-SHU_RECORD_ENTRY (mask_to_picture);
-SHU_RECORD_ENTRY (mask_measure);
-
-/* ---- record_planes.c ---- */
-
-SHU_RECORD_ENTRY (plane_find_nearest);
-SHU_RECORD_ENTRY (plane_smooth);
-SHU_RECORD_ENTRY (plane_fill);
-SHU_RECORD_ENTRY (photo_step);
-SHU_RECORD_ENTRY (photo_background);
-SHU_RECORD_ENTRY (photo_count_shares);
-
-/* ---- record_bake.c ---- */
-
-SHU_RECORD_ENTRY (texture_pack);
-SHU_RECORD_ENTRY (bake_differences);
-SHU_RECORD_ENTRY (bake_lacks);
-SHU_RECORD_ENTRY (bake_texels);
-SHU_RECORD_ENTRY (bake_photo_rows);
-SHU_RECORD_ENTRY (bake_drawing_rows);
-SHU_RECORD_ENTRY (field_spread);
-SHU_RECORD_ENTRY (bake_picture);
+SHU_PICTURE_ENTRIES (record);
 
 G_END_DECLS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The CPU backend's own functions, one file for each family. */
 #pragma once
-#include "ops/backend_private.h"
+#include "ops/entries_private.h"
 
 G_BEGIN_DECLS
 
@@ -53,25 +53,20 @@ float *shu_cpu_rooms (ShuCtx *c, gsize n);
 float *shu_cpu_room (float *rooms, gsize n);
 
 /* data.c */
-void shu_cpu_upload (
-    ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data);
-void shu_cpu_download (ShuCtx *c, gpointer data, ShuTensor *x);
-void shu_cpu_fill (ShuCtx *c, ShuTensor *y, float value);
-void shu_cpu_copy (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuCopy *copy);
-void shu_cpu_repeat (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, int times, gboolean in_a_row);
-void shu_cpu_permute (ShuCtx *c, ShuTensor *y, ShuTensor *x, const int *axes);
-void shu_cpu_gather (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index);
+SHU_ENTRY (cpu, upload);
+SHU_ENTRY (cpu, download);
+SHU_ENTRY (cpu, fill);
+SHU_ENTRY (cpu, copy);
+SHU_ENTRY (cpu, repeat);
+SHU_ENTRY (cpu, permute);
+SHU_ENTRY (cpu, gather);
 
 /* elementwise.c */
-void shu_cpu_binary (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *b, ShuBinary op);
-void shu_cpu_ternary (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *b,
-    ShuTensor *d, ShuTernary op);
-void shu_cpu_affine (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, float scale, float shift);
-void shu_cpu_act (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuAct act);
-void shu_cpu_clamp (ShuCtx *c, ShuTensor *y, ShuTensor *x, float lo, float hi);
+SHU_ENTRY (cpu, binary);
+SHU_ENTRY (cpu, ternary);
+SHU_ENTRY (cpu, affine);
+SHU_ENTRY (cpu, act);
+SHU_ENTRY (cpu, clamp);
 /* y = a gelu (g) for rows [a, g] of 2C in x; y may be NULL: x's first half */
 void shu_cpu_geglu_rows (float *y, const float *x, gsize rows, gsize C);
 
@@ -79,152 +74,62 @@ void shu_cpu_geglu_rows (float *y, const float *x, gsize rows, gsize C);
 /* y [n_rows,Co] (+)= act (l (x)), for x [n_rows,Ci] */
 void shu_cpu_linear_rows (ShuCtx *c, float *y, const float *x, gsize n_rows,
     const ShuLinear *l, ShuAct act, gboolean sum);
-void shu_cpu_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
-    ShuAct act, ShuTensor *residual);
-void shu_cpu_linear_geglu (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l);
+SHU_ENTRY (cpu, linear);
+SHU_ENTRY (cpu, linear_geglu);
 
 /* conv.c */
 void shu_cpu_conv (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
     const ShuConvParams *p);
 
 /* norm.c */
-void shu_cpu_group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *add,
-    const ShuNorm *norm, int n_groups, float eps, ShuAct act);
-void shu_cpu_layer_norm (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuNorm *norm, float eps);
+SHU_ENTRY (cpu, group_norm);
+SHU_ENTRY (cpu, layer_norm);
 /* one row; w, b may be NULL */
 void shu_cpu_layer_norm_row (float *restrict y, const float *restrict x,
     const float *restrict w, const float *restrict b, gsize C, float eps);
-void shu_cpu_rms_norm_heads (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *gamma);
+SHU_ENTRY (cpu, rms_norm_heads);
 
 /* fused.c */
-void shu_cpu_add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
-    const ShuNorm *norm, const ShuAddNorm *p);
-void shu_cpu_self_attention (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuSelfAttention *p);
+SHU_ENTRY (cpu, add_norm);
+SHU_ENTRY (cpu, self_attention);
 
 /* attention.c */
-void shu_cpu_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
-    ShuTensor *v, int n_heads);
-void shu_cpu_attention_gather (ShuCtx *c, ShuTensor *y, ShuTensor *q,
-    ShuTensor *k, ShuTensor *v, ShuTensor *index, int n_heads);
-void shu_cpu_attention_groups (ShuCtx *c, ShuTensor *y, ShuTensor *q,
-    ShuTensor *k, ShuTensor *v, ShuTensor *order, ShuTensor *start,
-    int n_heads);
+SHU_ENTRY (cpu, attention);
+SHU_ENTRY (cpu, attention_gather);
+SHU_ENTRY (cpu, attention_groups);
 
 /* resample.c */
-void shu_cpu_resize_bilinear (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-void shu_cpu_resize_bicubic_aa (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-void shu_cpu_upsample_nearest (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, int factor);
-void shu_cpu_max_pool2 (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-void shu_cpu_adaptive_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-void shu_cpu_pixel_shuffle3d (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-void shu_cpu_patchify (ShuCtx *c, ShuTensor *y, ShuTensor *x, int P);
+SHU_ENTRY (cpu, resize_bilinear);
+SHU_ENTRY (cpu, resize_bicubic_aa);
+SHU_ENTRY (cpu, upsample_nearest);
+SHU_ENTRY (cpu, max_pool2);
+SHU_ENTRY (cpu, adaptive_pool);
+SHU_ENTRY (cpu, pixel_shuffle3d);
+SHU_ENTRY (cpu, patchify);
 
 /* sparse.c */
-void shu_cpu_sparse_conv (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
-void shu_cpu_sparse_conv_subdivided (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
-void shu_cpu_sparse_pool (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index);
+SHU_ENTRY (cpu, sparse_conv);
+SHU_ENTRY (cpu, sparse_conv_subdivided);
+SHU_ENTRY (cpu, sparse_pool);
 
 /* mark.c */
-gpointer shu_cpu_mark (ShuCtx *c);
-double shu_cpu_between (gpointer from, gpointer to);
+SHU_ENTRY (cpu, mark);
+SHU_ENTRY (cpu, between);
 
 /* state.c */
-void shu_cpu_state_value (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *scale, ShuTensor *shift);
-void shu_cpu_flow_advance (ShuCtx *c, ShuTensor *x, ShuTensor *v,
-    const ShuFlowStep *p, ShuTensor *estimate);
-void shu_cpu_count (ShuCtx *c, ShuTensor *step);
+SHU_ENTRY (cpu, state_value);
+SHU_ENTRY (cpu, flow_advance);
+SHU_ENTRY (cpu, count);
 
 /* embed.c */
-void shu_cpu_timestep_embedding (ShuCtx *c, ShuTensor *y, const float *values);
-void shu_cpu_position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords);
-
-/* pictures.c */
-void shu_cpu_picture_resize (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuFilter filter);
-void shu_cpu_picture_crop (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box);
-void shu_cpu_picture_flatten (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, float background, gboolean saved);
-void shu_cpu_picture_paste_face (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *face);
-void shu_cpu_picture_normalize (ShuCtx *c, ShuTensor *y, ShuTensor *x,
-    double scale, const double mean[3], const double std[3]);
-void shu_cpu_picture_from_view (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-void shu_cpu_picture_measure (
-    ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
-
-void shu_cpu_picture_window (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box, gboolean mirror);
-void shu_cpu_picture_clean (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-void shu_cpu_picture_cells (
-    ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, guint32 *ret_n);
-void shu_cpu_picture_compare (ShuCtx *c, ShuTensor *x, ShuTensor *y, int opaque,
-    int tolerance, guint32 *ret);
-void shu_cpu_mask_mean (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q);
-void shu_cpu_mask_to_picture (
-    ShuCtx *c, ShuTensor *y, ShuTensor *p, float lo, float hi);
-void shu_cpu_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q,
-    const ShuBox *box, int row, ShuMaskMeasures *ret);
+SHU_ENTRY (cpu, timestep_embedding);
+SHU_ENTRY (cpu, position_embedding);
 
 /* gaussians.c */
-void shu_cpu_gaussians (ShuCtx *c, ShuTensor *x, ShuTensor *coords,
-    ShuTensor *offset, const ShuGaussianRule *p, const ShuGaussianFields *y);
+SHU_ENTRY (cpu, gaussians);
 
-/* splat.c */
-void shu_cpu_splat (ShuCtx *c, const ShuSplatInput *g, int V,
-    const ShuSplatCamera *cameras, int size, const ShuSplats *ret);
-
-/* texture.c */
-void shu_cpu_texture_gather (
-    ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows, float hold);
-void shu_cpu_texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
-    ShuTensor *start, const ShuTextureSolver *p);
-
-/* planes.c */
-void shu_cpu_plane_find_nearest (
-    ShuCtx *c, ShuTensor *y, ShuTensor *dist, ShuTensor *mask, int limit);
-void shu_cpu_plane_smooth (ShuCtx *c, ShuTensor *y, ShuTensor *x, int radius);
-void shu_cpu_plane_fill (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *from);
-
-/* photo.c */
-void shu_cpu_photo_step (ShuCtx *c, ShuPhotoStep step, const ShuPhotoJob *job);
-void shu_cpu_photo_background (
-    ShuCtx *c, ShuTensor *y, ShuTensor *rgb, ShuTensor *person, int reach);
-void shu_cpu_photo_count_shares (
-    ShuCtx *c, ShuTensor *rgb, ShuTensor *depth, ShuTensor *from, guint32 *ret);
-
-/* texture_rows.c */
-void shu_cpu_texture_pack (
-    ShuCtx *c, const ShuTextureRows *rows, ShuTextureRows *ret);
-
-/* bake.c */
-void shu_cpu_bake_differences (ShuCtx *c, const ShuBakeHeld *y,
-    const ShuBakeWorld *w, int view, guint refs);
-void shu_cpu_bake_lacks (
-    ShuCtx *c, const ShuBakeHeld *y, const ShuBakeWorld *w);
-void shu_cpu_bake_texels (ShuCtx *c, ShuTensor *y, ShuTensor *charts,
-    const ShuBakeWorld *w, const ShuRastered *plane);
-void shu_cpu_bake_photo_rows (ShuCtx *c, const ShuTextureRows *y,
-    const ShuBakeWorld *w, gboolean is_face, int view, int size, float widest);
-void shu_cpu_bake_drawing_rows (ShuCtx *c, const ShuTextureRows *y,
-    const ShuBakeWorld *w, const ShuBakeDrawings *drawings, int size,
-    float widest);
-void shu_cpu_field_spread (ShuCtx *c, ShuTensor *y, const ShuField *field,
-    const ShuBakeHeld *held, float decay, int n_steps);
-void shu_cpu_bake_picture (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-
-/* raster.c */
-void shu_cpu_rasterize (ShuCtx *c, const ShuRasterJob *job, ShuRastered *y);
-void shu_cpu_count_seen (ShuCtx *c, const ShuSeenJob *job, ShuTensor *seen);
+/* pictures.c; planes.c, photo.c; splat.c, raster.c; texture.c, texture_rows.c,
+ * bake.c */
+SHU_PICTURE_ENTRIES (cpu);
 
 G_END_DECLS

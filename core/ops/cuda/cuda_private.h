@@ -7,10 +7,10 @@
  * device pointers and sizes; backend.c and layers.c know tensors and call
  * them. */
 #pragma once
-#include "ops/backend_private.h"
 #include "ops/cuda/kernels_layers.h"
 #include "ops/cuda/kernels_mesh.h"
 #include "ops/cuda/plans.h"
+#include "ops/entries_private.h"
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
@@ -90,10 +90,9 @@ gboolean shu_cuda_stream_up (
 gboolean shu_cuda_to_device (
     ShuCtx *c, gpointer dst, gconstpointer src, gsize bytes);
 
-void shu_cuda_upload (
-    ShuCtx *c, ShuTensor *y, ShuDType dtype, gconstpointer data);
-void shu_cuda_bring (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-void shu_cuda_download (ShuCtx *c, gpointer data, ShuTensor *x);
+SHU_ENTRY (cuda, upload);
+SHU_ENTRY (cuda, bring);
+SHU_ENTRY (cuda, download);
 
 /* ---- lanes.c ---- */
 
@@ -122,9 +121,9 @@ gboolean shu_cuda_lanes (ShuCtx *c, int n, const ShuCudaLoad *loads,
 
 /* ---- mark.c ---- */
 
-gpointer shu_cuda_mark (ShuCtx *c);
-double shu_cuda_between (gpointer from, gpointer to);
-void shu_cuda_unmark (gpointer mark);
+SHU_ENTRY (cuda, mark);
+SHU_ENTRY (cuda, between);
+SHU_ENTRY (cuda, unmark);
 
 /* ---- index.c: tables of rows that go beyond their end ---- */
 
@@ -169,8 +168,7 @@ typedef struct {
 gconstpointer shu_cuda_weight (ShuCtx *c, ShuTensor *w, ShuCudaLayout layout);
 
 /* The backend's entry */
-void shu_cuda_weights (ShuCtx *c, int n, const ShuWeightSet *sets,
-    ShuUploadFunc func, gpointer data);
+SHU_ENTRY (cuda, weights);
 
 /**
  * shu_cuda_weights_joined:
@@ -184,7 +182,7 @@ void shu_cuda_weights (ShuCtx *c, int n, const ShuWeightSet *sets,
 gconstpointer shu_cuda_weights_joined (
     ShuCtx *c, int n, ShuTensor *const *w, ShuPrecision precision);
 
-ShuTensor *shu_cuda_adopt (ShuCtx *c, ShuTensor *x);
+SHU_ENTRY (cuda, adopt);
 
 /* ---- upload.c ---- */
 
@@ -219,15 +217,15 @@ gboolean shu_cuda_forms_make (ShuCtx *c, int n, const ShuCudaForm *forms,
 
 /* ---- graph.c ---- */
 
-gboolean shu_cuda_capture_begin (ShuCtx *c);
-gpointer shu_cuda_capture_end (ShuCtx *c, gboolean *ret_void);
-void shu_cuda_replay (ShuCtx *c, gpointer captured);
-void shu_cuda_captured_free (gpointer captured);
+SHU_ENTRY (cuda, capture_begin);
+SHU_ENTRY (cuda, capture_end);
+SHU_ENTRY (cuda, replay);
+SHU_ENTRY (cuda, captured_free);
 
 /* ---- layers_fp8.c: TRUE where it is done, or @c has failed ---- */
 
-gboolean shu_cuda_has_fp8 (ShuCtx *c);
-gboolean shu_cuda_geglu_to_e4m3 (ShuCtx *c, gint64 M, gint64 C, gint64 K);
+SHU_ENTRY (cuda, has_fp8);
+SHU_ENTRY (cuda, geglu_to_e4m3);
 /* Whether @x is what layers in f16 take, or make; fails @c where not. */
 gboolean shu_cuda_is_f16 (ShuCtx *c, const char *op, const ShuTensor *x);
 gboolean shu_cuda_linear_fp8 (ShuCtx *c, const char *op, ShuTensor *y,
@@ -253,110 +251,25 @@ gboolean shu_cuda_bias (ShuCtx *c, ShuTensor *b, ShuCudaVector *ret);
  * that each one's part is aligned. */
 gboolean shu_cuda_is_doubled (const ShuConv *k, const ShuConvParams *p);
 
-void shu_cuda_linear (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l,
-    ShuAct act, ShuTensor *residual);
-void shu_cuda_linear_geglu (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuLinear *l);
-void shu_cuda_conv2d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
-    const ShuConvParams *p);
-void shu_cuda_conv3d (ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuConv *k,
-    const ShuConvParams *p);
-void shu_cuda_attention (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
-    ShuTensor *v, int n_heads);
-void shu_cuda_self_attention (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuSelfAttention *p);
-void shu_cuda_sparse_conv (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
-void shu_cuda_sparse_conv_subdivided (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
-
-/* ---- pictures.c ---- */
-
-void shu_cuda_picture_resize (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuFilter filter);
-void shu_cuda_picture_crop (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box);
-void shu_cuda_picture_flatten (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, float background, gboolean saved);
-void shu_cuda_picture_paste_face (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *face);
-void shu_cuda_picture_normalize (ShuCtx *c, ShuTensor *y, ShuTensor *x,
-    double scale, const double mean[3], const double std[3]);
-void shu_cuda_picture_from_view (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-void shu_cuda_picture_measure (
-    ShuCtx *c, ShuTensor *x, int threshold, ShuPictureMeasures *ret);
-
-void shu_cuda_picture_window (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, const ShuBox *box, gboolean mirror);
-void shu_cuda_picture_clean (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-void shu_cuda_picture_cells (
-    ShuCtx *c, ShuTensor *x, int step, guint32 *ret_sums, guint32 *ret_n);
-void shu_cuda_picture_compare (ShuCtx *c, ShuTensor *x, ShuTensor *y,
-    int opaque, int tolerance, guint32 *ret);
-void shu_cuda_mask_mean (ShuCtx *c, ShuTensor *y, ShuTensor *p, ShuTensor *q);
-void shu_cuda_mask_to_picture (
-    ShuCtx *c, ShuTensor *y, ShuTensor *p, float lo, float hi);
-void shu_cuda_mask_measure (ShuCtx *c, ShuTensor *p, ShuTensor *q,
-    const ShuBox *box, int row, ShuMaskMeasures *ret);
+SHU_ENTRY (cuda, linear);
+SHU_ENTRY (cuda, linear_geglu);
+SHU_ENTRY (cuda, conv2d);
+SHU_ENTRY (cuda, conv3d);
+SHU_ENTRY (cuda, attention);
+SHU_ENTRY (cuda, self_attention);
+SHU_ENTRY (cuda, sparse_conv);
+SHU_ENTRY (cuda, sparse_conv_subdivided);
 
 /* ---- isosurface.c ---- */
 
-void shu_cuda_isosurface (
-    ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret);
+SHU_ENTRY (cuda, isosurface);
 
-/* ---- splat.c ---- */
+/* ---- pictures.c; planes.c, photo.c; splat.c, raster.c; texture.c, bake.c ----
+ */
 
-void shu_cuda_splat (ShuCtx *c, const ShuSplatInput *g, int V,
-    const ShuSplatCamera *cameras, int size, const ShuSplats *ret);
-
-/* ---- texture.c ---- */
-
-void shu_cuda_texture_gather (
-    ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows, float hold);
-void shu_cuda_texture_solve (ShuCtx *c, ShuTensor *y,
-    const ShuTextureRows *rows, ShuTensor *start, const ShuTextureSolver *p);
-void shu_cuda_texture_pack (
-    ShuCtx *c, const ShuTextureRows *rows, ShuTextureRows *ret);
+SHU_PICTURE_ENTRIES (cuda);
 ShuCudaRows shu_cuda_rows (const ShuTextureRows *r);
 /* Room for sums of so many blocks; its fields are NULL where @c has failed. */
 ShuCudaGradients shu_cuda_gradients (ShuCtx *c, int n_blocks);
-
-/* ---- bake.c ---- */
-
-void shu_cuda_bake_differences (ShuCtx *c, const ShuBakeHeld *y,
-    const ShuBakeWorld *w, int view, guint refs);
-void shu_cuda_bake_lacks (
-    ShuCtx *c, const ShuBakeHeld *y, const ShuBakeWorld *w);
-void shu_cuda_bake_texels (ShuCtx *c, ShuTensor *y, ShuTensor *charts,
-    const ShuBakeWorld *w, const ShuRastered *plane);
-void shu_cuda_bake_photo_rows (ShuCtx *c, const ShuTextureRows *y,
-    const ShuBakeWorld *w, gboolean is_face, int view, int size, float widest);
-void shu_cuda_bake_drawing_rows (ShuCtx *c, const ShuTextureRows *y,
-    const ShuBakeWorld *w, const ShuBakeDrawings *drawings, int size,
-    float widest);
-void shu_cuda_field_spread (ShuCtx *c, ShuTensor *y, const ShuField *field,
-    const ShuBakeHeld *held, float decay, int n_steps);
-void shu_cuda_bake_picture (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-
-/* ---- planes.c ---- */
-
-void shu_cuda_plane_find_nearest (
-    ShuCtx *c, ShuTensor *y, ShuTensor *dist, ShuTensor *mask, int limit);
-void shu_cuda_plane_smooth (ShuCtx *c, ShuTensor *y, ShuTensor *x, int radius);
-void shu_cuda_plane_fill (
-    ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *from);
-
-/* ---- photo.c ---- */
-
-void shu_cuda_photo_step (ShuCtx *c, ShuPhotoStep step, const ShuPhotoJob *job);
-void shu_cuda_photo_background (
-    ShuCtx *c, ShuTensor *y, ShuTensor *rgb, ShuTensor *person, int reach);
-void shu_cuda_photo_count_shares (
-    ShuCtx *c, ShuTensor *rgb, ShuTensor *depth, ShuTensor *from, guint32 *ret);
-
-/* ---- raster.c ---- */
-
-void shu_cuda_rasterize (ShuCtx *c, const ShuRasterJob *job, ShuRastered *y);
-void shu_cuda_count_seen (ShuCtx *c, const ShuSeenJob *job, ShuTensor *seen);
 
 G_END_DECLS
