@@ -224,21 +224,46 @@ is_over (gpointer data)
   return ((Raw *) data)->over && ((Raw *) data)->sent;
 }
 
-char *
-fixture_raw (Fixture *f, const char *text)
+static void
+raw_begin (Raw *r, const Fixture *f, const char *text)
 {
   g_autoptr (GSocketClient) client = g_socket_client_new ();
   g_autoptr (GUri) uri = g_uri_parse (f->url, G_URI_FLAGS_NONE, NULL);
-  Raw r = {.came = g_string_new (NULL)};
 
-  r.connection = g_socket_client_connect_to_host (
+  *r = (Raw){.came = g_string_new (NULL)};
+  r->connection = g_socket_client_connect_to_host (
       client, "127.0.0.1", (guint16) g_uri_get_port (uri), NULL, NULL);
-  g_assert_nonnull (r.connection);
+  g_assert_nonnull (r->connection);
   g_output_stream_write_all_async (
-      g_io_stream_get_output_stream (G_IO_STREAM (r.connection)), text,
-      strlen (text), G_PRIORITY_DEFAULT, NULL, sent, &r);
-  read_more (NULL, NULL, &r);
-  fixture_wait (is_over, &r);
-  g_object_unref (r.connection);
-  return g_string_free (r.came, FALSE);
+      g_io_stream_get_output_stream (G_IO_STREAM (r->connection)), text,
+      strlen (text), G_PRIORITY_DEFAULT, NULL, sent, r);
+  read_more (NULL, NULL, r);
+}
+
+static char *
+raw_end (Raw *r)
+{
+  fixture_wait (is_over, r);
+  g_object_unref (r->connection);
+  return g_string_free (r->came, FALSE);
+}
+
+char *
+fixture_raw (Fixture *f, const char *text)
+{
+  char *answer;
+
+  fixture_raw_together (f, 1, &text, &answer);
+  return answer;
+}
+
+void
+fixture_raw_together (Fixture *f, guint n, const char *const *texts, char **ret)
+{
+  g_autofree Raw *all = g_new (Raw, n);
+
+  for (guint i = 0; i < n; i++)
+    raw_begin (all + i, f, texts[i]);
+  for (guint i = 0; i < n; i++)
+    ret[i] = raw_end (all + i);
 }

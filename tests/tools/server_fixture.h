@@ -56,3 +56,7 @@ const char *answer_string (const Answer *a, const char *name);
 /* What one says on a plain connection, and all that comes back until it ends.
  * (transfer full) */
 char *fixture_raw (Fixture *f, const char *text);
+/* The same for @n clients at once: most of what they take is waiting.
+ * @ret: (out caller-allocates) (transfer full): what each is told */
+void fixture_raw_together (
+    Fixture *f, guint n, const char *const *texts, char **ret);

@@ -318,7 +318,7 @@ test_refused (void)
   World w;
 
   start (&f, &w, "--allow-http-url --max-upload 1");
-  f.server->settings->fetch_seconds = 2;
+  f.server->settings->fetch_seconds = 1;
   for (guint i = 0; i < G_N_ELEMENTS (refused); i++) {
     int before = w.n_requests;
     g_auto (Answer) a = ask (&f, &w, refused[i].url);

@@ -115,14 +115,20 @@ check_problem (const char *name, const char *answer, guint status)
 static void
 test_rude (void)
 {
-  Fixture f;
+  enum { N = G_N_ELEMENTS (rude) };
 
+  Fixture f;
+  const char *texts[N];
+  char *answers[N];
+
+  for (guint i = 0; i < N; i++)
+    texts[i] = rude[i].text;
   fixture_start (&f, "", NULL);
   f.server->settings->request_seconds = 1;
-  for (guint i = 0; i < G_N_ELEMENTS (rude); i++) {
-    g_autofree char *answer = fixture_raw (&f, rude[i].text);
-
-    check_problem (rude[i].name, answer, rude[i].status);
+  fixture_raw_together (&f, N, texts, answers);
+  for (guint i = 0; i < N; i++) {
+    check_problem (rude[i].name, answers[i], rude[i].status);
+    g_free (answers[i]);
   }
   fixture_stop (&f);
 }
@@ -197,23 +203,34 @@ static const Long longs[] = {
         "aaaaaaaaaa", "", 3300000, 413},
 };
 
+static char *
+text_of (const Long *l)
+{
+  GString *text = g_string_new (l->begin);
+
+  for (int k = 0; k < l->n; k++)
+    g_string_append (text, l->again);
+  g_string_append (text, l->end);
+  return g_string_free (text, FALSE);
+}
+
 static void
 test_long (void)
 {
+  enum { N = G_N_ELEMENTS (longs) };
+
   Fixture f;
+  char *texts[N], *answers[N];
 
+  for (guint i = 0; i < N; i++)
+    texts[i] = text_of (longs + i);
   fixture_start (&f, "", NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (longs); i++) {
-    GString *text = g_string_new (longs[i].begin);
-    g_autofree char *answer = NULL;
-
-    for (int k = 0; k < longs[i].n; k++)
-      g_string_append (text, longs[i].again);
-    g_string_append (text, longs[i].end);
-    f.server->settings->request_seconds = 1;
-    answer = fixture_raw (&f, text->str);
-    check_problem (longs[i].name, answer, longs[i].status);
-    g_string_free (text, TRUE);
+  f.server->settings->request_seconds = 1;
+  fixture_raw_together (&f, N, (const char *const *) texts, answers);
+  for (guint i = 0; i < N; i++) {
+    check_problem (longs[i].name, answers[i], longs[i].status);
+    g_free (answers[i]);
+    g_free (texts[i]);
   }
   fixture_stop (&f);
 }
@@ -243,29 +260,33 @@ test_pipelined (void)
 static void
 test_slow (void)
 {
+  enum { SILENT, HEAD, BODY, CHUNKS, IDLE, N };
+
+  static const char *const texts[N] = {
+      [SILENT] = "",
+      [HEAD] = "GET /health HTTP/1.1\r\nHo",
+      [BODY] = POST "Content-Length: 10\r\n\r\nhello",
+      [CHUNKS] = CHUNKED "5\r\nhel",
+      [IDLE] = GET "\r\n" /* and no second request */
+  };
+
   Fixture f;
   gint64 start = g_get_monotonic_time ();
-  g_autofree char *silent = NULL;
-  g_autofree char *head = NULL;
-  g_autofree char *body = NULL;
-  g_autofree char *chunks = NULL;
-  g_autofree char *idle = NULL;
+  char *answers[N];
 
   fixture_start (&f, "", NULL);
   f.server->settings->request_seconds = 1;
   f.server->settings->body_seconds = 1;
-  silent = fixture_raw (&f, "");
-  g_assert_cmpstr (silent, ==, "");
-  head = fixture_raw (&f, "GET /health HTTP/1.1\r\nHo");
-  check_problem ("head", head, 408);
-  body = fixture_raw (&f, POST "Content-Length: 10\r\n\r\nhello");
-  check_problem ("body", body, 408);
-  chunks = fixture_raw (&f, CHUNKED "5\r\nhel");
-  check_problem ("chunks", chunks, 408);
-  idle = fixture_raw (&f, GET "\r\n"); /* and no second request */
-  g_assert_true (g_str_has_prefix (idle, "HTTP/1.1 200"));
-  g_assert_null (strstr (idle, "408"));
+  fixture_raw_together (&f, N, texts, answers);
+  g_assert_cmpstr (answers[SILENT], ==, "");
+  check_problem ("head", answers[HEAD], 408);
+  check_problem ("body", answers[BODY], 408);
+  check_problem ("chunks", answers[CHUNKS], 408);
+  g_assert_true (g_str_has_prefix (answers[IDLE], "HTTP/1.1 200"));
+  g_assert_null (strstr (answers[IDLE], "408"));
   g_assert_cmpint ((g_get_monotonic_time () - start) / G_USEC_PER_SEC, <, 60);
+  for (int i = 0; i < N; i++)
+    g_free (answers[i]);
   fixture_stop (&f);
 }
 
@@ -318,17 +339,25 @@ test_crowd (void)
 static void
 test_kept (void)
 {
+  enum { N = 4 };
+
+  static const char *const texts[N] = {
+      GET "\r\n", GET "\r\n", GET "\r\n", GET "\r\n"};
   Fixture f;
+  char *quiet[N];
 
   fixture_start (&f, "", NULL);
   f.server->settings->request_seconds = 1;
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < N; i++) {
     g_auto (Answer) a = fixture_get (&f, "health");
-    g_autofree char *quiet = fixture_raw (&f, GET "\r\n");
 
     g_assert_cmpint (a.status, ==, 200);
-    g_assert_true (g_str_has_prefix (quiet, "HTTP/1.1 200"));
     soup_session_abort (f.client);
+  }
+  fixture_raw_together (&f, N, texts, quiet);
+  for (int i = 0; i < N; i++) {
+    g_assert_true (g_str_has_prefix (quiet[i], "HTTP/1.1 200"));
+    g_free (quiet[i]);
   }
   fixture_wait (nobody_is_there, f.server->door);
   fixture_stop (&f);
@@ -458,21 +487,17 @@ test_forms (void)
 
   fixture_start (&f, "", NULL);
   for (guint i = 0; i < G_N_ELEMENTS (forms); i++) {
-    GString *body = g_string_new (forms[i].begin);
+    g_autofree char *body = text_of (forms + i);
     g_autofree char *text = NULL;
     g_autofree char *answer = NULL;
 
-    for (int k = 0; k < forms[i].n; k++)
-      g_string_append (body, forms[i].again);
-    g_string_append (body, forms[i].end);
     text =
         g_strdup_printf (POST "Connection: close\r\nContent-Type: "
                               "multipart/form-data; boundary=x\r\n"
                               "Content-Length: %" G_GSIZE_FORMAT "\r\n\r\n%s",
-            body->len, body->str);
+            strlen (body), body);
     answer = fixture_raw (&f, text);
     check_problem (forms[i].name, answer, forms[i].status);
-    g_string_free (body, TRUE);
   }
   fixture_stop (&f);
 }
