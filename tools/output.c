@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "output.h"
-#include <json-glib/json-glib.h>
+#include "server/web_json.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,35 +64,14 @@ json_string (JsonBuilder *b, const char *name, const char *value)
   json_builder_add_string_value (b, valid);
 }
 
-static void
-json_int (JsonBuilder *b, const char *name, gint64 value)
-{
-  json_builder_set_member_name (b, name);
-  json_builder_add_int_value (b, value);
-}
-
-/* Negative: not known, null. */
-static void
-json_seconds (JsonBuilder *b, const char *name, double value)
-{
-  json_builder_set_member_name (b, name);
-  if (value < 0)
-    json_builder_add_null_value (b);
-  else
-    json_builder_add_double_value (b, value);
-}
-
 /* Takes over @b. */
 static void
 json_end (JsonBuilder *b)
 {
-  g_autoptr (JsonNode) root = NULL;
   g_autofree char *text = NULL;
 
   json_builder_end_object (b);
-  root = json_builder_get_root (b);
-  text = json_to_string (root, FALSE);
-  g_object_unref (b);
+  text = web_json_text (b);
   puts (text);
   fflush (stdout);
 }
@@ -106,7 +85,7 @@ output_estimate (Output *o, const char *input, double seconds, gboolean guess)
     JsonBuilder *b = json_begin ("estimate");
 
     json_string (b, "input", input);
-    json_seconds (b, "seconds", seconds);
+    web_seconds (b, "seconds", seconds);
     json_builder_set_member_name (b, "guess");
     json_builder_add_boolean_value (b, guess);
     json_end (b);
@@ -159,9 +138,9 @@ output_progress (
     JsonBuilder *b = json_begin ("progress");
 
     json_string (b, "stage", stage);
-    json_int (b, "step", step);
-    json_int (b, "total", total);
-    json_seconds (b, "seconds_left", seconds_left);
+    web_int (b, "step", step);
+    web_int (b, "total", total);
+    web_seconds (b, "seconds_left", seconds_left);
     json_end (b);
   } else if (o->terminal)
     print_bar (o, stage, step, total, left);
@@ -179,7 +158,7 @@ output_report (Output *o, const char *input, const char *text,
     json_string (b, "input", input);
     json_string (b, "message", text);
     for (int i = 0; i < n_counts; i++)
-      json_int (b, counts[i].name, counts[i].value);
+      web_int (b, counts[i].name, counts[i].value);
     json_end (b);
     return;
   }
@@ -234,8 +213,8 @@ output_result (Output *o, const char *input, const char *output, gsize bytes,
     json_string (b, "input", input);
     json_string (b, "output", output);
     if (bytes > 0)
-      json_int (b, "bytes", (gint64) bytes);
-    json_seconds (b, "seconds", seconds);
+      web_int (b, "bytes", (gint64) bytes);
+    web_seconds (b, "seconds", seconds);
     json_end (b);
     return;
   }

@@ -113,7 +113,7 @@ serve_info (Server *s, SoupServerMessage *msg)
   /* of this machine: those of this server, else of earlier runs */
   metrics_write_means (s->metrics, b);
   if (info && info->estimate >= 0)
-    web_double (b, "estimate", info->estimate);
+    web_seconds (b, "estimate", info->estimate);
   json_builder_end_object (b);
   write_limits (s->settings, b);
   json_builder_end_object (b);

@@ -314,7 +314,7 @@ write_progress (const ApiJob *job, JsonBuilder *b)
   web_string (b, "stage", job->stage);
   web_int (b, "step", job->step);
   web_int (b, "total", job->total);
-  web_known (b, "seconds_left", api_job_seconds_left (job));
+  web_seconds (b, "seconds_left", api_job_seconds_left (job));
 }
 
 void
@@ -340,7 +340,7 @@ api_job_write (const ApiJob *job, JsonBuilder *b, const char *root_name,
   }
   if (job->state != API_COMPLETED)
     return;
-  web_double (b, "seconds", job->seconds);
+  web_seconds (b, "seconds", job->seconds);
   if (defaults) {
     write_stage (job, b, 1, root_name, defaults);
     write_stage (job, b, 2, root_name, defaults);

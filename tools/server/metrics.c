@@ -143,10 +143,10 @@ metrics_write_means (const Metrics *m, JsonBuilder *b)
   while (g_hash_table_iter_next (&iter, &name, &value)) {
     const Histogram *h = value;
 
-    web_double (b, name, h->sum / (double) h->n);
+    web_seconds (b, name, h->sum / (double) h->n);
   }
   if (m->jobs.n)
-    web_double (b, "total", metrics_mean_seconds (m));
+    web_seconds (b, "total", metrics_mean_seconds (m));
 }
 
 /* ---- the text ---- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "web_json.h"
+#include <math.h>
 #include <string.h>
 
 void
@@ -36,6 +37,12 @@ web_known (JsonBuilder *b, const char *name, double value)
     web_double (b, name, value);
   else
     web_string (b, name, NULL);
+}
+
+void
+web_seconds (JsonBuilder *b, const char *name, double value)
+{
+  web_known (b, name, value < 0 ? value : round (value * 1e3) / 1e3);
 }
 
 void

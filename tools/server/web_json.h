@@ -11,6 +11,8 @@ void web_int (JsonBuilder *b, const char *name, gint64 value);
 void web_double (JsonBuilder *b, const char *name, double value);
 /* < 0: not known, null */
 void web_known (JsonBuilder *b, const char *name, double value);
+/* The same, to the millisecond */
+void web_seconds (JsonBuilder *b, const char *name, double value);
 void web_bool (JsonBuilder *b, const char *name, gboolean value);
 /* A member that is a string; @fallback where there is none of that kind */
 const char *web_get_string (
