@@ -328,6 +328,13 @@ shu_own (ShuCtx *c, ShuTensor *t)
   return c->error || !t ? NULL : shu_tensor_ref (t);
 }
 
+/* Rounded up: a little is not nothing. */
+static gsize
+megabytes (gsize bytes)
+{
+  return (bytes >> 20) + (bytes % (1 << 20) != 0);
+}
+
 static void
 fail_memory (ShuCtx *c, gsize bytes)
 {
@@ -338,7 +345,7 @@ fail_memory (ShuCtx *c, gsize bytes)
     shu_ctx_fail (c, SHU_ERROR_MEMORY,
         "%s: no memory for %" G_GSIZE_FORMAT " MB beside the %" G_GSIZE_FORMAT
         " MB in use; %s",
-        c->device, bytes >> 20, shu_ctx_live_bytes (c) >> 20,
+        c->device, megabytes (bytes), megabytes (shu_ctx_live_bytes (c)),
         c->place < 0 ? "choose a smaller size"
                      : "close other programs that use the GPU, or set "
                        "memory=low");

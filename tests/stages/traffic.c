@@ -60,9 +60,22 @@ say (const Counters *k)
     }
 }
 
-/* (transfer full): the file made of @photo */
+/* As if @views had been saved, and read again */
+static void
+bring_to_host (ShuBundle **views)
+{
+  g_autoptr (GError) error = NULL;
+  ShuBundle *host = shu_bundle_to_host (*views, NULL, &error);
+
+  g_assert_no_error (error);
+  shu_bundle_unref (*views);
+  *views = host;
+}
+
+/* (transfer full): the file made of @photo; @resumes: from its views */
 static GBytes *
-run (ShuModel *m, ShuTensor *photo, int steps, const Counters *k)
+run (ShuModel *m, ShuTensor *photo, int steps, gboolean resumes,
+    const Counters *k)
 {
   const ShuModelDefaults *d = shu_model_defaults (m);
   const ShuProgress *p = k->progress;
@@ -83,6 +96,8 @@ run (ShuModel *m, ShuTensor *photo, int steps, const Counters *k)
   g_assert_no_error (error);
   views = shu_stage_stage1 (m, subject, &p1, p + STAGE1, &error);
   g_assert_no_error (error);
+  if (resumes)
+    bring_to_host (&views);
   asset = shu_stage_stage2 (m, views, &p2, p + STAGE2, &error);
   g_assert_no_error (error);
   mesh = shu_stage_mesh (asset, &(ShuMeshParams){-1, 0}, p + MESH, &error);
@@ -143,7 +158,7 @@ run_and_check (const char *folder, const char *device, ShuTensor *photo,
     g_autoptr (GBytes) file = NULL;
 
     counters_init (&k);
-    file = run (m, photo, steps, &k);
+    file = run (m, photo, steps, FALSE, &k);
     say (&k);
     check (&k);
     if (!first)
@@ -170,6 +185,33 @@ cut_out (int width, int height)
   g_autoptr (ShuImage) image = fixture_cutout (width, height);
 
   return shu_tensor_new_image (image);
+}
+
+/* Views from a file: the rest works on the model's device all the same, its
+ * texture too, and its file is the same. */
+static void
+test_resumed (gconstpointer device)
+{
+  g_autoptr (ShuTensor) photo = cut_out (60, 90);
+  g_autoptr (ShuModel) m = shu_model_get ("synthetic-tiny:7", device, NULL);
+  g_autoptr (GBytes) straight = NULL, resumed = NULL;
+  g_auto (Counters) k = {{NULL}}, k2 = {{NULL}};
+
+  counters_init (&k);
+  counters_init (&k2);
+  if (!m) {
+    g_test_skip ("no CUDA device");
+    return;
+  }
+  straight = run (m, photo, 2, FALSE, &k);
+  resumed = run (m, photo, 2, TRUE, &k2);
+  say (&k2);
+  g_assert_true (g_bytes_equal (straight, resumed));
+  /* colours and normals */
+  g_assert_cmpuint (count (&k2, SURFACE, SHU_TRAFFIC_IMAGE).n_up, >=, 2);
+  g_assert_cmpuint (count (&k2, SURFACE, SHU_TRAFFIC_IMAGE).n_down, ==, 1);
+  g_assert_cmpuint (count (&k2, SURFACE, SHU_TRAFFIC_TENSOR).n_down, ==, 0);
+  g_assert_cmpuint (count (&k2, SURFACE, SHU_TRAFFIC_MESH).n_down, ==, 0);
 }
 
 static void
@@ -215,7 +257,9 @@ main (int argc, char **argv)
   g_assert_cmpint (argc, ==, 2);
   path = argv[1];
   g_test_add_func ("/stages/traffic/mock", test_mock);
+  g_test_add_data_func ("/stages/traffic/resumed_mock", "mock", test_resumed);
   g_test_add_func ("/stages/traffic/gpu", test_gpu);
+  g_test_add_data_func ("/stages/traffic/resumed_gpu", "cuda", test_resumed);
   g_test_add_func ("/stages/traffic/gpu_official_size", test_official);
   return g_test_run ();
 }

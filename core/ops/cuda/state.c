@@ -12,8 +12,15 @@
  * choose what fits. */
 static const gsize WORKSPACE = 64 << 20;
 
-static const char *const ADVICE =
-    "; the GPU is lost to this process, start it again";
+static const char *
+advice (const ShuCtx *c, cudaError_t e)
+{
+  if (shu_device_lost (c->place))
+    return "; the GPU is lost to this process, start it again";
+  return e == cudaErrorMemoryAllocation ? "; close other programs that use the "
+                                          "GPU, or set memory=low"
+                                        : "";
+}
 
 gboolean
 shu_cuda_check (ShuCtx *c, cudaError_t e, const char *what)
@@ -23,7 +30,7 @@ shu_cuda_check (ShuCtx *c, cudaError_t e, const char *what)
   shu_ctx_fail (c,
       e == cudaErrorMemoryAllocation ? SHU_ERROR_MEMORY : SHU_ERROR_INTERNAL,
       "%s: %s: %s (%s)%s", c->device, what, cudaGetErrorString (e),
-      cudaGetErrorName (e), shu_device_lost (c->place) ? ADVICE : "");
+      cudaGetErrorName (e), advice (c, e));
   return FALSE;
 }
 
