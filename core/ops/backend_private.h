@@ -268,6 +268,11 @@ ShuDType shu_result_dtype (
     ShuCtx *c, ShuPrecision precision, gint64 rows, gint64 C);
 /* @x, in host memory, with data there: weights may come without. */
 ShuTensor *shu_operand_of_host (ShuCtx *c, ShuTensor *x);
+/* Whether @w is a weight; sees to it that it has data where @c is the host's.
+ */
+gboolean shu_is_weight (ShuCtx *c, ShuTensor *w);
+/* NULL, or a weight [C] (any shape with C elements) */
+gboolean shu_is_vector (ShuCtx *c, ShuTensor *w, gint64 C);
 
 /* Camera, and first value of each, of view @v */
 ShuBakeDrawing shu_bake_drawing_of (const ShuBakeDrawings *drawings, int v);

@@ -62,20 +62,18 @@ index_operand (ShuCtx *c, ShuTensor **x, int n_dims)
   return (*x)->dtype == SHU_DTYPE_I32 && (*x)->n_dims == n_dims;
 }
 
-/* Whether @w is one; sees to it that it has data where @c is the host's. */
-static gboolean
-is_weight (ShuCtx *c, ShuTensor *w)
+gboolean
+shu_is_weight (ShuCtx *c, ShuTensor *w)
 {
   if (shu_place_is_cpu (c->place))
     w = shu_operand_of_host (c, w);
   return w->dtype == SHU_DTYPE_F32 && w->storage->place == SHU_HOST;
 }
 
-/* NULL, or a weight [C] (any shape with C elements) */
-static gboolean
-is_vector (ShuCtx *c, ShuTensor *x, gint64 C)
+gboolean
+shu_is_vector (ShuCtx *c, ShuTensor *x, gint64 C)
 {
-  return !x || (is_weight (c, x) && (gint64) x->n == C);
+  return !x || (shu_is_weight (c, x) && (gint64) x->n == C);
 }
 
 static gboolean
@@ -97,9 +95,9 @@ linear (ShuCtx *c, const char *op, ShuTensor *x, const ShuLinear *l, ShuAct act,
     return c->nil;
   if (!l->w)
     return shu_op_wrong (c, op, "a weight", x, NULL);
-  if (!layer_operand (c, &x, l->precision) || !is_weight (c, l->w) ||
+  if (!layer_operand (c, &x, l->precision) || !shu_is_weight (c, l->w) ||
       l->w->n_dims != 2 || last (x) != l->w->dims[1] ||
-      !is_vector (c, l->b, l->w->dims[0]))
+      !shu_is_vector (c, l->b, l->w->dims[0]))
     return shu_op_wrong (
         c, op, "x [...,Ci], weight [Co,Ci], bias [Co]", x, l->w, l->b, NULL);
   y = layer_result (c, x, l, l->w->dims[0]);
@@ -155,9 +153,9 @@ shu_linear_geglu (ShuCtx *c, ShuTensor *x, const ShuLinear *l)
     return c->nil;
   if (!l->w)
     return shu_op_wrong (c, "linear_geglu", "a weight", x, NULL);
-  if (!layer_operand (c, &x, l->precision) || !is_weight (c, l->w) ||
+  if (!layer_operand (c, &x, l->precision) || !shu_is_weight (c, l->w) ||
       l->w->n_dims != 2 || last (x) != l->w->dims[1] ||
-      l->w->dims[0] % 2 != 0 || !is_vector (c, l->b, l->w->dims[0]))
+      l->w->dims[0] % 2 != 0 || !shu_is_vector (c, l->b, l->w->dims[0]))
     return shu_op_wrong (c, "linear_geglu",
         "x [...,Ci], weight [2C,Ci], bias [2C]", x, l->w, l->b, NULL);
   y = gated_result (c, x, l, l->w->dims[0] / 2);
@@ -192,10 +190,10 @@ conv (ShuCtx *c, const char *op, int n_space, ShuTensor *x, const ShuConv *k,
     return shu_op_wrong (c, op, "a weight", x, NULL);
   p.stride = MAX (p.stride, 1);
   p.dilation = MAX (p.dilation, 1);
-  if (!layer_operand (c, &x, k->precision) || !is_weight (c, k->w) ||
+  if (!layer_operand (c, &x, k->precision) || !shu_is_weight (c, k->w) ||
       x->n_dims != n_space + 2 || k->w->n_dims != n_space + 2 ||
       last (x) != k->w->dims[1] || k->w->n == 0 ||
-      !is_vector (c, k->b, k->w->dims[0]) || p.pad_before < 0 ||
+      !shu_is_vector (c, k->b, k->w->dims[0]) || p.pad_before < 0 ||
       p.pad_after < 0 || (p.upsample && n_space != 2))
     return shu_op_wrong (c, op,
         n_space == 2 ? "x [B,H,W,Ci], weight [Co,Ci,kH,kW], bias [Co]"
@@ -273,8 +271,8 @@ shu_group_norm_add (ShuCtx *c, ShuTensor *x, ShuTensor *add,
     return c->nil;
   if (!real_operand (c, &x) || x->n_dims < 2 || n_groups < 1 ||
       last (x) % n_groups || !adds_to_maps (c, &add, x) ||
-      (norm && (!is_vector (c, norm->w, last (x)) ||
-                   !is_vector (c, norm->b, last (x))))) {
+      (norm && (!shu_is_vector (c, norm->w, last (x)) ||
+                   !shu_is_vector (c, norm->b, last (x))))) {
     g_autofree char *what =
         g_strdup_printf ("x [B,...,C] with C a multiple of %d, norm [C]%s",
             n_groups, add ? ", add [B,C]" : "");
@@ -302,8 +300,9 @@ shu_layer_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm, float eps)
 
   if (!be)
     return c->nil;
-  if (!real_operand (c, &x) || (norm && (!is_vector (c, norm->w, last (x)) ||
-                                            !is_vector (c, norm->b, last (x)))))
+  if (!real_operand (c, &x) ||
+      (norm && (!shu_is_vector (c, norm->w, last (x)) ||
+                   !shu_is_vector (c, norm->b, last (x)))))
     return shu_op_wrong (
         c, "layer_norm", "x [...,C], norm [C]", x, norm ? norm->w : NULL, NULL);
   y = rows_like (c, x, last (x));
@@ -320,7 +319,7 @@ shu_rms_norm_heads (ShuCtx *c, ShuTensor *x, ShuTensor *gamma)
 
   if (!be)
     return c->nil;
-  if (!real_operand (c, &x) || !is_weight (c, gamma) || x->n_dims < 2 ||
+  if (!real_operand (c, &x) || !shu_is_weight (c, gamma) || x->n_dims < 2 ||
       gamma->n_dims != 2 || last (x) != gamma->dims[1] ||
       x->dims[x->n_dims - 2] != gamma->dims[0])
     return shu_op_wrong (
@@ -540,11 +539,11 @@ sparse_operands (ShuCtx *c, ShuTensor **x, ShuTensor **nbr, const ShuConv *k)
   ShuTensor *w = k->w;
 
   return w && real_operand (c, x) && index_operand (c, nbr, 2) &&
-         is_weight (c, w) && (*x)->n_dims == 2 &&
+         shu_is_weight (c, w) && (*x)->n_dims == 2 &&
          (*nbr)->dims[0] == (*x)->dims[0] && (*nbr)->dims[1] == 27 &&
          w->n_dims == 5 && w->dims[1] == 3 && w->dims[2] == 3 &&
          w->dims[3] == 3 && w->dims[4] == (*x)->dims[1] &&
-         is_vector (c, k->b, w->dims[0]);
+         shu_is_vector (c, k->b, w->dims[0]);
 }
 
 ShuTensor *

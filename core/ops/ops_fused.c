@@ -18,21 +18,6 @@ is_part_vector (ShuCtx *c, const ShuTensor *v, gint64 rows, gint64 C)
                    rows % (gint64) (v->n / (gsize) C) == 0);
 }
 
-/* Whether @w is one; sees to it that it has data where @c is the host's. */
-static gboolean
-is_weight (ShuCtx *c, ShuTensor *w)
-{
-  if (shu_place_is_cpu (c->place))
-    w = shu_operand_of_host (c, w);
-  return w->dtype == SHU_DTYPE_F32 && w->storage->place == SHU_HOST;
-}
-
-static gboolean
-is_vector (ShuCtx *c, ShuTensor *w, gint64 C)
-{
-  return !w || (is_weight (c, w) && (gint64) w->n == C);
-}
-
 /* Rows that the other tensor has; 0 where @o does not describe @rows rows, or
  * two of them fall on one place or beside the tensor. */
 static gint64
@@ -107,7 +92,8 @@ shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
       !is_part_vector (c, p.gate, rows, C) ||
       !is_part_vector (c, p.scale, rows, C) ||
       !is_part_vector (c, p.shift, rows, C) || !p.scale != !p.shift ||
-      (norm && (!is_vector (c, norm->w, C) || !is_vector (c, norm->b, C))))
+      (norm &&
+          (!shu_is_vector (c, norm->w, C) || !shu_is_vector (c, norm->b, C))))
     return shu_op_wrong (c, "add_norm",
         "x [...,C]; rest [C]; gate, scale and shift [b,...,C]; norm [C]", x,
         p.gate, p.scale, NULL);
@@ -134,14 +120,15 @@ shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
 static gboolean
 is_linear (ShuCtx *c, const ShuLinear *l, gint64 Co, gint64 Ci)
 {
-  return l && l->w && is_weight (c, l->w) && l->w->n_dims == 2 &&
-         l->w->dims[0] == Co && l->w->dims[1] == Ci && is_vector (c, l->b, Co);
+  return l && l->w && shu_is_weight (c, l->w) && l->w->n_dims == 2 &&
+         l->w->dims[0] == Co && l->w->dims[1] == Ci &&
+         shu_is_vector (c, l->b, Co);
 }
 
 static gboolean
 is_gamma (ShuCtx *c, ShuTensor *g, gint64 NH, gint64 C)
 {
-  return !g || (is_vector (c, g, C) && g->n_dims == 2 && g->dims[0] == NH);
+  return !g || (shu_is_vector (c, g, C) && g->n_dims == 2 && g->dims[0] == NH);
 }
 
 ShuTensor *
