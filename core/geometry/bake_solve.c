@@ -9,7 +9,8 @@ enum {
   N_RENDERS = SHU_GAUSSIAN_VIEWS - SHU_N_VIEWS,
   LEAST_SIDE = 256, /* of a drawing */
   AT_ONCE = 16,     /* drawings in memory at most */
-  PIXELS = 1 << 18, /* of these, so that they stay in the cache */
+  PIXELS = 4 << 20, /* of these */
+  CACHED = 1 << 18, /* the same on a CPU, so that they stay in its cache */
   SHARPEN_STEPS = 4,
   CHART_GAP = 128, /* charts are this part of a side apart */
 };
@@ -105,6 +106,14 @@ add_drawings (const ShuBaker *b, int V, const ShuCamera *cameras, int side,
     rows_take (rows, b->c, &found);
 }
 
+static int
+count_at_once (const ShuBaker *b, int side)
+{
+  gboolean gpu = g_str_has_prefix (shu_ctx_device (b->c), "cuda");
+
+  return CLAMP ((gpu ? PIXELS : CACHED) / side / side, 1, AT_ONCE);
+}
+
 void
 shu_bake_gaussians (ShuBaker *b, const ShuBakeParams *params, int size)
 {
@@ -113,7 +122,7 @@ shu_bake_gaussians (ShuBaker *b, const ShuBakeParams *params, int size)
       SHU_N_VIEWS + (params->n_renders ? params->n_renders : N_RENDERS);
   int side =
       params->render_size ? params->render_size : MAX (LEAST_SIDE, size / 2);
-  int at_once = CLAMP (PIXELS / side / side, 1, AT_ONCE);
+  int at_once = count_at_once (b, side);
   g_autofree ShuCamera *around = g_new (ShuCamera, n_views);
   const ShuTextureSolver solver = {.size = size,
       .rounds = 3,
