@@ -134,12 +134,10 @@ test_odd (void)
 
   g_autoptr (ShuCtx) c = context_new ();
   SHU_SCOPE (c);
-  ShuGaussianRule rule = official;
-  Given g = given (c, &rule, 1, 3);
+  Given g = given (c, &official, 1, 3);
   float *x = g.x->data;
   ShuTensor *y[N_FIELDS], *host;
 
-  rule.lr_rotation = 1;
   g.rule.lr_rotation = 1;
   memset (x + QUAT, 0, 4 * sizeof *x);
   x[QUAT] = -1; /* and 1 */
