@@ -478,6 +478,8 @@ __launch_bounds__ (BLOCK, 1)
   if (threadIdx.x == 0)
     init_barriers (r);
   __syncthreads ();
+  shu_let_next_begin ();
+  shu_await_grid ();
   if (threadIdx.x / GROUP == GROUPS) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 32;");
     if (threadIdx.x == GROUPS * GROUP)
@@ -551,6 +553,6 @@ shu_launch_attention_many (void *y, const void *q, size_t ldq, const void *k,
   if (e != cudaSuccess)
     return e;
   grid = p.all < (unsigned) n_sm ? p.all : (unsigned) n_sm;
-  attention_many<<<grid, BLOCK, ROOM, stream>>> (mq, mk, mv, p);
-  return cudaGetLastError ();
+  return shu_launch_chained (
+      attention_many, dim3 (grid), BLOCK, ROOM, stream, mq, mk, mv, p);
 }

@@ -214,11 +214,11 @@ add_norm (void *y, __half *sum, const __half *x, Steps s, int lanes)
     }
 }
 
-/* What finish_run() takes, early. */
+/* What finish_run() takes, early: weights, and what comes from other kernels */
 template <int V> struct End {
   float gain[V], offset[V], scale[V], shift[V];
 
-  __device__ void load (const Steps &s, unsigned row, unsigned i)
+  __device__ void load_weights (const Steps &s, unsigned i)
   {
 #pragma unroll
     for (int k = 0; k < V; k++) {
@@ -229,6 +229,10 @@ template <int V> struct End {
       shu_load (gain, s.w + i);
     if (s.b)
       shu_load (offset, s.b + i);
+  }
+
+  __device__ void load (const Steps &s, unsigned row, unsigned i)
+  {
     if (s.scale) {
       size_t part = (size_t) (row / s.scale_rows) * s.C + i;
 
@@ -274,9 +278,13 @@ add_norm_few (void *y, __half *sum, const __half *x, Steps s)
   End<V> end;
 
   if (here)
+    end.load_weights (s, c);
+  shu_let_next_begin ();
+  shu_await_grid ();
+  if (here) {
     shu_load (v, x + (size_t) row * s.C + c);
-  if (here)
     end.load (s, row, c);
+  }
   if (sum) {
     at = place_of (s.h_order, row, i);
     if (s.views && at != ABSENT)
@@ -425,12 +433,10 @@ shu_launch_add_norm (void *y, void *sum, const void *x, const ShuCudaAddNorm *p,
         SHU_THREADS, 0, stream>>> (y, (__half *) sum, (const __half *) x, s);
     return cudaGetLastError ();
   }
-  if (rows <= FEW_ROWS) {
-    add_norm_few<SHU_VECTOR><<<(unsigned) rows,
-        (unsigned) shu_div_up (columns, SHU_WARP) * SHU_WARP, 0, stream>>> (
-        y, (__half *) sum, (const __half *) x, s);
-    return cudaGetLastError ();
-  }
+  if (rows <= FEW_ROWS)
+    return shu_launch_chained (add_norm_few<SHU_VECTOR>, dim3 ((unsigned) rows),
+        (unsigned) shu_div_up (columns, SHU_WARP) * SHU_WARP, 0, stream, y,
+        (__half *) sum, (const __half *) x, s);
   /* the fewest lanes that have at most 5 pieces each: widths of 5 2^k and 4
    * 2^k leave none idle */
   while (lanes > 1 && columns <= lanes / 2 * 5)

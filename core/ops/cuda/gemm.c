@@ -306,31 +306,44 @@ plan_for (ShuCuda *cuda, const Call *job, GError **error)
   return p;
 }
 
-/* ---- our own kernel ---- */
+/* ---- our own kernels ---- */
 
 static gboolean
-is_stationary (ShuCuda *cuda, gint64 M, gint64 N, gint64 K, gboolean geglu,
-    const void *const pointers[5])
+are_aligned (const Call *job)
 {
-  for (int i = 0; i < 5; i++)
-    if (!shu_cuda_aligned16 (pointers[i]))
-      return FALSE;
-  return shu_launch_stationary_fits (
-      (gsize) M, (gsize) N, (gsize) K, geglu, cuda->sm);
+  return shu_cuda_aligned16 (job->y) && shu_cuda_aligned16 (job->x) &&
+         shu_cuda_aligned16 (job->w) && shu_cuda_aligned16 (job->b) &&
+         shu_cuda_aligned16 (job->residual);
 }
 
-/* Whether @job, complete, is one for it: an end that it has, and no gaps. */
+/* Whether @job, complete, is without gaps and in the formats that they have */
 static gboolean
-is_stationary_gemm (ShuCuda *cuda, const Call *job, gboolean bias_f32)
+is_plain (const Call *job, gboolean bias_f32)
 {
   const ShuCudaGemm *g = job->g;
 
   return !g->w_kn && !g->y_f32 && g->batch == 1 && !bias_f32 &&
-         g->act == SHU_ACT_NONE && g->ldx == g->K && g->ldw == g->K &&
-         g->ldy == g->N &&
-         is_stationary (cuda, g->M, g->N, g->K, FALSE,
-             (const void *const[]){
-                 job->y, job->x, job->w, job->b, job->residual});
+         g->ldx == g->K && g->ldw == g->K && g->ldy == g->N &&
+         are_aligned (job);
+}
+
+static gboolean
+is_stationary (ShuCuda *cuda, const Call *job, gboolean geglu)
+{
+  const ShuCudaGemm *g = job->g;
+
+  return g->act == SHU_ACT_NONE &&
+         shu_launch_stationary_fits (
+             (gsize) g->M, (gsize) g->N, (gsize) g->K, geglu, cuda->sm);
+}
+
+static gboolean
+is_few (ShuCuda *cuda, const Call *job)
+{
+  const ShuCudaGemm *g = job->g;
+
+  return shu_launch_product_few_fits ((gsize) g->M, (gsize) g->N, (gsize) g->K,
+      (int) g->act, cuda->n_sm, cuda->sm);
 }
 
 static gboolean
@@ -343,6 +356,17 @@ run_stationary (ShuCuda *cuda, const Call *job, gboolean geglu, gboolean e4m3,
                           job->residual, (gsize) g->M, (gsize) g->N,
                           (gsize) g->K, geglu, e4m3, cuda->n_sm, cuda->stream),
       "product", error);
+}
+
+static gboolean
+run_few (ShuCuda *cuda, const Call *job, GError **error)
+{
+  const ShuCudaGemm *g = job->g;
+
+  return shu_cuda_ok (shu_launch_product_few (job->y, job->x, job->w, job->b,
+                          job->residual, (gsize) g->M, (gsize) g->N,
+                          (gsize) g->K, (int) g->act, cuda->n_sm, cuda->stream),
+      "product of few rows", error);
 }
 
 /* ---- products ---- */
@@ -391,8 +415,12 @@ shu_cuda_gemm (ShuCuda *cuda, const ShuCudaGemm *gemm, void *y, const void *x,
   g.ldy = g.ldy ? g.ldy : g.N;
   g.batch = MAX (g.batch, 1);
   g_assert (bare || (g.batch == 1 && !g.y_f32));
-  if (is_stationary_gemm (cuda, &job, b.is_f32))
-    return run_stationary (cuda, &job, FALSE, FALSE, error);
+  if (is_plain (&job, b.is_f32)) {
+    if (is_stationary (cuda, &job, FALSE))
+      return run_stationary (cuda, &job, FALSE, FALSE, error);
+    if (is_few (cuda, &job))
+      return run_few (cuda, &job, error);
+  }
   p = plan_for (cuda, &job, error);
   if (!p || !multiply (cuda, p, &job, error))
     return FALSE;
@@ -438,13 +466,11 @@ shu_cuda_gemm_geglu (ShuCuda *cuda, gint64 M, gint64 C, gint64 K, void *y,
   const ShuCudaVector none = {NULL, 0};
   gint64 rows = geglu_rows (M, C);
 
-  if (!b.is_f32 && is_stationary (cuda, M, C, K, TRUE,
-                       (const void *const[]){y, x, w, b.data, NULL})) {
-    const ShuCudaGemm whole = {.M = M, .N = C, .K = K};
-    const Call job = {&whole, y, x, w, b.data, NULL};
+  const ShuCudaGemm whole = {.M = M, .N = C, .K = K};
+  const Call job = {&whole, y, x, w, b.data, NULL};
 
+  if (!b.is_f32 && are_aligned (&job) && is_stationary (cuda, &job, TRUE))
     return run_stationary (cuda, &job, TRUE, e4m3, error);
-  }
   if (e4m3) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
         "geglu: no kernel for this that leaves FP8");

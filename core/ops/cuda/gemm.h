@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Matrix products through cuBLASLt: f16 in memory, f32 sums.  Many rows by a
- * small weight go to a kernel of our own (stationary.cu) where it can.
+ * small weight go to a kernel of our own (stationary.cu) where it can, few rows
+ * to another (product_few.cu), which has the exact GELU in it and reads weight
+ * and bias early: no kernel may have made these that was not waited for.
  *
  * Bias: f16, so that it is added to the f32 sum inside the product; an f32 one
  * costs a pass of its own.  Inside, too: ReLU, GELU's tanh approximation, and

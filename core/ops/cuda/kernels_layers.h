@@ -123,6 +123,19 @@ cudaError_t shu_launch_stationary (void *y, const void *x, const void *w,
     const void *b, const void *residual, size_t M, size_t N, size_t K,
     int geglu, int e4m3, int n_sm, cudaStream_t stream);
 
+/* ---- product_few.cu; devices of compute capability 9.0 ---- */
+
+/* Whether it does that, and should. @sm: 10 x major + minor; @n_sm:
+ * multiprocessors */
+int shu_launch_product_few_fits (
+    size_t M, size_t N, size_t K, int act, int n_sm, int sm);
+/* y [M,N] = act (x [M,K] w [N,K]^T + b [N]) + residual [M,N]; only where it
+ * fits.  All f16, at multiples of 16 bytes; b and residual may be NULL.  w and
+ * b are read before the kernels before this one are done. */
+cudaError_t shu_launch_product_few (void *y, const void *x, const void *w,
+    const void *b, const void *residual, size_t M, size_t N, size_t K, int act,
+    int n_sm, cudaStream_t stream);
+
 /* ---- attention_small.cu; scores are scaled by 1 / sqrt (HD) ---- */
 
 /* q [N,NH*HD], k, v [M,NH*HD], index [N,K]; HD up to

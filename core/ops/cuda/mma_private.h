@@ -92,13 +92,3 @@ shu_turn_words (uint32_t (&w)[4], unsigned lane)
           w[i + far] = got;
       }
 }
-
-/* 2^x by the special function unit; what is denormal becomes 0 */
-static __device__ inline float
-shu_exp2 (float x)
-{
-  float y;
-
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}

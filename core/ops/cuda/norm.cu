@@ -353,6 +353,9 @@ layer_norm (__half *y, const __half *x, const float *w, const float *b,
   }
 }
 
+/* Up to here, a block has a row (add_norm_few). */
+enum { FEW_ROWS = 2048 };
+
 extern "C" cudaError_t
 shu_launch_layer_norm (void *y, const void *x, const float *w, const float *b,
     size_t M, size_t C, float eps, cudaStream_t stream)
@@ -366,6 +369,16 @@ shu_launch_layer_norm (void *y, const void *x, const float *w, const float *b,
     return cudaSuccess;
   if (shu_too_many (blocks))
     return cudaErrorInvalidValue;
+  if (vector && M <= FEW_ROWS && C >= SHU_WARP * SHU_VECTOR) {
+    const ShuCudaOrder same = {{1, 1, 1, (int64_t) M}, {0, 0, 0, 1}, 0, 1};
+    ShuCudaAddNorm only = {};
+
+    only.w = w;
+    only.b = b;
+    only.h_order = only.y_order = same;
+    only.eps = eps;
+    return shu_launch_add_norm (y, NULL, x, &only, M, C, stream);
+  }
   if (vector)
     layer_norm<SHU_VECTOR><<<(unsigned) blocks, SHU_THREADS, 0, stream>>> (
         (__half *) y, (const __half *) x, w, b, M, C, lanes, eps);

@@ -33,6 +33,14 @@ shu_wgmma_operand_narrow (uint32_t at)
          (uint64_t) (512 >> 4) << 32 | (uint64_t) 2 << 62;
 }
 
+/* Rows of 32 bytes, with the copy's 32 byte swizzle: 8 of them are 256 */
+static __device__ inline uint64_t
+shu_wgmma_operand_thin (uint32_t at)
+{
+  return (uint64_t) ((at & 0x3ffff) >> 4) | (uint64_t) 1 << 16 |
+         (uint64_t) (256 >> 4) << 32 | (uint64_t) 3 << 62;
+}
+
 /* The same in two steps, for sums of less: what changes, and the whole */
 static __device__ inline uint32_t
 shu_wgmma_low (uint32_t at)
@@ -71,6 +79,7 @@ shu_wgmma_wait (void)
 #define EIGHT(i)                                                               \
   "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), \
   "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+#define FOUR(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 
 /* d [64,256] (+)= a b; adds where @add */
 static __device__ inline void
@@ -93,6 +102,24 @@ shu_wgmma (float (&d)[128], uint64_t a, uint64_t b, int add)
       : "l"(a), "l"(b), "r"(add));
 }
 
+/* d [64,176] (+)= a b; adds where @add */
+static __device__ inline void
+shu_wgmma (float (&d)[88], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %90, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n176k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+      "%80, %81, %82, %83, %84, %85, %86, %87}, "
+      "%88, %89, p, 1, 1, 0, 0;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40),
+        EIGHT (48), EIGHT (56), EIGHT (64), EIGHT (72), EIGHT (80)
+      : "l"(a), "l"(b), "r"(add));
+}
+
 /* d [64,160] (+)= a b; adds where @add */
 static __device__ inline void
 shu_wgmma (float (&d)[80], uint64_t a, uint64_t b, int add)
@@ -107,6 +134,40 @@ shu_wgmma (float (&d)[80], uint64_t a, uint64_t b, int add)
       "%80, %81, p, 1, 1, 0, 0;\n}\n"
       : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40),
         EIGHT (48), EIGHT (56), EIGHT (64), EIGHT (72)
+      : "l"(a), "l"(b), "r"(add));
+}
+
+/* d [64,144] (+)= a b; adds where @add */
+static __device__ inline void
+shu_wgmma (float (&d)[72], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %74, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n144k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71}, "
+      "%72, %73, p, 1, 1, 0, 0;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40),
+        EIGHT (48), EIGHT (56), EIGHT (64)
+      : "l"(a), "l"(b), "r"(add));
+}
+
+/* d [64,136] (+)= a b; adds where @add */
+static __device__ inline void
+shu_wgmma (float (&d)[68], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %70, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n136k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67}, "
+      "%68, %69, p, 1, 1, 0, 0;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40),
+        EIGHT (48), EIGHT (56), FOUR (64)
       : "l"(a), "l"(b), "r"(add));
 }
 
@@ -126,6 +187,22 @@ shu_wgmma (float (&d)[64], uint64_t a, uint64_t b, int add)
       : "l"(a), "l"(b), "r"(add));
 }
 
+/* d [64,104] (+)= a b; adds where @add */
+static __device__ inline void
+shu_wgmma (float (&d)[52], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %54, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n104k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51}, "
+      "%52, %53, p, 1, 1, 0, 0;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40),
+        FOUR (48)
+      : "l"(a), "l"(b), "r"(add));
+}
+
 /* d [64,96] (+)= a b; adds where @add */
 static __device__ inline void
 shu_wgmma (float (&d)[48], uint64_t a, uint64_t b, int add)
@@ -137,6 +214,20 @@ shu_wgmma (float (&d)[48], uint64_t a, uint64_t b, int add)
       "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47}, "
       "%48, %49, p, 1, 1, 0, 0;\n}\n"
       : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), EIGHT (40)
+      : "l"(a), "l"(b), "r"(add));
+}
+
+/* d [64,88] (+)= a b; adds where @add */
+static __device__ inline void
+shu_wgmma (float (&d)[44], uint64_t a, uint64_t b, int add)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %46, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n88k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43}, "
+      "%44, %45, p, 1, 1, 0, 0;\n}\n"
+      : EIGHT (0), EIGHT (8), EIGHT (16), EIGHT (24), EIGHT (32), FOUR (40)
       : "l"(a), "l"(b), "r"(add));
 }
 
@@ -180,6 +271,16 @@ shu_wgmma_rows (float (&d)[32], const uint32_t (&a)[4], uint64_t b)
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
 
+/* The same of 16 columns, with rows of 16 halves of b */
+static __device__ inline void
+shu_wgmma_rows (float (&d)[8], const uint32_t (&a)[4], uint64_t b)
+{
+  asm volatile("wgmma.mma_async.sync.aligned.m64n16k16.f32.f16.f16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7}, {%8, %9, %10, %11}, %12, 1, 1, 1, 1;\n"
+      : EIGHT (0)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
 /* d [64,160] (+)= a b of E4M3, 32 of K; adds where @add */
 static __device__ inline void
 shu_wgmma_e4m3 (float (&d)[80], uint64_t a, uint64_t b, int add)
@@ -214,6 +315,7 @@ shu_wgmma_e4m3 (float (&d)[64], uint64_t a, uint64_t b, int add)
 }
 
 #undef EIGHT
+#undef FOUR
 
 /* clang-format on */
 
@@ -304,6 +406,13 @@ shu_barrier_wait (uint32_t barrier, uint32_t parity)
   while (!done);
 }
 
+/* So that the first copy need not wait for the description */
+static __device__ inline void
+shu_prefetch_map (const CUtensorMap *map)
+{
+  asm volatile("prefetch.tensormap [%0];" : : "l"(map) : "memory");
+}
+
 /* The box of @map at (x, y) to @to */
 static __device__ inline void
 shu_copy_box (
@@ -365,20 +474,24 @@ shu_box_encode (void)
 }
 
 /* Of @B sequences (for 3 @dims; or of one) of @rows rows of @n halves, @ld
- * apart, boxes of @box rows by 64 halves; 16 byte aligned.  Rows beyond a
- * sequence's last are zeros.  FALSE: the driver has none. */
+ * apart, boxes of @box rows by @width halves, 64 or 16, with a swizzle as wide;
+ * 16 byte aligned.  What is beyond a sequence's last row is zeros.  FALSE: the
+ * driver has none. */
 static inline bool
 shu_boxes (CUtensorMap *ret, unsigned n_dims, const void *data, size_t B,
-    size_t rows, size_t n, size_t ld, int box)
+    size_t rows, size_t n, size_t ld, int box, int width)
 {
   ShuEncode encode = shu_box_encode ();
   const cuuint64_t dims[] = {n, rows, B}, steps[] = {ld * 2, rows * ld * 2};
-  const cuuint32_t boxes[] = {64, (cuuint32_t) box, 1}, ones[] = {1, 1, 1};
+  const cuuint32_t boxes[] = {(cuuint32_t) width, (cuuint32_t) box, 1};
+  const cuuint32_t ones[] = {1, 1, 1};
 
   return encode &&
          encode (ret, CU_TENSOR_MAP_DATA_TYPE_FLOAT16, n_dims, (void *) data,
              dims, steps, boxes, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
-             CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+             width == 64 ? CU_TENSOR_MAP_SWIZZLE_128B
+                         : CU_TENSOR_MAP_SWIZZLE_32B,
+             CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
@@ -386,13 +499,13 @@ static inline bool
 shu_box_map (CUtensorMap *ret, const void *data, size_t rows, size_t n,
     size_t ld, int box)
 {
-  return shu_boxes (ret, 2, data, 1, rows, n, ld, box);
+  return shu_boxes (ret, 2, data, 1, rows, n, ld, box, 64);
 }
 
 /* For shu_copy_box_of() */
 static inline bool
 shu_box_map_of (CUtensorMap *ret, const void *data, size_t B, size_t rows,
-    size_t n, size_t ld, int box)
+    size_t n, size_t ld, int box, int width = 64)
 {
-  return shu_boxes (ret, 3, data, B, rows, n, ld, box);
+  return shu_boxes (ret, 3, data, B, rows, n, ld, box, width);
 }
