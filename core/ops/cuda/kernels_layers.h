@@ -184,6 +184,16 @@ cudaError_t shu_launch_attention_many (void *y, const void *q, size_t ldq,
     const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
     size_t Tk, size_t NH, int n_sm, cudaStream_t stream);
 
+/* ---- attention_whole.cu ---- */
+
+/* Whether it has a kernel for that card, such heads, and so many keys. */
+int shu_launch_attention_whole_fits (
+    size_t B, size_t Tq, size_t Tk, size_t NH, size_t HD, int sm);
+/* As shu_launch_attention_short(), with heads of 80. */
+cudaError_t shu_launch_attention_whole (void *y, const void *q, size_t ldq,
+    const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
+    size_t Tk, size_t NH, cudaStream_t stream);
+
 /* ---- thin.cu ---- */
 
 /* A convolution's map and taps, of a flat one with D, Do and kD 1; k: of every

@@ -177,6 +177,26 @@ run_many (ShuCuda *cuda, const ShuCudaSdpa *s, GError **error)
       "many keys", error);
 }
 
+/* ---- few keys, heads of 80 ---- */
+
+static gboolean
+is_whole (ShuCuda *cuda, const ShuCudaSdpa *s)
+{
+  return fits_kernel (s) &&
+         shu_launch_attention_whole_fits ((gsize) s->B, (gsize) s->Tq,
+             (gsize) s->Tk, (gsize) s->NH, (gsize) s->HD, cuda->sm);
+}
+
+static gboolean
+run_whole (ShuCuda *cuda, const ShuCudaSdpa *s, GError **error)
+{
+  return shu_cuda_ok (
+      shu_launch_attention_whole (s->y, s->q, (gsize) s->ldq, s->k,
+          (gsize) s->ldk, s->v, (gsize) s->ldv, (gsize) s->B, (gsize) s->Tq,
+          (gsize) s->Tk, (gsize) s->NH, cuda->stream),
+      "whole attention", error);
+}
+
 /* ---- through memory ---- */
 
 /* A piece is some heads of one sequence and some of its queries. */
@@ -262,14 +282,25 @@ run_pieces (ShuCuda *cuda, const ShuCudaSdpa *s, void *scratch, GError **error)
 
 /* ---- either ---- */
 
+typedef gboolean (*Run) (ShuCuda *cuda, const ShuCudaSdpa *s, GError **error);
+
+/* A kernel of our own; NULL: none */
+static Run
+run_of (ShuCuda *cuda, const ShuCudaSdpa *s)
+{
+  return is_short (cuda, s)   ? run_short
+         : is_many (cuda, s)  ? run_many
+         : is_whole (cuda, s) ? run_whole
+                              : NULL;
+}
+
 gsize
 shu_cuda_sdpa_scratch (ShuCuda *cuda, const ShuCudaSdpa *sdpa)
 {
   ShuCudaSdpa s = complete (sdpa);
   ShuCudnnPlan *plan = NULL;
 
-  if (is_short (cuda, &s) || is_many (cuda, &s) ||
-      (plan_for (cuda, &s, &plan, NULL) && plan))
+  if (run_of (cuda, &s) || (plan_for (cuda, &s, &plan, NULL) && plan))
     return 0;
   return pieces_of (&s).bytes;
 }
@@ -287,12 +318,11 @@ shu_cuda_sdpa (
     ShuCuda *cuda, const ShuCudaSdpa *sdpa, void *scratch, GError **error)
 {
   ShuCudaSdpa s = complete (sdpa);
-  gboolean few = is_short (cuda, &s), many = is_many (cuda, &s);
+  Run run = run_of (cuda, &s);
   ShuCudnnPlan *plan = NULL;
 
-  if ((few || many || plan_for (cuda, &s, &plan, error)) &&
-      (few       ? run_short (cuda, &s, error)
-          : many ? run_many (cuda, &s, error)
+  if ((run || plan_for (cuda, &s, &plan, error)) &&
+      (run       ? run (cuda, &s, error)
           : plan ? run_kernel (cuda, plan, &s, error)
                  : run_pieces (cuda, &s, scratch, error)))
     return TRUE;
