@@ -51,6 +51,14 @@ shu_progress_lap (const ShuProgress *progress, const char *part)
     progress->lap (part, progress->data);
 }
 
+/* Whether the work must stop: for loops that threads share, and for those that
+ * others around them see the end of.  Costs next to nothing. */
+static inline gboolean
+shu_progress_stops (const ShuProgress *progress)
+{
+  return progress && g_cancellable_is_cancelled (progress->cancellable);
+}
+
 /**
  * shu_progress:
  * Reports @step of @total.

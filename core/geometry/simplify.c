@@ -48,15 +48,23 @@ is_cheaper (const Candidate *l, const Candidate *r)
   return l->a != r->a ? l->a < r->a : l->b < r->b;
 }
 
+/* Adds @c at the end of a list of @n. */
+static void
+append (Candidate **list, gsize *n, gsize *size, Candidate c)
+{
+  if (*n == *size) {
+    *size = MAX (1024, 2 * *size);
+    *list = g_renew (Candidate, *list, *size);
+  }
+  (*list)[(*n)++] = c;
+}
+
 static void
 heap_push (Worker *w, Candidate c)
 {
-  gsize i = w->n_heap++;
+  gsize i = w->n_heap;
 
-  if (w->n_heap > w->heap_size) {
-    w->heap_size = MAX (1024, 2 * w->heap_size);
-    w->heap = g_renew (Candidate, w->heap, w->heap_size);
-  }
+  append (&w->heap, &w->n_heap, &w->heap_size, c);
   for (; i > 0 && is_cheaper (&c, &w->heap[(i - 1) / WAYS]); i = (i - 1) / WAYS)
     w->heap[i] = w->heap[(i - 1) / WAYS];
   w->heap[i] = c;
@@ -90,12 +98,34 @@ heap_pop (Worker *w)
   return top;
 }
 
-void
-worker_order (Worker *w)
+static gboolean
+is_valid (const Simplifier *s, const Candidate *c)
 {
-  for (gsize i = w->n_heap / WAYS + 1; i-- > 0;)
-    if (i < w->n_heap)
-      heap_sink (w, i, w->heap[i]);
+  return s->version[c->a] == c->version_a && s->version[c->b] == c->version_b;
+}
+
+void
+worker_raise (Worker *w, double limit)
+{
+  gsize n = 0;
+
+  w->limit = limit;
+  for (gsize i = 0; i < w->n_later; i++) {
+    Candidate c = w->later[i];
+
+    if (c.cost > limit)
+      w->later[n++] = c;
+    else if (is_valid (w->s, &c))
+      heap_push (w, c);
+  }
+  w->n_later = n;
+}
+
+void
+worker_clear (Worker *w)
+{
+  g_free (w->heap);
+  g_free (w->later);
 }
 
 /* Counts in how many faces of @a each of its neighbours is. */
@@ -110,11 +140,11 @@ count_neighbours (Worker *w, int a)
 
     others (s, c, &n[0], &n[1]);
     for (int k = 0; k < 2; k++) {
-      if (s->mark[n[k]] != w->stamp) {
-        s->mark[n[k]] = w->stamp;
-        s->count[n[k]] = 0;
-      }
-      s->count[n[k]]++;
+      Mark *m = &s->mark[n[k]];
+
+      if (m->stamp != w->stamp)
+        *m = (Mark){w->stamp, 0};
+      m->count++;
     }
   }
 }
@@ -144,13 +174,17 @@ worker_push_edges (Worker *w, int a, gboolean upwards)
     others (s, c, &n[0], &n[1]);
     for (int k = 0; k < 2; k++) {
       int b = n[k], lo = MIN (a, b), hi = MAX (a, b);
+      Candidate edge = {0, lo, hi, s->version[lo], s->version[hi]};
       Vec3 x;
 
-      if (s->locked[b] || (upwards && b < a) || s->mark[b] == w->stamp)
+      if (s->locked[b] || (upwards && b < a) || s->mark[b].stamp == w->stamp)
         continue;
-      s->mark[b] = w->stamp;
-      heap_push (w, (Candidate){merge_cost (s, lo, hi, &x), lo, hi,
-                        s->version[lo], s->version[hi]});
+      s->mark[b].stamp = w->stamp;
+      edge.cost = merge_cost (s, lo, hi, &x);
+      if (edge.cost <= w->limit)
+        heap_push (w, edge);
+      else
+        append (&w->later, &w->n_later, &w->later_size, edge);
     }
   }
 }
@@ -183,11 +217,14 @@ link_is_ok (Worker *w, int a, int b)
 
     w->left--;
     others (s, c, &n[0], &n[1]);
-    for (int k = 0; k < 2; k++)
-      if (n[k] != a && s->mark[n[k]] == w->stamp && s->count[n[k]] > 0) {
-        s->count[n[k]] = 0;
+    for (int k = 0; k < 2; k++) {
+      Mark *m = &s->mark[n[k]];
+
+      if (n[k] != a && m->stamp == w->stamp && m->count > 0) {
+        m->count = 0;
         n_common++;
       }
+    }
   }
   if (n_common != n_shared)
     return FALSE;
@@ -324,25 +361,19 @@ collapse (Worker *w, int a, int b, Vec3 x)
   s->version[b]++;
 }
 
-/* A candidate may be taken. */
-static gboolean
-has_candidate (const Worker *w, double max_cost)
-{
-  return w->n_heap > 0 && w->heap[0].cost <= max_cost && w->left > 0;
-}
-
 gboolean
-worker_drain (Worker *w, double max_cost, int max_removed, gint64 max_looks)
+worker_drain (Worker *w, int max_removed, gint64 max_looks)
 {
   Simplifier *s = w->s;
-  int end = w->n_removed + max_removed;
-  gint64 least = w->left - max_looks;
+  int start = w->n_removed;
+  gint64 least = MAX (0, w->left - max_looks);
 
-  while (w->n_removed < end && w->left > least && has_candidate (w, max_cost)) {
+  while (
+      w->n_removed - start < max_removed && w->left > least && w->n_heap > 0) {
     Candidate c = heap_pop (w);
     Vec3 x;
 
-    if (s->version[c.a] != c.version_a || s->version[c.b] != c.version_b)
+    if (!is_valid (s, &c))
       continue;
     merge_cost (s, c.a, c.b, &x);
     if (!link_is_ok (w, c.a, c.b) || !shape_is_ok (s, c.a, c.b, x))
@@ -350,7 +381,8 @@ worker_drain (Worker *w, double max_cost, int max_removed, gint64 max_looks)
     collapse (w, c.a, c.b, x);
     worker_push_edges (w, c.a, FALSE);
   }
-  return has_candidate (w, max_cost);
+  w->left += LOOKS_OF_GONE * (gint64) (w->n_removed - start);
+  return w->n_heap > 0 && w->left > 0;
 }
 
 static ShuMesh *
@@ -413,9 +445,12 @@ shu_mesh_simplify (const ShuMesh *mesh, const ShuSimplifyParams *params,
   if (target == 0)
     target = (int) ceil (mesh->n_faces * (1 - params->ratio));
 
+  s.progress = progress;
   simplifier_init (&s, mesh);
-  if (!simplify_regions (&s, target, &cost, progress, error) ||
-      !simplify_whole (&s, target, cost, progress, error))
+  if (!shu_progress (
+          progress, "simplify", 0, MAX (1, s.n_faces - target), error) ||
+      !simplify_regions (&s, target, &cost, error) ||
+      !simplify_whole (&s, target, cost, error))
     return NULL;
   if (s.n_alive == 0) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,

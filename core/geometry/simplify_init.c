@@ -3,9 +3,13 @@
  * vertex.  Threads share the faces in chunks; vertices with faces in several
  * chunks are summed up one by one. */
 #include "simplify_private.h"
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
+  CACHE_LINE = 64,
+  HUGE_PAGE = 2 << 20,
   FEW = 32, /* neighbours that are counted one by one */
   CHUNK = 8192,
   N_LINKERS = 8, /* tasks that look at all faces */
@@ -23,18 +27,51 @@ static const double COLOR_WEIGHT = 0.01;
 void
 simplifier_clear (Simplifier *s)
 {
-  g_free (s->pos);
-  g_free (s->attr);
-  g_free (s->quadric);
-  g_free (s->faces);
-  g_free (s->head);
-  g_free (s->next);
-  g_free (s->prev);
-  g_free (s->border);
-  g_free (s->locked);
-  g_free (s->version);
-  g_free (s->mark);
-  g_free (s->count);
+  free (s->block);
+  g_clear_pointer (&s->left, g_array_unref);
+}
+
+/* The next @n entries of a block; of none, how large it must be. */
+static void *
+cut (char *block, gsize *used, gsize n, gsize size)
+{
+  void *at = block ? block + *used : NULL;
+
+  *used += (n * size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+  return at;
+}
+
+static void
+place_arrays (Simplifier *s, gboolean colored, gsize *used)
+{
+  gsize n = s->n_verts, n_corners = 3 * (gsize) s->n_faces;
+  char *block = s->block;
+
+  s->pos = cut (block, used, n, sizeof *s->pos);
+  s->attr = colored ? cut (block, used, 6 * n, sizeof *s->attr) : NULL;
+  s->quadric = cut (block, used, n, sizeof *s->quadric);
+  s->faces = cut (block, used, n_corners, sizeof *s->faces);
+  s->head = cut (block, used, n, sizeof *s->head);
+  s->next = cut (block, used, n_corners, sizeof *s->next);
+  s->prev = cut (block, used, n_corners, sizeof *s->prev);
+  s->border = cut (block, used, n, sizeof *s->border);
+  s->locked = cut (block, used, n, sizeof *s->locked);
+  s->version = cut (block, used, n, sizeof *s->version);
+  s->mark = cut (block, used, n, sizeof *s->mark);
+}
+
+/* One block for all: large pages, and few of them to give back. */
+static void
+allocate (Simplifier *s, gboolean colored)
+{
+  gsize size = 0, used = 0;
+
+  place_arrays (s, colored, &size);
+  size = (size + HUGE_PAGE) / HUGE_PAGE * HUGE_PAGE;
+  if (posix_memalign (&s->block, HUGE_PAGE, size) != 0)
+    g_error ("simplify: no %zu bytes of memory", size);
+  madvise (s->block, size, MADV_HUGEPAGE);
+  place_arrays (s, colored, &used);
 }
 
 /* Takes faces out that name a vertex twice. */
@@ -149,6 +186,8 @@ add_faces (Simplifier *s)
 #pragma omp parallel for schedule(static)
   for (int a = 0; a < s->n_verts; a++) {
     s->quadric[a] = (Quadric){0};
+    s->border[a] = s->locked[a] = 0;
+    s->version[a] = 0;
     shared[a] = s->head[a] >= 0 && is_shared (s, a);
   }
 #pragma omp parallel for schedule(dynamic, 1)
@@ -167,7 +206,9 @@ add_faces (Simplifier *s)
     }
 #pragma omp parallel for schedule(dynamic, 1024)
   for (int a = 0; a < s->n_verts; a++)
-    for (int c = shared[a] ? s->head[a] : -1; c >= 0; c = s->next[c]) {
+    for (int c = shared[a] && !shu_progress_stops (s->progress) ? s->head[a]
+                                                                : -1;
+         c >= 0; c = s->next[c]) {
       Quadric q;
       double area = face_quadric (s, c / 3, &q);
 
@@ -254,7 +295,7 @@ examine_vertex (Simplifier *s, int a, Neighbours *list)
 {
   list_neighbours (s, a, list);
   if (list->n > CROWD)
-    s->locked[a] = CROWDED;
+    s->locked[a] |= CROWDED;
   for (int c = s->head[a]; c >= 0; c = s->next[c]) {
     int u, v, n_u, n_v;
 
@@ -271,47 +312,13 @@ examine_vertex (Simplifier *s, int a, Neighbours *list)
   }
 }
 
-static double
-diagonal (const Simplifier *s)
-{
-  Vec3 lo = s->pos[0], hi = lo;
-
-  for (int i = 1; i < s->n_verts; i++) {
-    Vec3 p = s->pos[i];
-
-    lo = (Vec3){MIN (lo.x, p.x), MIN (lo.y, p.y), MIN (lo.z, p.z)};
-    hi = (Vec3){MAX (hi.x, p.x), MAX (hi.y, p.y), MAX (hi.z, p.z)};
-  }
-  return vec3_length (vec3_sub (hi, lo));
-}
-
 void
 simplifier_init (Simplifier *s, const ShuMesh *mesh)
 {
-  gsize n = mesh->n_verts + 1, n_corners = 3 * (gsize) mesh->n_faces;
-
   s->n_verts = mesh->n_verts;
   s->n_faces = s->n_alive = mesh->n_faces;
-  s->pos = g_new (Vec3, n);
-#pragma omp parallel for schedule(static)
-  for (int i = 0; i < s->n_verts; i++)
-    s->pos[i] = vec3_load (mesh->pos + 3 * (gsize) i);
-  if (mesh->attr)
-    s->attr = g_memdup2 (mesh->attr, 6 * (n - 1) * sizeof (float));
-  s->color_weight = COLOR_WEIGHT * diagonal (s);
-  s->quadric = g_new (Quadric, n);
-  s->faces = g_new (gint32, n_corners);
-#pragma omp parallel for schedule(static)
-  for (gsize i = 0; i < n_corners; i++)
-    s->faces[i] = mesh->faces[i];
-  s->head = g_new (int, n);
-  s->next = g_new (int, n_corners);
-  s->prev = g_new (int, n_corners);
-  s->border = g_new0 (guint8, n);
-  s->locked = g_new0 (guint8, n);
-  s->version = g_new0 (guint32, n);
-  s->mark = g_new0 (int, n);
-  s->count = g_new (int, n);
+  allocate (s, mesh->attr != NULL);
+  s->color_weight = COLOR_WEIGHT * simplifier_take (s, mesh);
   drop_degenerate (s);
   link_corners (s);
   add_faces (s);
@@ -322,6 +329,7 @@ simplifier_init (Simplifier *s, const ShuMesh *mesh)
 
 #pragma omp for schedule(dynamic, 1024)
     for (int i = 0; i < s->n_verts; i++)
-      examine_vertex (s, i, &list);
+      if (!shu_progress_stops (s->progress))
+        examine_vertex (s, i, &list);
   }
 }

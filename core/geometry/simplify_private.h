@@ -10,7 +10,14 @@ typedef struct {
   guint32 version_a, version_b;
 } Candidate;
 
+enum { FEW_FACES = 80000 }; /* no regions below */
+
 enum { NOT_MANIFOLD = 1, ON_SEAM = 2, CROWDED = 4 };
+
+/* Scratch of a vertex: what was counted at the stamp of a worker. */
+typedef struct {
+  int stamp, count;
+} Mark;
 
 typedef struct {
   int n_verts;
@@ -27,8 +34,10 @@ typedef struct {
   guint8 *border;
   guint8 *locked; /* flags above: stays where it is */
   guint32 *version;
-  int *mark; /* scratch by vertex: stamp, then count */
-  int *count;
+  Mark *mark;
+  const ShuProgress *progress; /* or NULL */
+  void *block;                 /* all of these */
+  GArray *left; /* candidates that regions came to and did not take, or NULL */
 } Simplifier;
 
 /* Who collapses edges: of a region, or of all.  Two workers at a time never
@@ -37,19 +46,29 @@ typedef struct {
   Simplifier *s;
   int stamp;
   int n_removed; /* faces */
+  double limit;  /* of the cost of a collapse, so far */
   gint64 left;   /* corners that may be looked at before collapses */
   Candidate *heap;
   gsize n_heap;
   gsize heap_size;
+  Candidate *later; /* beyond the limit, in any order */
+  gsize n_later;
+  gsize later_size;
 } Worker;
 
-/* What a worker may look at for each of its faces; bodies take 10 to 100. */
-enum { LOOKS_OF_FACE = 400, FREE_LOOKS = 1 << 24 };
+/* What workers may look at: so much at first, all together, and more for each
+ * face that goes.  Bodies take 10 to 100 for each. */
+enum { FREE_LOOKS = 1 << 24, LOOKS_OF_FACE = 16, LOOKS_OF_GONE = 400 };
 
 /* simplify_init.c */
 
 void simplifier_init (Simplifier *s, const ShuMesh *mesh);
 void simplifier_clear (Simplifier *s);
+
+/* simplify_order.c: sets positions, attributes and faces, numbered anew:
+ * vertices along the longest axis, faces by their lowest vertex.
+ * Returns: the diagonal of the box around all */
+double simplifier_take (Simplifier *s, const ShuMesh *mesh);
 
 /* simplify.c */
 
@@ -70,22 +89,23 @@ double merge_cost (const Simplifier *s, int a, int b, Vec3 *ret_x);
  * candidates. */
 void worker_push_edges (Worker *w, int a, gboolean upwards);
 
-/* Makes a heap of candidates in any order. */
-void worker_order (Worker *w);
+/* Raises the limit: the heap has all candidates of no more than that. */
+void worker_raise (Worker *w, double limit);
 
-/* Collapses edges of no more than @max_cost until @max_removed faces are gone,
- * @max_looks are taken or no candidate is left.  Returns: whether one is left
- */
-gboolean worker_drain (
-    Worker *w, double max_cost, int max_removed, gint64 max_looks);
+/* Collapses edges of the heap until @max_removed faces are gone, @max_looks are
+ * taken or no candidate is left.  Returns: whether one is left */
+gboolean worker_drain (Worker *w, int max_removed, gint64 max_looks);
+
+void worker_clear (Worker *w);
 
 /* simplify_regions.c: most of the way to @target faces, in parts of the mesh
- * that threads share; nothing where it is small.  @ret_cost: all edges but few
- * that can be collapsed for less have been; infinite where none has */
-gboolean simplify_regions (Simplifier *s, int target, double *ret_cost,
-    const ShuProgress *progress, GError **error);
+ * that threads share; nothing where it is small.  The last seams stay marked.
+ * @ret_cost: all edges but few that can be collapsed for less have been;
+ * infinite where none has */
+gboolean simplify_regions (
+    Simplifier *s, int target, double *ret_cost, GError **error);
 
 /* simplify_whole.c: all edges that there are, the cheapest first, until @target
  * faces are left.  @cost: of simplify_regions() */
-gboolean simplify_whole (Simplifier *s, int target, double cost,
-    const ShuProgress *progress, GError **error);
+gboolean simplify_whole (
+    Simplifier *s, int target, double cost, GError **error);

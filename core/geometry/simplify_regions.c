@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Large meshes are simplified in slabs of equally many vertices.  Each has a
- * worker with a heap of its own; vertices next to another slab stay, until the
- * next pass has its slabs across the seams.  All go to the same cost, step by
- * step, so that the order over the whole mesh is nearly that of one heap.  How
- * many slabs there are depends on the mesh alone. */
+/* Large meshes are simplified in slabs of equally many vertices, which are
+ * numbered one slab after the other.  Each has a worker with a heap of its own;
+ * vertices next to another slab stay, until the next pass has its slabs across
+ * the seams.  All go to the same cost, step by step, so that the order over the
+ * whole mesh is nearly that of one heap.  How many slabs there are depends on
+ * the mesh alone. */
 #include "simplify_private.h"
 #include <string.h>
 
 enum {
-  FEW_FACES = 80000, /* no regions below */
   ROWS_OF_SLAB = 24, /* faces, if as many lie along the axis as around it */
   MAX_REGIONS = 64,
   AT_ONCE = 16, /* there are so many, or twice, three times as many, for threads
@@ -19,67 +19,33 @@ enum {
 /* What the heap for all does in the end, as a share of the faces to go: the
  * seams of the last pass.  A pass leaves no less than half of the faces, so
  * that its seams are no finer than twice what lies between them. */
-static const double LEFT_TO_WHOLE = 0.02;
+static const double LEFT_TO_WHOLE = 0.01;
 
 static const double COST_STEP = 1.5;
 
-static double
-along (Vec3 p, int axis)
-{
-  return axis == 0 ? p.x : axis == 1 ? p.y : p.z;
-}
-
-/* The longest side of the box of all, and where it begins and ends. */
-static int
-longest_axis (const Simplifier *s, double *ret_lo, double *ret_hi)
-{
-  int best = 0;
-
-  for (int axis = 0; axis < 3; axis++) {
-    double lo = INFINITY, hi = -INFINITY;
-
-#pragma omp parallel for schedule(static) reduction(min                        \
-                                                    : lo) reduction(max        \
-                                                                    : hi)
-    for (int i = 0; i < s->n_verts; i++) {
-      lo = MIN (lo, along (s->pos[i], axis));
-      hi = MAX (hi, along (s->pos[i], axis));
-    }
-    if (axis == 0 || hi - lo > *ret_hi - *ret_lo) {
-      best = axis;
-      *ret_lo = lo;
-      *ret_hi = hi;
-    }
-  }
-  return best;
-}
-
-/* Slabs across the longest axis; a histogram is exact enough.  Every other
- * time they begin half a slab earlier, so that there is one more. */
+/* Slabs of equally many vertices that are left, one after the other.  Every
+ * other time they begin half a slab earlier, so that there is one more.
+ * @ret_first: [n_regions + half + 1] vertices */
 static void
-divide (const Simplifier *s, int n_regions, gboolean half, guint8 *ret_region)
+divide (const Simplifier *s, int n_regions, gboolean half, guint8 *ret_region,
+    int *ret_first)
 {
-  enum { BINS = 1 << 14 };
+  gint64 n_left = 0, n_before = 0;
+  int region = 0;
 
-  double lo, hi, scale;
-  int axis = longest_axis (s, &lo, &hi);
-  g_autofree int *bin = g_new (int, s->n_verts);
-  g_autofree int *before = g_new0 (int, BINS + 1);
-
-  scale = hi > lo ? (BINS - 1) / (hi - lo) : 0;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) reduction(+ : n_left)
   for (int i = 0; i < s->n_verts; i++)
-    bin[i] = (int) ((along (s->pos[i], axis) - lo) * scale);
-  for (int i = 0; i < s->n_verts; i++)
-    before[bin[i] + 1]++;
-  for (int k = 0; k < BINS; k++)
-    before[k + 1] += before[k];
-#pragma omp parallel for schedule(static)
-  for (int i = 0; i < s->n_verts; i++)
-    ret_region[i] =
-        (guint8) ((2 * (gint64) before[bin[i]] * n_regions / s->n_verts +
-                      half) /
-                  2);
+    n_left += s->head[i] >= 0;
+  ret_first[0] = 0;
+  for (int i = 0; i < s->n_verts; i++) {
+    while (region + 1 < n_regions + half &&
+           2 * n_before * n_regions >= (2 * region + 2 - half) * n_left)
+      ret_first[++region] = i;
+    ret_region[i] = (guint8) region;
+    n_before += s->head[i] >= 0;
+  }
+  while (region < n_regions + half)
+    ret_first[++region] = s->n_verts;
 }
 
 /* Vertices of faces that more than one region has. */
@@ -103,14 +69,16 @@ typedef struct {
   int n;
   Worker *workers;
   int *n_faces; /* alive, of each */
+  int *order;   /* those that had most to do before first */
 } Regions;
 
 static void
 regions_clear (Regions *r)
 {
   for (int i = 0; i < r->n; i++)
-    g_free (r->workers[i].heap);
+    worker_clear (&r->workers[i]);
   g_free (r->workers);
+  g_free (r->order);
   g_free (r->n_faces);
 }
 
@@ -121,25 +89,28 @@ regions_init (Regions *r, Simplifier *s, int n_slabs, gboolean half)
 {
   g_autofree guint8 *region = g_new (guint8, s->n_verts);
   int n = n_slabs + half, n_faces[MAX_REGIONS + 1] = {0};
+  int first[MAX_REGIONS + 2];
 
-  divide (s, n_slabs, half, region);
+  divide (s, n_slabs, half, region, first);
   lock_seams (s, region);
   memset (s->mark, 0, s->n_verts * sizeof *s->mark);
   r->n = n;
+  r->order = g_new (int, n);
   r->workers = g_new0 (Worker, n);
 #pragma omp parallel for schedule(static) reduction(+ : n_faces)
   for (int f = 0; f < s->n_faces; f++)
     if (s->faces[3 * (gsize) f] >= 0)
       n_faces[region[s->faces[3 * (gsize) f]]]++;
   r->n_faces = g_memdup2 (n_faces, n * sizeof *n_faces);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic, 1)
   for (int i = 0; i < n; i++) {
-    const guint8 *end = region + s->n_verts;
-
-    r->workers[i].s = s;
-    r->workers[i].left = LOOKS_OF_FACE * (gint64) r->n_faces[i] + FREE_LOOKS;
-    for (const guint8 *at = region; (at = memchr (at, i, end - at)); at++)
-      worker_push_edges (&r->workers[i], (int) (at - region), TRUE);
+    r->order[i] = i;
+    r->workers[i] = (Worker){.s = s,
+        .limit = -1,
+        .left = LOOKS_OF_FACE * (gint64) r->n_faces[i] + FREE_LOOKS / n};
+    for (int v = first[i];
+         v < first[i + 1] && !shu_progress_stops (s->progress); v++)
+      worker_push_edges (&r->workers[i], v, TRUE);
   }
 }
 
@@ -151,31 +122,64 @@ first_cost (const Regions *r)
   gsize n = 0;
 
   for (int i = 0; i < r->n; i++)
-    for (gsize k = 0; k < r->workers[i].n_heap; k += 16, n++)
-      sum += sqrt (r->workers[i].heap[k].cost);
+    for (gsize k = 0; k < r->workers[i].n_later; k += 16, n++)
+      sum += sqrt (r->workers[i].later[k].cost);
   least = n > 0 ? 0.1 * sum / n : 0;
   return MAX (least * least, 1e-30);
+}
+
+/* So that threads end together; does not change what comes out. */
+static void
+sort_by_work (Regions *r)
+{
+  for (int k = 1; k < r->n; k++) {
+    int i = r->order[k], at = k;
+
+    for (; at > 0 &&
+           r->workers[r->order[at - 1]].n_removed < r->workers[i].n_removed;
+         at--)
+      r->order[at] = r->order[at - 1];
+    r->order[at] = i;
+  }
 }
 
 /* All regions up to the same cost; none beyond its share of what may go. */
 static void
 drain_regions (Regions *r, double max_cost, int n_alive, int n_to_go)
 {
-#pragma omp parallel for schedule(dynamic)
-  for (int i = 0; i < r->n; i++) {
+  sort_by_work (r);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int k = 0; k < r->n; k++) {
+    int i = r->order[k];
     int share = (int) ((gint64) n_to_go * r->n_faces[i] / MAX (1, n_alive));
+    Worker *w = &r->workers[i];
 
-    r->workers[i].n_removed = 0;
-    if (share > 0)
-      worker_drain (&r->workers[i], max_cost, share, r->workers[i].left);
-    r->n_faces[i] -= r->workers[i].n_removed;
+    w->n_removed = 0;
+    worker_raise (w, max_cost);
+    if (share > 0 && !shu_progress_stops (w->s->progress))
+      worker_drain (w, share, w->left);
+    r->n_faces[i] -= w->n_removed;
   }
+}
+
+/* What is in the heaps when a pass ends: those that were no dearer than its
+ * cost. */
+static void
+keep_candidates (Simplifier *s, const Regions *r)
+{
+  if (!s->left)
+    s->left = g_array_new (FALSE, FALSE, sizeof (Candidate));
+  g_array_set_size (s->left, 0);
+  for (int i = 0; i < r->n; i++)
+    if (r->workers[i].n_heap > 0)
+      g_array_append_vals (
+          s->left, r->workers[i].heap, (guint) r->workers[i].n_heap);
 }
 
 /* One pass, until @stop faces are left.  @ret_cost: to which all have come */
 static gboolean
 run_pass (Simplifier *s, int n_slabs, gboolean half, int stop, int target,
-    double *ret_cost, const ShuProgress *progress, GError **error)
+    double *ret_cost, GError **error)
 {
   g_auto (Regions) r = {0};
   double cost;
@@ -185,25 +189,25 @@ run_pass (Simplifier *s, int n_slabs, gboolean half, int stop, int target,
   for (int round = 0; round < MAX_ROUNDS && s->n_alive > stop + r.n; round++) {
     gboolean any = FALSE;
 
-    if (!shu_progress (progress, "simplify", s->n_faces - s->n_alive,
+    if (!shu_progress (s->progress, "simplify", s->n_faces - s->n_alive,
             MAX (1, s->n_faces - target), error))
       return FALSE;
     drain_regions (&r, cost, s->n_alive, s->n_alive - stop);
     for (int i = 0; i < r.n; i++) {
       s->n_alive -= r.workers[i].n_removed;
-      any |= r.workers[i].n_heap > 0;
+      any |= r.workers[i].n_heap + r.workers[i].n_later > 0;
     }
     *ret_cost = cost;
     if (!any)
       break;
     cost *= COST_STEP;
   }
+  keep_candidates (s, &r);
   return TRUE;
 }
 
 gboolean
-simplify_regions (Simplifier *s, int target, double *ret_cost,
-    const ShuProgress *progress, GError **error)
+simplify_regions (Simplifier *s, int target, double *ret_cost, GError **error)
 {
   int end = target + (int) (LEFT_TO_WHOLE * (s->n_alive - target));
 
@@ -215,12 +219,10 @@ simplify_regions (Simplifier *s, int target, double *ret_cost,
 
     n = CLAMP ((n + AT_ONCE / 2) / AT_ONCE * AT_ONCE, AT_ONCE, MAX_REGIONS);
     if (!run_pass (s, n - (pass & 1), pass & 1, MAX (end, before / 2), target,
-            ret_cost, progress, error))
+            ret_cost, error))
       return FALSE;
     if (s->n_alive > 0.9 * before)
       break;
   }
-  for (int i = 0; i < s->n_verts; i++)
-    s->locked[i] &= ~ON_SEAM;
   return TRUE;
 }

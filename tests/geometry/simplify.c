@@ -417,7 +417,7 @@ test_soup_survives (void)
   }
 }
 
-enum { STOP_AT = 20 }; /* more looks than there are rounds */
+enum { STOP_AT = 5 }; /* more looks than there are rounds */
 
 /* A stop at one of the looks at whether to. */
 static void
