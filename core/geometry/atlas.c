@@ -16,6 +16,7 @@ enum {
   SWELL_GRID = 1024,  /* the same, of the one that gutters are measured on */
   MAX_REPAIRS = 4,
   UNEVEN = 32,    /* of a split: one part has so many times the other's faces */
+  GLUED = 8,      /* charts that gluing makes one of, at most; bodies 2 to 5 */
   MAX_UNEVEN = 4, /* such splits of a chart, or splitting would take forever */
 };
 
@@ -23,148 +24,8 @@ static const float min_cos = 0.15f; /* of a face to its chart: 81 degrees */
 /* Texels are covered where their centre is, rounding aside. */
 static const float texel_reach = 0.12f;
 static const float default_detail = 1.5f;
-static const float head_part = 0.14f; /* of the height, from the top */
-
-/* An edge at the lower of its ends. */
-typedef struct {
-  gint32 hi;
-  gint32 face;
-  gint32 side;
-} Edge;
-
-static int
-compare_edges (gconstpointer a, gconstpointer b)
-{
-  const Edge *p = a, *q = b;
-
-  if (p->hi != q->hi)
-    return p->hi < q->hi ? -1 : 1;
-  if (p->face != q->face)
-    return p->face < q->face ? -1 : 1;
-  return p->side - q->side;
-}
-
-/* Links the faces of edges that have their lower end in common. */
-static void
-link_edges (ShuSurface *s, Edge *edges, gsize n)
-{
-  const gint32 *v = s->mesh->faces;
-
-  qsort (edges, n, sizeof (Edge), compare_edges);
-  for (gsize i = 0, j; i < n; i = j) {
-    const Edge *p = edges + i, *q = p + 1;
-
-    for (j = i + 1; j < n && edges[j].hi == edges[i].hi; j++)
-      ;
-    if (j - i != 2 || p->face == q->face ||
-        v[3 * (gsize) p->face + p->side] == v[3 * (gsize) q->face + q->side])
-      continue;
-    s->next[p->face][p->side] = q->face;
-    s->next[q->face][q->side] = p->face;
-  }
-}
-
-/* Links faces across edges that exactly two share, in opposite directions. */
-static void
-link_faces (ShuSurface *s)
-{
-  const ShuMesh *m = s->mesh;
-  gsize n = 3 * (gsize) m->n_faces;
-  g_autofree Edge *edges = g_new (Edge, n);
-  g_autofree gsize *start = g_new0 (gsize, m->n_verts + 2);
-
-  for (int pass = 0; pass < 2; pass++) {
-    for (gsize i = 0; i < n; i++) {
-      gint32 a = m->faces[i], b = m->faces[i % 3 == 2 ? i - 2 : i + 1];
-
-      if (pass == 0) {
-        s->next[i / 3][i % 3] = -1;
-        start[MIN (a, b) + 2] += a != b;
-      } else if (a != b) {
-        edges[start[MIN (a, b) + 1]++] =
-            (Edge){MAX (a, b), (gint32) (i / 3), (gint32) (i % 3)};
-      }
-    }
-    for (int v = 0; pass == 0 && v < m->n_verts; v++)
-      start[v + 2] += start[v + 1];
-  }
-#pragma omp parallel for schedule(static)
-  for (int v = 0; v < m->n_verts; v++)
-    link_edges (s, edges + start[v], start[v + 1] - start[v]);
-}
-
-static int
-find_root (gint32 *parent, int f)
-{
-  while (parent[f] != f)
-    f = parent[f] = parent[parent[f]];
-  return f;
-}
-
-/* Charts that there are at least: parts of the surface that nothing links. */
-static int
-count_parts (const ShuSurface *s)
-{
-  int n = s->mesh->n_faces, n_parts = n;
-  g_autofree gint32 *parent = g_new (gint32, n);
-
-  for (int f = 0; f < n; f++)
-    parent[f] = f;
-  for (int f = 0; f < n; f++)
-    for (int k = 0; k < 3; k++) {
-      int other = s->next[f][k], p, q;
-
-      if (other < f || s->zone[other] != s->zone[f])
-        continue;
-      p = find_root (parent, f);
-      q = find_root (parent, other);
-      parent[MAX (p, q)] = MIN (p, q);
-      n_parts -= p != q;
-    }
-  return n_parts;
-}
-
-static void
-measure_faces (ShuSurface *s)
-{
-  const ShuMesh *m = s->mesh;
-  float top = -G_MAXFLOAT, bottom = G_MAXFLOAT;
-
-  for (int i = 0; i < m->n_verts; i++) {
-    top = MAX (top, m->pos[3 * (gsize) i + 2]);
-    bottom = MIN (bottom, m->pos[3 * (gsize) i + 2]);
-  }
-  for (int f = 0; f < m->n_faces; f++) {
-    const float *p[3];
-    double a[3], b[3], n[3], len;
-
-    for (int k = 0; k < 3; k++)
-      p[k] = m->pos + 3 * (gsize) m->faces[3 * (gsize) f + k];
-    for (int d = 0; d < 3; d++) {
-      a[d] = (double) p[1][d] - p[0][d];
-      b[d] = (double) p[2][d] - p[0][d];
-    }
-    for (int d = 0; d < 3; d++)
-      n[d] = a[(d + 1) % 3] * b[(d + 2) % 3] - a[(d + 2) % 3] * b[(d + 1) % 3];
-    len = sqrt (n[0] * n[0] + n[1] * n[1] + n[2] * n[2]);
-    s->area[f] = (float) (0.5 * len);
-    for (int d = 0; d < 3; d++)
-      s->normal[f][d] = len > 0 ? (float) (n[d] / len) : d == 2;
-    float z = (p[0][2] + p[1][2] + p[2][2]) / 3;
-    s->zone[f] = z > top - head_part * (top - bottom);
-  }
-}
-
-float
-shu_edge_length (const ShuMesh *mesh, int face, int side)
-{
-  const gint32 *f = mesh->faces + 3 * (gsize) face;
-  const float *p = mesh->pos + 3 * (gsize) f[side];
-  const float *q = mesh->pos + 3 * (gsize) f[(side + 1) % 3];
-
-  return sqrtf ((p[0] - q[0]) * (p[0] - q[0]) + (p[1] - q[1]) * (p[1] - q[1]) +
-                (p[2] - q[2]) * (p[2] - q[2]));
-}
+/* Of the surface: a smaller face may be a line in the atlas. */
+static const float least_area = 1e-8f;
 
 /* Faces of the chart by distance, in faces, from @start; the last one found
  * is returned.  @index: chart face of a mesh face, @dist: -1 before. */
@@ -248,7 +109,8 @@ chart_density (const ShuSurface *s, const ShuChart *c, float detail)
   return (float) (1 + (detail - 1) * t);
 }
 
-/* Flattens the charts from @first on, splitting those that fold. */
+/* Flattens the charts from @first on, splitting those that fold.  Some have no
+ * map where it was told to stop. */
 static void
 flatten_all (
     const ShuSurface *s, GPtrArray *charts, guint first, float resolution)
@@ -260,9 +122,10 @@ flatten_all (
 
 #pragma omp parallel for schedule(dynamic, 1)
     for (guint i = first; i < n; i++)
-      ok[i - first] = shu_chart_flatten (
-          s, charts->pdata[i], resolution, seeds + 2 * (i - first));
-    for (guint i = first; i < n; i++) {
+      ok[i - first] = shu_progress_stops (s->progress) ||
+                      shu_chart_flatten (s, charts->pdata[i], resolution,
+                          seeds + 2 * (i - first));
+    for (guint i = first; i < n && !shu_progress_stops (s->progress); i++) {
       ShuChart *c = charts->pdata[i], *part[2];
       if (ok[i - first] || c->n_faces < 2)
         continue;
@@ -347,7 +210,8 @@ cells_of (int gutter, int size, int grid)
 /* Lets the charts swell, if no texel of @r, which shows the atlas before and
  * after, is there twice for it. */
 static void
-swell (ShuMesh *m, GPtrArray *charts, int gutter, ShuRaster *r)
+swell (ShuMesh *m, GPtrArray *charts, int gutter, ShuRaster *r,
+    const ShuProgress *progress)
 {
   int size = r->width, grid = MIN (size, SWELL_GRID);
   /* What a cell's centre does not show may reach half a cell farther. */
@@ -357,7 +221,8 @@ swell (ShuMesh *m, GPtrArray *charts, int gutter, ShuRaster *r)
   g_autofree gint32 *chart = number_charts (charts, m->n_verts);
   int n_doubles;
 
-  shu_charts_swell (m, chart, grid, cells);
+  shu_charts_swell (
+      m, chart, &(ShuPackGrid){grid, cells, .progress = progress});
   shu_raster_uv (r, m, 0, &n_doubles);
   if (n_doubles) {
     memcpy (m->uv, packed, 2 * (gsize) m->n_verts * sizeof (float));
@@ -393,8 +258,26 @@ folds_in_place (const ShuChart *c, const float *uv, int size)
   return n_doubles > 0;
 }
 
+/* Whether a face of the chart that matters has no area where its vertices lie
+ * at @uv. */
+static gboolean
+is_flat_in_place (const ShuSurface *s, const ShuChart *c, const float *uv)
+{
+  for (int i = 0; i < c->n_faces; i++) {
+    const gint32 *t = c->tris + 3 * (gsize) i;
+    const float *p = uv + 2 * t[0], *q = uv + 2 * t[1], *r = uv + 2 * t[2];
+
+    if (s->area[c->faces[i]] > least_area * s->total &&
+        !(((double) q[0] - p[0]) * ((double) r[1] - p[1]) -
+                ((double) q[1] - p[1]) * ((double) r[0] - p[0]) >
+            0))
+      return TRUE;
+  }
+  return FALSE;
+}
+
 /* Splits the charts that fold when drawn at @resolution, or in @atlas of @size
- * texels.  Returns: whether there are any */
+ * texels, or that have a flat face there.  Returns: whether there are any */
 static gboolean
 repair_charts (const ShuSurface *s, GPtrArray *charts, const ShuMesh *atlas,
     int size, float resolution, float detail)
@@ -410,10 +293,12 @@ repair_charts (const ShuSurface *s, GPtrArray *charts, const ShuMesh *atlas,
 #pragma omp parallel for schedule(dynamic, 1)
   for (guint i = 0; i < n; i++) {
     const ShuChart *c = charts->pdata[i];
+    const float *uv = atlas->uv + 2 * (gsize) first[i];
 
     bad[i] =
-        shu_chart_overlaps (c, resolution * c->density, seeds + 2 * i) > 0 ||
-        folds_in_place (c, atlas->uv + 2 * (gsize) first[i], size);
+        !shu_progress_stops (s->progress) &&
+        (shu_chart_overlaps (c, resolution * c->density, seeds + 2 * i) > 0 ||
+            folds_in_place (c, uv, size) || is_flat_in_place (s, c, uv));
   }
   for (guint i = 0; i < n; i++) {
     ShuChart *c = charts->pdata[i], *part[2];
@@ -429,17 +314,19 @@ repair_charts (const ShuSurface *s, GPtrArray *charts, const ShuMesh *atlas,
   if (charts->len == n)
     return FALSE;
   flatten_all (s, charts, n, resolution);
+  if (shu_progress_stops (s->progress))
+    return FALSE;
   finish_charts (s, charts, detail);
   return TRUE;
 }
 
 static ShuPackGrid
-pack_grid (int size, int gutter)
+pack_grid (int size, int gutter, const ShuProgress *progress)
 {
   int grid = MIN (size, PACK_GRID);
 
-  return (ShuPackGrid){
-      grid, cells_of (gutter, size, grid), grid == size ? texel_reach : 0.5f};
+  return (ShuPackGrid){grid, cells_of (gutter, size, grid),
+      grid == size ? texel_reach : 0.5f, progress};
 }
 
 /* Packs, draws the result, and splits charts that double texels, until none
@@ -448,8 +335,9 @@ static ShuMesh *
 pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
     float detail, ShuAtlasReport *report)
 {
-  ShuPackGrid pack = pack_grid (size, gutter);
+  ShuPackGrid pack = pack_grid (size, gutter, s->progress);
   int grid = pack.side;
+  gboolean flat;
   g_autoptr (ShuRaster) r = shu_raster_new (size, size, 0);
   g_autoptr (ShuMesh) out = NULL;
 
@@ -460,13 +348,15 @@ pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
       return NULL;
     g_clear_pointer (&out, shu_mesh_free);
     out = assemble (s->mesh, charts, scale, grid);
+    flat = !shu_atlas_raise_slivers (out) && repair == 0;
     shu_raster_uv (r, out, 0, &report->n_doubles);
-    if (!report->n_doubles || !repair_charts (s, charts, out, size,
-                                  scale / grid * size * (4 << repair), detail))
+    if ((!report->n_doubles && !flat) || repair == MAX_REPAIRS ||
+        !repair_charts (
+            s, charts, out, size, scale / grid * size * (4 << repair), detail))
       break;
   }
   if (!report->n_doubles)
-    swell (out, charts, gutter, r);
+    swell (out, charts, gutter, r, s->progress);
   report->n_charts = charts->len;
   shu_atlas_measure (out, r, report);
   return g_steal_pointer (&out);
@@ -476,13 +366,31 @@ pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
 static gboolean
 may_fit (int n, int size, int gutter, GError **error)
 {
-  ShuPackGrid pack = pack_grid (size, gutter);
+  ShuPackGrid pack = pack_grid (size, gutter, NULL);
 
   if (n <= shu_most_charts (&pack))
     return TRUE;
   g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
       "atlas: %d charts at least do not fit into %d x %d texels: the mesh is "
       "in too many pieces",
+      n, size, size);
+  return FALSE;
+}
+
+/* Whether gluing can leave so few charts that they fit. */
+static gboolean
+may_be_glued (const GPtrArray *charts, int size, int gutter, GError **error)
+{
+  ShuPackGrid pack = pack_grid (size, gutter, NULL);
+  int n = 0;
+
+  for (guint i = 0; i < charts->len; i++)
+    n += charts->pdata[i] != NULL;
+  if (n / GLUED <= shu_most_charts (&pack))
+    return TRUE;
+  g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
+      "atlas: the surface comes apart into %d charts, too many for %d x %d "
+      "texels: it is too rough or in too many pieces",
       n, size, size);
   return FALSE;
 }
@@ -501,9 +409,10 @@ shu_atlas (const ShuMesh *mesh, const ShuAtlasParams *params,
   g_autofree void *next = g_new (gint32, MAX (1, 3 * n));
   g_autofree float *area = g_new (float, MAX (1, n));
   g_autofree guint8 *zone = g_new (guint8, MAX (1, n));
-  ShuSurface s = {mesh, normal, area, next, zone};
+  ShuSurface s = {mesh, normal, area, next, zone, 0, progress};
   ShuAtlasReport report = {0};
   g_autoptr (GPtrArray) charts = NULL;
+  g_autoptr (ShuMesh) out = NULL;
   double total = 0;
 
   g_return_val_if_fail (size >= 64 && size <= 8192, NULL);
@@ -511,7 +420,7 @@ shu_atlas (const ShuMesh *mesh, const ShuAtlasParams *params,
   if (!shu_mesh_check (mesh, error) ||
       !shu_progress (progress, "atlas", 0, 3, error))
     return NULL;
-  measure_faces (&s);
+  shu_surface_measure (&s);
   for (gsize f = 0; f < n; f++)
     total += area[f];
   if (!(total > 0) || !isfinite (total)) {
@@ -519,23 +428,33 @@ shu_atlas (const ShuMesh *mesh, const ShuAtlasParams *params,
         "atlas: %d faces with an area of %g", mesh->n_faces, total);
     return NULL;
   }
-  link_faces (&s);
-  if (!may_fit (count_parts (&s), size, gutter, error))
+  shu_surface_link (&s);
+  if (!shu_progress (progress, "atlas", 0, 3, error))
+    return NULL;
+  if (!may_fit (shu_surface_count_parts (&s), size, gutter, error))
     return NULL;
   charts = shu_charts_cut (&s, min_cos);
   if (!shu_progress (progress, "atlas", 1, 3, error))
     return NULL;
+  s.total = (float) total;
   float resolution = (float) (2 * size * sqrt (0.7 / total));
   flatten_all (&s, charts, 0, resolution);
+  if (!shu_progress (progress, "atlas", 1, 3, error) ||
+      !may_be_glued (charts, size, gutter, error))
+    return NULL;
   for (guint i = 0; i < charts->len; i++)
     if (charts->pdata[i])
       ((ShuChart *) charts->pdata[i])->density =
           chart_density (&s, charts->pdata[i], detail);
   shu_charts_glue (&s, charts, resolution);
+  if (!shu_progress (progress, "atlas", 1, 3, error))
+    return NULL;
   finish_charts (&s, charts, detail);
   if (!shu_progress (progress, "atlas", 2, 3, error))
     return NULL;
-  ShuMesh *out = pack_and_check (&s, charts, size, gutter, detail, &report);
+  out = pack_and_check (&s, charts, size, gutter, detail, &report);
+  if (!shu_progress (progress, "atlas", 3, 3, error))
+    return NULL;
   if (!out) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_LIMIT,
         "atlas: %u charts do not fit into %d x %d texels", charts->len, size,
@@ -544,5 +463,5 @@ shu_atlas (const ShuMesh *mesh, const ShuAtlasParams *params,
   }
   if (ret_report)
     *ret_report = report;
-  return out;
+  return g_steal_pointer (&out);
 }

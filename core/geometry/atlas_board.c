@@ -226,7 +226,8 @@ shu_board_pack (const ShuTurns *shapes, const int *order, int n,
   for (int i = 0; i < n; i++) {
     ShuPlace *p = ret_places + order[i];
 
-    if (!find_place (&b, shapes[order[i]], margin, limit, p))
+    if (shu_progress_stops (g->progress) ||
+        !find_place (&b, shapes[order[i]], margin, limit, p))
       return 0;
     bottom = MAX (bottom, p->bottom);
     if (i + 1 == n)

@@ -161,7 +161,9 @@ remove_teeth (Borders *b)
 {
   int n = b->s->mesh->n_faces, n_moved = 1;
 
-  for (int round = 0; round < N_TEETH && n_moved > 0; round++) {
+  for (int round = 0;
+       round < N_TEETH && n_moved > 0 && !shu_progress_stops (b->s->progress);
+       round++) {
     n_moved = 0;
     for (int i = 0; i < n; i++) {
       int f = round & 1 ? n - 1 - i : i, to = label_on_two_sides (b, f);
@@ -274,7 +276,7 @@ join_pieces (Borders *b)
     const gint32 *faces = list + p[i].start;
     int to;
 
-    if (settled[faces[0]])
+    if (settled[faces[0]] || shu_progress_stops (b->s->progress))
       continue;
     to = label_beside (b, faces, p[i].n, settled);
     if (to < 0)
@@ -294,7 +296,8 @@ shu_charts_straighten (
   g_autofree void *axis = g_new (float, 3 * (gsize) n_labels);
   Borders b = {s, label, n_labels, axis, min_cos};
 
-  for (int round = 0; round < N_ROUNDS; round++) {
+  for (int round = 0; round < N_ROUNDS && !shu_progress_stops (s->progress);
+       round++) {
     sum_axes (&b);
     if (move_borders (&b) == 0)
       break;

@@ -2,10 +2,13 @@
 /* Boxes around charts. */
 #include "geometry/atlas_private.h"
 #include <math.h>
+#include <string.h>
 
 enum {
   N_ANGLES = 24, /* tried for the smallest box, over a quarter turn */
   N_WAYS = 8,    /* that corners of an inner polygon are looked for in */
+  MANY = 4096,   /* outer points: only so many of them stay... */
+  N_FAR = 256,   /* ...the farthest of as many ways: less than 1e-4 is lost */
 };
 
 void
@@ -48,6 +51,36 @@ find_corners (const float *uv, int n, int *ret)
     }
 }
 
+/* Of very many points those that lie farthest in each of many ways.
+ * Returns: how many there are then */
+static int
+keep_farthest (float *uv, int n)
+{
+  float kept[2 * N_FAR];
+  int last = -1, n_kept = 0;
+
+  for (int k = 0; k < N_FAR; k++) {
+    float way[2] = {
+        (float) cos (2 * G_PI * k / N_FAR), (float) sin (2 * G_PI * k / N_FAR)};
+    float far = -G_MAXFLOAT;
+    int best = 0;
+
+    for (int i = 0; i < n; i++) {
+      float d = way[0] * uv[2 * i] + way[1] * uv[2 * i + 1];
+
+      if (d > far) {
+        far = d;
+        best = i;
+      }
+    }
+    if (best != last)
+      memcpy (kept + 2 * n_kept++, uv + 2 * best, 2 * sizeof (float));
+    last = best;
+  }
+  memcpy (uv, kept, 2 * n_kept * sizeof (float));
+  return n_kept;
+}
+
 float *
 shu_outer_points (const float *uv, int n, int *ret_n)
 {
@@ -71,7 +104,7 @@ shu_outer_points (const float *uv, int n, int *ret_n)
       out[2 * n_out++ + 1] = uv[2 * i + 1];
     }
   }
-  *ret_n = n_out;
+  *ret_n = n_out > MANY ? keep_farthest (out, n_out) : n_out;
   return out;
 }
 

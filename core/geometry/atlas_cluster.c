@@ -209,7 +209,9 @@ shu_faces_cluster (const ShuSurface *s, float min_cos, gint32 *ret_label)
   begin (s, &level);
   for (int f = 0; f < n_faces; f++)
     ret_label[f] = f;
-  for (int round = 0; round < MAX_ROUNDS && level.n > target; round++) {
+  for (int round = 0; round < MAX_ROUNDS && level.n > target &&
+                      !shu_progress_stops (s->progress);
+       round++) {
     int before = level.n;
 
     unite_pairs (&level, acosf (min_cos), number, &next);

@@ -285,7 +285,7 @@ shu_charts_cut (const ShuSurface *s, float min_cos)
       if (e->other > i)
         push_pair (&c, i, e);
     }
-  while (heap->len > 0) {
+  while (heap->len > 0 && !shu_progress_stops (s->progress)) {
     Pair p = heap_pop (heap);
     Cluster *a = clusters + p.a, *b = clusters + p.b;
 

@@ -89,10 +89,15 @@ project (const ShuSurface *s, ShuChart *c)
     t1[k] /= len;
   for (int k = 0; k < 3; k++)
     t2[k] = n[(k + 1) % 3] * t1[(k + 2) % 3] - n[(k + 2) % 3] * t1[(k + 1) % 3];
+  /* From a vertex, as small charts need all digits. */
+  const float *from = s->mesh->pos + 3 * (gsize) c->verts[0];
   for (int i = 0; i < c->n_verts; i++) {
     const float *p = s->mesh->pos + 3 * (gsize) c->verts[i];
-    c->uv[2 * i] = (float) (p[0] * t1[0] + p[1] * t1[1] + p[2] * t1[2]);
-    c->uv[2 * i + 1] = (float) (p[0] * t2[0] + p[1] * t2[1] + p[2] * t2[2]);
+    double d[3] = {(double) p[0] - from[0], (double) p[1] - from[1],
+        (double) p[2] - from[2]};
+
+    c->uv[2 * i] = (float) (d[0] * t1[0] + d[1] * t1[1] + d[2] * t1[2]);
+    c->uv[2 * i + 1] = (float) (d[0] * t2[0] + d[1] * t2[1] + d[2] * t2[2]);
   }
 }
 
@@ -195,6 +200,10 @@ shu_chart_flatten (
   ret_seed[0] = ret_seed[1] = -1;
   g_free (c->uv);
   c->uv = g_new (float, 2 * (gsize) c->n_verts);
+  if (c->n_faces == 1 && c->n_verts == 3) {
+    shu_rest_lay (r, c->uv);
+    return TRUE;
+  }
   project (s, c);
   if (shu_rest_least_area (r, c->uv) < 1e-3)
     return FALSE;

@@ -440,8 +440,9 @@ choose_seams (
     guint64 key = seam_key (edges, s);
     double motion[4];
 
-    ok[i] =
-        !g_hash_table_contains (tried, &key) && may_unite (g, edges, s, motion);
+    ok[i] = !g_hash_table_contains (tried, &key) &&
+            !shu_progress_stops (g->s->progress) &&
+            may_unite (g, edges, s, motion);
   }
   for (guint i = 0; i < seams->len; i++) {
     const Seam *s = &g_array_index (seams, Seam, i);
@@ -479,7 +480,8 @@ glue_once (Gluer *g, GArray *edges, GHashTable *tried)
   /* One alone has the threads for its pictures. */
 #pragma omp parallel for schedule(dynamic, 1) if (chosen->len > 1)
   for (guint i = 0; i < chosen->len; i++)
-    made[i] = try_union (g, e, &g_array_index (chosen, Seam, i));
+    if (!shu_progress_stops (g->s->progress))
+      made[i] = try_union (g, e, &g_array_index (chosen, Seam, i));
   for (guint i = 0; i < chosen->len; i++) {
     const Seam *s = &g_array_index (chosen, Seam, i);
     if (!made[i])
@@ -514,7 +516,8 @@ shu_charts_glue (const ShuSurface *s, GPtrArray *charts, float resolution)
   g.extent = (float) (longest_side * sqrt (area));
   index_charts (&g, 0);
   edges = find_edges (&g);
-  for (int round = 0; round < MAX_ROUNDS; round++)
+  for (int round = 0; round < MAX_ROUNDS && !shu_progress_stops (s->progress);
+       round++)
     if (glue_once (&g, edges, tried) == 0)
       break;
 }

@@ -218,7 +218,8 @@ search_orders (GPtrArray *charts, const ShuPackGrid *g, float scale,
     best[k] = G_MAXDOUBLE;
     make_order (charts, k & 1, ret_orders + (gsize) k * n);
   }
-  for (int trial = 0; trial < n_trials; trial++) {
+  for (int trial = 0; trial < n_trials && !shu_progress_stops (g->progress);
+       trial++) {
     double rate[N_BATCH];
 
     for (int k = 0; k < n_batch; k++) {
@@ -296,7 +297,7 @@ find_scale (GPtrArray *charts, const int *orders, int n_orders,
   float best = 0;
   int n_failed = 0;
 
-  for (int i = 0; i < MAX_SCALES; i++) {
+  for (int i = 0; i < MAX_SCALES && !shu_progress_stops (g->progress); i++) {
     if (pack_at (charts, orders, n_orders, g, scale)) {
       best = scale;
       n_failed = 0;
@@ -371,7 +372,7 @@ shu_charts_pack (GPtrArray *charts, const ShuPackGrid *g)
   int n_orders = n <= MANY_CHARTS ? N_ORDERS : 2;
   float share = (float) MIN (COARSE, g->side) / g->side, scale, found;
   ShuPackGrid coarse = {MIN (COARSE, g->side),
-      MAX (1, (int) ceilf (g->gutter * share)), g->reach};
+      MAX (1, (int) ceilf (g->gutter * share)), g->reach, g->progress};
   double area = 0;
 
   g_assert (g->side <= 1024);

@@ -44,6 +44,9 @@ typedef struct {
  * @next: three faces across the edges (i, i+1) of each face; -1 at a border or
  *   where more than two faces meet
  * @zone: charts do not cross from one zone to another
+ * @total: area of all
+ * @progress: (nullable): everything below ends soon when it says stop, with
+ *   results that are of no use
  */
 typedef struct {
   const ShuMesh *mesh;
@@ -51,7 +54,18 @@ typedef struct {
   float *area;
   gint32 (*next)[3];
   guint8 *zone;
+  float total;
+  const ShuProgress *progress;
 } ShuSurface;
+
+/* Sets normals, areas and zones. */
+void shu_surface_measure (ShuSurface *s);
+
+/* Links faces across edges that exactly two share, in opposite directions. */
+void shu_surface_link (ShuSurface *s);
+
+/* Charts that there are at least: parts of the surface that nothing links. */
+int shu_surface_count_parts (const ShuSurface *s);
 
 ShuChart *shu_chart_new (const ShuSurface *s, const gint32 *faces, int n_faces);
 void shu_chart_free (gpointer chart);
@@ -91,6 +105,9 @@ ShuRest *shu_rest_new (const ShuSurface *s, const ShuChart *chart);
 void shu_rest_free (ShuRest *rest);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuRest, shu_rest_free)
+
+/* The map of a chart of one face: as it is. */
+void shu_rest_lay (const ShuRest *r, float *ret_uv);
 
 /* The least part of its area that a face keeps; negative where it turns. */
 double shu_rest_least_area (const ShuRest *r, const float *uv);
@@ -159,11 +176,13 @@ void shu_chart_align (ShuChart *chart);
  * @gutter: cells that stay free between charts
  * @reach: a cell belongs to a chart that comes this near to its centre: 0.5
  *   for all that it touches, little where cells are texels
+ * @progress: (nullable): when it says stop nothing fits
  */
 typedef struct {
   int side;
   int gutter;
   float reach;
+  const ShuProgress *progress;
 } ShuPackGrid;
 
 /* No more charts than these fit, however small they are. */
@@ -183,13 +202,21 @@ void shu_flow (float *rho, float *uv, int n);
  * shu_charts_swell:
  * @mesh: (inout): packed
  * @chart: of each vertex
- * @grid: cells a side
- * @gutter: cells that stay free between charts
+ * @grid: cells a side, and how many stay free between charts
  *
  * Lets charts use the room between them, as far as nothing folds.
  */
 void shu_charts_swell (
-    ShuMesh *mesh, const gint32 *chart, int grid, int gutter);
+    ShuMesh *mesh, const gint32 *chart, const ShuPackGrid *grid);
+
+/* Slivers turn over where others are only bent: their vertices go to the middle
+ * of their neighbours, unless they are at the border of a chart.
+ * Returns: whether no face is turned over after it */
+gboolean shu_atlas_turn_slivers (ShuMesh *mesh);
+
+/* Faces that coordinates of 24 bits leave without area get some: a corner moves
+ * by a few units in the last place.  Returns: whether none is flat after it */
+gboolean shu_atlas_raise_slivers (ShuMesh *mesh);
 
 /* What lies between packed charts, on a grid of cells. */
 typedef struct {

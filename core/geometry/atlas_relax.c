@@ -23,6 +23,7 @@ typedef struct {
 
 struct _ShuRest {
   const ShuChart *chart;
+  const ShuProgress *progress;
   int n;            /* vertices */
   float (*rest)[4]; /* of a face, second corner (x, 0), third (x, y): x1, x2,
                      * y2, area */
@@ -135,6 +136,7 @@ shu_rest_new (const ShuSurface *s, const ShuChart *c)
   ShuRest *r = g_new0 (ShuRest, 1);
 
   r->chart = c;
+  r->progress = s->progress;
   r->n = c->n_verts;
   r->rest = g_malloc (4 * sizeof (float) * c->n_faces);
   r->cot = g_malloc (3 * sizeof (float) * c->n_faces);
@@ -156,6 +158,17 @@ shu_rest_free (ShuRest *r)
   g_free (r->links);
   g_free (r->diag);
   g_free (r);
+}
+
+void
+shu_rest_lay (const ShuRest *r, float *uv)
+{
+  const gint32 *t = r->chart->tris;
+  const float at[3][2] = {
+      {0, 0}, {r->rest[0][0], 0}, {r->rest[0][1], r->rest[0][2]}};
+
+  for (int k = 0; k < 3; k++)
+    memcpy (uv + 2 * t[k], at[k], sizeof at[k]);
 }
 
 static double
@@ -240,6 +253,22 @@ fit_rotations (const ShuRest *r, const float *uv, float *b)
   }
 }
 
+/* Takes out what moves all alike: the map may be anywhere, and rounding would
+ * take it there. */
+static void
+center (const ShuRest *r, float *res)
+{
+  double sum[2] = {0}, diag = 0;
+
+  for (int i = 0; i < r->n; i++) {
+    sum[0] += res[2 * i];
+    sum[1] += res[2 * i + 1];
+    diag += r->diag[i];
+  }
+  for (int i = 0; i < 2 * r->n; i++)
+    res[i] -= (float) (r->diag[i / 2] * sum[i & 1] / diag);
+}
+
 /* Conjugate gradients with a diagonal preconditioner, from the @x given.
  * @work: 8 floats a vertex */
 static void
@@ -254,7 +283,8 @@ solve (const ShuRest *r, const float *b, float *x, float *work)
     res[i] = b[i] - q[i];
     least += 1e-11 * b[i] * b[i] / r->diag[i / 2];
   }
-  for (int it = 0; it < n_cg; it++) {
+  center (r, res);
+  for (int it = 0; it < n_cg && !shu_progress_stops (r->progress); it++) {
     double old = rho, sum[2] = {0};
 
     for (int i = 0; i < n; i++)
@@ -288,7 +318,8 @@ shu_rest_relax (const ShuRest *r, int n_rounds, double least, float *uv)
   g_autofree float *x = g_new (float, 2 * n);
   g_autofree float *work = g_new (float, 8 * n);
 
-  for (int round = 0; round < n_rounds; round++) {
+  for (int round = 0; round < n_rounds && !shu_progress_stops (r->progress);
+       round++) {
     float t = 1;
 
     fit_rotations (r, uv, b);

@@ -10,8 +10,6 @@ enum {
   N_APART = 8, /* rounds of moving charts apart */
   N_TRIES = 8,
   N_HALVINGS = 5, /* of the way back from too much stretch */
-  N_SLIVER_ROUNDS = 6,
-  MAX_SLIVERS = 1000, /* vertices of faces that may be turned back */
 };
 
 /* Density of what nothing needs, at first; of charts and gutters it is 1. */
@@ -29,86 +27,8 @@ typedef struct {
   ShuRaster *raster;
   ShuGaps *gaps;
   float *rho; /* of the flow */
+  const ShuProgress *progress;
 } Swell;
-
-static gboolean
-is_upright (const ShuMesh *m, int face)
-{
-  const float *p[3];
-
-  for (int k = 0; k < 3; k++)
-    p[k] = m->uv + 2 * (gsize) m->faces[3 * (gsize) face + k];
-  return ((double) p[1][0] - p[0][0]) * ((double) p[2][1] - p[0][1]) -
-             ((double) p[1][1] - p[0][1]) * ((double) p[2][0] - p[0][0]) >
-         0;
-}
-
-static gboolean
-all_upright (const ShuMesh *m)
-{
-  int n_turned = 0;
-
-#pragma omp parallel for schedule(static) reduction(+ : n_turned)
-  for (int f = 0; f < m->n_faces; f++)
-    n_turned += !is_upright (m, f);
-  return n_turned == 0;
-}
-
-/* What is around a vertex. */
-typedef struct {
-  gint32 vert;
-  double sum[2]; /* of its neighbours, once a face */
-  int n;
-  gint64 turn; /* of the neighbours: 0 unless it is at a border */
-} Around;
-
-/* Slivers turn over where others are only bent: their vertices go to the middle
- * of their neighbours, unless they are at the border of a chart.  Returns:
- * whether no face is turned over after it */
-static gboolean
-turn_slivers (ShuMesh *m)
-{
-  for (int round = 0; round < N_SLIVER_ROUNDS; round++) {
-    if (all_upright (m))
-      return TRUE;
-
-    g_autoptr (GHashTable) index = g_hash_table_new (NULL, NULL);
-    g_autoptr (GArray) list = g_array_new (FALSE, TRUE, sizeof (Around));
-
-    for (int f = 0; f < m->n_faces; f++)
-      for (int k = 0; k < 3 && !is_upright (m, f); k++) {
-        Around a = {.vert = m->faces[3 * (gsize) f + k]};
-        if (g_hash_table_contains (index, GINT_TO_POINTER (a.vert)))
-          continue;
-        g_hash_table_insert (
-            index, GINT_TO_POINTER (a.vert), GINT_TO_POINTER (list->len));
-        g_array_append_val (list, a);
-      }
-    if (list->len > MAX_SLIVERS)
-      return FALSE;
-    for (int f = 0; f < m->n_faces; f++)
-      for (int k = 0; k < 3; k++) {
-        const gint32 *v = m->faces + 3 * (gsize) f;
-        gpointer at;
-
-        if (!g_hash_table_lookup_extended (
-                index, GINT_TO_POINTER (v[k]), NULL, &at))
-          continue;
-        Around *a = &g_array_index (list, Around, GPOINTER_TO_INT (at));
-        int p = v[(k + 1) % 3], q = v[(k + 2) % 3];
-        for (int d = 0; d < 2; d++)
-          a->sum[d] += m->uv[2 * (gsize) p + d] + m->uv[2 * (gsize) q + d];
-        a->n += 2;
-        a->turn += (gint64) p - q;
-      }
-    for (guint i = 0; i < list->len; i++) {
-      const Around *a = &g_array_index (list, Around, i);
-      for (int d = 0; a->turn == 0 && d < 2; d++)
-        m->uv[2 * (gsize) a->vert + d] = (float) (a->sum[d] / a->n);
-    }
-  }
-  return FALSE;
-}
 
 /* Draws the charts as they lie, and moves them apart where they are too close.
  * Returns: whether they have no folds and all their gutters; how many cells are
@@ -119,7 +39,7 @@ settle (Swell *s, int *ret_taken)
   for (int round = 0; round <= N_APART; round++) {
     int n_doubles;
 
-    if (!turn_slivers (s->mesh))
+    if (shu_progress_stops (s->progress) || !shu_atlas_turn_slivers (s->mesh))
       return FALSE;
     shu_raster_uv (s->raster, s->mesh, 0, &n_doubles);
     if (n_doubles)
@@ -165,14 +85,15 @@ go_back (ShuMesh *m, const float *from)
 }
 
 void
-shu_charts_swell (ShuMesh *mesh, const gint32 *chart, int grid, int gutter)
+shu_charts_swell (ShuMesh *mesh, const gint32 *chart, const ShuPackGrid *g)
 {
+  int grid = g->side;
   gsize n = 2 * (gsize) mesh->n_verts;
   g_autofree float *best = g_memdup2 (mesh->uv, n * sizeof (float));
   g_autofree float *rho = g_new (float, SHU_FLOW_SIDE *SHU_FLOW_SIDE);
   g_autoptr (ShuRaster) raster = shu_raster_new (grid, grid, 0);
-  g_autoptr (ShuGaps) gaps = shu_gaps_new (grid, gutter);
-  Swell s = {mesh, chart, raster, gaps, rho};
+  g_autoptr (ShuGaps) gaps = shu_gaps_new (grid, g->gutter);
+  Swell s = {mesh, chart, raster, gaps, rho, g->progress};
   int used = 0, before, enough = (int) (least_gain * grid * grid);
   float rest = first_density;
   gboolean drawn = TRUE; /* the best, by what was last looked at */
@@ -181,7 +102,7 @@ shu_charts_swell (ShuMesh *mesh, const gint32 *chart, int grid, int gutter)
   before = shu_gaps_look (gaps, raster, mesh, chart);
 
   /* What one warp cannot do without folds, several smaller ones may. */
-  for (int i = 0; i < N_TRIES; i++) {
+  for (int i = 0; i < N_TRIES && !shu_progress_stops (g->progress); i++) {
     int taken;
     float stretch[2];
     gboolean ok, back = FALSE;

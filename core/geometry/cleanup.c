@@ -185,6 +185,15 @@ count_holes (const GArray *holes, const guint8 *keep, ShuCleanupReport *report)
   }
 }
 
+/* Whether it was not told to stop.  Steps that are told to end soon, and leave
+ * something of no use. */
+static gboolean
+goes_on (const Surface *s, GError **error)
+{
+  return !surface_stops (s) ||
+         shu_progress (s->progress, "visibility", 0, 1, error);
+}
+
 /* What cannot be seen from outside goes. */
 static gboolean
 drop_hidden (Surface *s, const ShuCleanupParams *wanted,
@@ -198,6 +207,8 @@ drop_hidden (Surface *s, const ShuCleanupParams *wanted,
 
   first_cap = s->n_faces;
   surface_fill_holes (s, params->max_hole_edges, holes);
+  if (!goes_on (s, error))
+    return FALSE;
   surface_choose_views (s, params);
   seen = g_new (int, s->n_faces + 1);
   keep = g_new (guint8, s->n_faces + 1);
@@ -205,6 +216,8 @@ drop_hidden (Surface *s, const ShuCleanupParams *wanted,
     return FALSE;
   memset (keep, TRUE, s->n_faces);
   report->hidden += surface_find_hidden (s, params, seen, keep);
+  if (!goes_on (s, error))
+    return FALSE;
   count_holes (holes, keep, report);
   surface_keep_faces (s, keep);
   return TRUE;
@@ -239,7 +252,11 @@ clean (Surface *s, const ShuCleanupParams *params, ShuCleanupReport *report,
   g_autoptr (GArray) holes = g_array_new (FALSE, FALSE, sizeof (FilledHole));
 
   report->degenerate = surface_drop_degenerate (s);
+  if (!goes_on (s, error))
+    return FALSE;
   surface_make_manifold (s);
+  if (!goes_on (s, error))
+    return FALSE;
   drop_small_pieces (s, 0, report);
   if (s->n_faces == 0)
     return nothing_left (error);
@@ -247,11 +264,19 @@ clean (Surface *s, const ShuCleanupParams *params, ShuCleanupReport *report,
     return FALSE;
   report->hidden += drop_hollows (s);
   drop_small_pieces (s, params->min_piece, report);
+  if (!goes_on (s, error))
+    return FALSE;
   surface_split_vertices (s);
+  if (!goes_on (s, error))
+    return FALSE;
   report->holes_left = surface_fill_holes (s, params->max_hole_edges, holes);
   count_holes (holes, NULL, report);
+  if (!goes_on (s, error))
+    return FALSE;
   surface_repair_slivers (s);
   surface_orient_outwards (s);
+  if (!goes_on (s, error))
+    return FALSE;
   report->turned = s->n_turned;
   report->split = s->n_split;
   return s->n_faces == 0 || !encloses_something (s) ? nothing_left (error)
@@ -282,6 +307,7 @@ shu_mesh_outer_surface (const ShuMesh *mesh, const ShuCleanupParams *params,
     return NULL;
   }
   surface_init (&s, mesh);
+  s.progress = progress;
   frame = put_into_cube (&s);
   if (!clean (&s, params, &report, progress, error))
     return NULL;

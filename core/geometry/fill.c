@@ -14,7 +14,8 @@ enum {
   MAX_FINE = 20000, /* faces of a patch as fine as its border */
   MAX_FACES = 12,   /* beyond these, for each edge of the border */
   MAX_LOOP = 4096,  /* edges; longer ones get rings of faces and no more */
-  STEEP = 8,        /* edges of such a ring for one of the next */
+  STEEP = 8,        /* edges of such a ring for one of the next, and the square
+                       of that where they are very many */
 };
 
 static const double SLOPE = 0.3;
@@ -130,7 +131,7 @@ fill_with_rings (Surface *s, const int *loop_verts, int n)
   int center = add_mean_vertex (s, outer, n);
 
   for (int step; n > MAX_FAN; n /= step) {
-    step = n > MAX_LOOP ? STEEP : 2;
+    step = n > STEEP * MAX_LOOP ? STEEP * STEEP : n > MAX_LOOP ? STEEP : 2;
     for (int i = 0; i < n / step; i++) {
       int a = outer[step * i], b = outer[step * i + step - 1];
 
@@ -292,7 +293,7 @@ should_flip (const Surface *s, int h)
 static void
 flip_edges (Surface *s, int first_face)
 {
-  for (int pass = 0; pass < MAX_FLIP_PASSES; pass++) {
+  for (int pass = 0; pass < MAX_FLIP_PASSES && !surface_stops (s); pass++) {
     gboolean any = FALSE;
 
     for (int h = 3 * first_face; h < 3 * s->n_faces; h++)
@@ -313,7 +314,7 @@ relax (Surface *s, int first_face, int first_vert)
   for (int h = 3 * first_face; h < 3 * s->n_faces; h++)
     if (half_from (s, h) >= first_vert)
       leaving[half_from (s, h) - first_vert] = h;
-  for (int pass = 0; pass < RELAX_PASSES; pass++)
+  for (int pass = 0; pass < RELAX_PASSES && !surface_stops (s); pass++)
     for (int i = 0; i < n; i++) {
       int v = first_vert + i, h = leaving[i], valence = 0;
       double attr[6] = {0};
@@ -416,7 +417,7 @@ surface_fill_holes (Surface *s, int max_hole_edges, GArray *filled)
   int longest = longest_loop (s);
 
   memset (place, 0xff, n_verts * sizeof (int));
-  for (int start = 0; start < n_half; start++) {
+  for (int start = 0; start < n_half && !surface_stops (s); start++) {
     if (done[start] || s->twin[start] >= 0)
       continue;
     g_array_set_size (loop, 0);

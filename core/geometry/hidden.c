@@ -123,7 +123,7 @@ cut_surface (const Surface *s, const gint8 *side, guint8 *ret_inner)
     min_cut_add_edge (
         cut, h / 3, s->twin[h] / 3, (gint64) (CAPACITY_UNIT * vec3_length (d)));
   }
-  min_cut_solve (cut, ret_inner);
+  min_cut_solve (cut, s->progress, ret_inner);
 }
 
 static int
@@ -233,7 +233,7 @@ surface_find_hidden (const Surface *s, const ShuCleanupParams *params,
   n_pieces = surface_label_pieces (s, inner, label);
   pieces_init (&pieces, g_steal_pointer (&label), n_pieces, seen, s->n_faces,
       params->n_views);
-  for (int i = 0; i < n_pieces; i++) {
+  for (int i = 0; i < n_pieces && !surface_stops (s); i++) {
     const int *face = pieces.face + pieces.start[i];
     int n = pieces.start[i + 1] - pieces.start[i];
 

@@ -291,7 +291,7 @@ adopt_orphans (MinCut *c)
 }
 
 gint64
-min_cut_solve (MinCut *c, guint8 *ret_source)
+min_cut_solve (MinCut *c, const ShuProgress *progress, guint8 *ret_source)
 {
   int i;
 
@@ -306,10 +306,11 @@ min_cut_solve (MinCut *c, guint8 *ret_source)
     n->distance = 1;
     activate (c, i);
   }
-  while ((i = next_active (c)) >= 0) {
+  while ((i = next_active (c)) >= 0 && !shu_progress_stops (progress)) {
     int arc;
 
-    while (c->nodes[i].tree != FREE && (arc = grow (c, i)) != NO_ARC) {
+    while (c->nodes[i].tree != FREE && !shu_progress_stops (progress) &&
+           (arc = grow (c, i)) != NO_ARC) {
       augment (c, arc);
       adopt_orphans (c);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Minimum s-t cut (Boykov and Kolmogorov 2004). */
 #pragma once
-#include <glib.h>
+#include "base/progress.h"
 
 typedef struct _MinCut MinCut;
 
@@ -17,5 +17,7 @@ void min_cut_add_edge (MinCut *cut, int a, int b, gint64 capacity);
 
 /* @ret_source: TRUE for each node from which the sink cannot be reached in
  * the residual graph, i.e. the largest source side of a minimum cut.
+ * @progress: (nullable): the cut is none where it says stop
  * Returns: the capacity of the cut. */
-gint64 min_cut_solve (MinCut *cut, guint8 *ret_source);
+gint64 min_cut_solve (
+    MinCut *cut, const ShuProgress *progress, guint8 *ret_source);

@@ -55,7 +55,7 @@ nudge (Surface *s, int h)
 void
 surface_repair_slivers (Surface *s)
 {
-  for (int pass = 0; pass < MAX_PASSES; pass++) {
+  for (int pass = 0; pass < MAX_PASSES && !surface_stops (s); pass++) {
     gboolean any = FALSE;
 
     for (int f = 0; f < s->n_faces; f++) {

@@ -17,7 +17,15 @@ typedef struct {
   int *twin;    /* -1 on a border */
   int n_turned; /* faces, so far */
   int n_split;  /* vertices added to be manifold, so far */
+  const ShuProgress
+      *progress; /* or NULL; what follows ends soon when told to */
 } Surface;
+
+static inline gboolean
+surface_stops (const Surface *s)
+{
+  return shu_progress_stops (s->progress);
+}
 
 void surface_init (Surface *s, const ShuMesh *mesh);
 void surface_clear (Surface *s);

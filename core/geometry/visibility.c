@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum {
-  VIEWS_AT_ONCE = 64,
+  VIEWS_AT_ONCE = 64,     /* on a GPU... */
+  CPU_VIEWS_AT_ONCE = 16, /* ...and elsewhere; then work may stop */
   LEAST_RESOLUTION = 32,
   LEAST_VIEWS = 8,
 };
@@ -51,11 +52,16 @@ height (const Surface *s, int f)
   return longest > 0 ? vec3_length (face_normal (s, f)) / longest : 0;
 }
 
+static gboolean
+draws_on_gpu (const ShuCleanupParams *params)
+{
+  return params->ctx && g_str_has_prefix (shu_ctx_device (params->ctx), "cuda");
+}
+
 void
 surface_choose_views (const Surface *s, ShuCleanupParams *params)
 {
-  gboolean on_gpu =
-      params->ctx && g_str_has_prefix (shu_ctx_device (params->ctx), "cuda");
+  gboolean on_gpu = draws_on_gpu (params);
   double most = on_gpu ? MAX_STEPS_GPU : MAX_STEPS_CPU;
   double area = 0, length = 0, square = 0;
 
@@ -138,6 +144,7 @@ surface_visibility (const Surface *s, int first_cap,
     GError **error)
 {
   int n = params->n_views;
+  int at_once = draws_on_gpu (params) ? VIEWS_AT_ONCE : CPU_VIEWS_AT_ONCE;
   g_autoptr (ShuCtx) own = params->ctx ? NULL : shu_ctx_new ("cpu", error);
   ShuCtx *c = params->ctx ? params->ctx : own;
   g_autofree ShuCamera *cameras = make_cameras (n);
@@ -154,7 +161,7 @@ surface_visibility (const Surface *s, int first_cap,
 
     for (int view = 0; view < n && ok; view += job.n_views) {
       ok = shu_progress (progress, "visibility", view, n, error);
-      job.n_views = MIN (VIEWS_AT_ONCE, n - view);
+      job.n_views = MIN (at_once, n - view);
       job.cameras = cameras + view;
       if (ok)
         shu_count_seen (c, &job, seen);

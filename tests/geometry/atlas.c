@@ -194,6 +194,36 @@ no_face_is_an_error (void)
   g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
 }
 
+/* Strips beside a large square, so narrow that the last digit of a coordinate
+ * is wider. */
+static void
+narrow_faces_keep_an_area (void)
+{
+  enum { STRIPS = 4 };
+
+  g_autoptr (ShuMesh) m =
+      shu_mesh_new (2 * STRIPS + 4, 2 * STRIPS + 2, FALSE, FALSE);
+
+  for (int i = 0; i < m->n_verts; i++) {
+    m->pos[3 * i] = i % 2 ? 5.0f : 0;
+    m->pos[3 * i + 1] = i < 2 ? -5.0f : 1e-7f * (float) (i / 2 - 1);
+    m->pos[3 * i + 2] = 0;
+  }
+  for (int i = 0; i <= STRIPS; i++)
+    memcpy (m->faces + 6 * i,
+        (gint32[]){
+            2 * i, 2 * i + 1, 2 * i + 2, 2 * i + 2, 2 * i + 1, 2 * i + 3},
+        24);
+  for (int size = 256; size <= 1024; size *= 2) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (ShuMesh) out =
+        shu_atlas (m, &(ShuAtlasParams){.size = size}, NULL, NULL, &error);
+
+    g_assert_no_error (error);
+    check_atlas (m, out, size, size / 128);
+  }
+}
+
 /* A fan of triangles a thousand times as long as wide, and the same loose. */
 static void
 slivers_are_unwrapped (void)
@@ -240,6 +270,8 @@ main (int argc, char **argv)
   g_test_add_func ("/geometry/atlas/one_triangle_is_unwrapped_or_an_error",
       one_triangle_is_unwrapped_or_an_error);
   g_test_add_func ("/geometry/atlas/no_face_is_an_error", no_face_is_an_error);
+  g_test_add_func (
+      "/geometry/atlas/narrow_faces_keep_an_area", narrow_faces_keep_an_area);
   g_test_add_func (
       "/geometry/atlas/slivers_are_unwrapped", slivers_are_unwrapped);
   return g_test_run ();

@@ -17,7 +17,8 @@
 static int n_wanted = 3000;
 
 static ShuMesh *
-clean (const ShuMesh *mesh, ShuCleanupReport *report, GError **error)
+clean (const ShuMesh *mesh, ShuCleanupReport *report,
+    const ShuProgress *progress, GError **error)
 {
   ShuCleanupParams params = SHU_CLEANUP_PARAMS_INIT;
 
@@ -25,7 +26,7 @@ clean (const ShuMesh *mesh, ShuCleanupReport *report, GError **error)
     params.n_views = 32;
     params.resolution = 128;
   }
-  return shu_mesh_outer_surface (mesh, &params, report, NULL, error);
+  return shu_mesh_outer_surface (mesh, &params, report, progress, error);
 }
 
 /* Processor seconds since @start, which becomes now. */
@@ -69,7 +70,7 @@ expect_surface_or_error (const ShuMesh *mesh, const char *what)
   g_autoptr (GError) error = NULL;
   ShuCleanupReport report;
   clock_t start = clock ();
-  g_autoptr (ShuMesh) out = clean (mesh, &report, &error);
+  g_autoptr (ShuMesh) out = clean (mesh, &report, NULL, &error);
 
   g_test_message ("%s: %d faces -> %d in %.1f s", what, mesh->n_faces,
       out ? out->n_faces : 0, lap (&start));
@@ -347,6 +348,96 @@ test_cubes_at_edges (void)
   expect_surface_or_error (m, "cubes");
 }
 
+/* ---- stopping ---- */
+
+typedef ShuMesh *(*Work) (
+    const ShuMesh *m, const ShuProgress *progress, GError **error);
+
+static ShuMesh *
+work_surface (const ShuMesh *m, const ShuProgress *progress, GError **error)
+{
+  return clean (m, NULL, progress, error);
+}
+
+static ShuMesh *
+work_simplify (const ShuMesh *m, const ShuProgress *progress, GError **error)
+{
+  ShuSimplifyParams params = SHU_SIMPLIFY_PARAMS_INIT;
+
+  return shu_mesh_simplify (m, &params, progress, error);
+}
+
+static ShuMesh *
+work_atlas (const ShuMesh *m, const ShuProgress *progress, GError **error)
+{
+  return shu_atlas (m, NULL, NULL, progress, error);
+}
+
+typedef struct {
+  GCancellable *stop;
+  gint64 delay, at; /* microseconds */
+} Timer;
+
+static gpointer
+stop_later (gpointer data)
+{
+  Timer *t = data;
+
+  g_usleep (t->delay);
+  t->at = g_get_monotonic_time ();
+  g_cancellable_cancel (t->stop);
+  return NULL;
+}
+
+/* Stopped at moments all over, with how long it took to end, at most */
+static void
+expect_stops (const ShuMesh *m, Work work, const char *what)
+{
+  int n_moments = n_wanted < 100000 ? 4 : 12;
+  gint64 start = g_get_monotonic_time (), all, slowest = 0;
+  g_autoptr (ShuMesh) whole = work (m, NULL, NULL);
+  int n_stopped = 0;
+
+  all = g_get_monotonic_time () - start;
+  for (int i = 0; i < n_moments; i++) {
+    g_autoptr (GCancellable) stop = g_cancellable_new ();
+    g_autoptr (GError) error = NULL;
+    Timer timer = {stop, all * (2 * i + 1) / (2 * n_moments), 0};
+    ShuProgress progress = {.cancellable = stop};
+    GThread *thread = g_thread_new ("timer", stop_later, &timer);
+    g_autoptr (ShuMesh) out = work (m, &progress, &error);
+    gint64 end = g_get_monotonic_time ();
+
+    g_thread_join (thread);
+    if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+      continue;
+    g_assert_null (out);
+    n_stopped++;
+    slowest = MAX (slowest, end - timer.at);
+  }
+  g_test_message ("%s of %.2f s: stopped %d times, after %.2f s at most", what,
+      1e-6 * (double) all, n_stopped, 1e-6 * (double) slowest);
+}
+
+static void
+test_stops (void)
+{
+  static const double origin[3] = {0, 0, 0};
+  g_autoptr (ShuMesh) rough =
+      shapes_sphere (origin, 0.4, (int) sqrt (n_wanted));
+  g_autoptr (ShuMesh) fan = lathe (n_wanted, 0);
+
+  for (int i = 0; i < 3 * rough->n_verts; i++)
+    rough->pos[i] *= (float) (1 + 0.01 * (i / 3 % 2));
+  for (int k = 0; k < 2; k++) {
+    const ShuMesh *m = k ? fan : rough;
+
+    expect_stops (m, work_surface, "clean-up");
+    expect_stops (m, work_simplify, "simplification");
+    expect_stops (m, work_atlas, "atlas");
+  }
+}
+
 /* ---- holes ---- */
 
 static gboolean
@@ -396,7 +487,7 @@ test_holes_are_counted (void)
     if (keeps (whole, f, gone))
       memmove (in->faces + 3 * n_left++, whole->faces + 3 * f, 12);
   in->n_faces = n_left;
-  out = clean (in, &r, NULL);
+  out = clean (in, &r, NULL, NULL);
   shapes_assert_closed (out);
   g_assert_cmpint (n_holes, >, 50);
   g_assert_cmpint (r.holes, ==, n_holes);
@@ -436,7 +527,7 @@ test_odd_holes (void)
         memmove (in->faces + 3 * n++, v, 12);
     }
     in->n_faces = n;
-    out = clean (in, &r, &error);
+    out = clean (in, &r, NULL, &error);
     g_assert_no_error (error);
     shapes_assert_closed (out);
     /* two that share a vertex have one border, once it is two */
@@ -454,7 +545,7 @@ expect_error (const ShuMesh *m, const char *words)
   g_autoptr (GError) error = NULL;
   ShuCleanupReport report;
 
-  g_assert_null (clean (m, &report, &error));
+  g_assert_null (clean (m, &report, NULL, &error));
   g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
   g_assert_nonnull (strstr (error->message, words));
 }
@@ -499,6 +590,7 @@ main (int argc, char **argv)
   ADD ("bodies_into_each_other", test_bodies_into_each_other);
   ADD ("body_through_itself", test_body_through_itself);
   ADD ("cubes_at_edges", test_cubes_at_edges);
+  ADD ("stops", test_stops);
   ADD ("holes_are_counted", test_holes_are_counted);
   ADD ("odd_holes", test_odd_holes);
   ADD ("nothing", test_nothing);

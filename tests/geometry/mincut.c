@@ -78,7 +78,7 @@ test_random_graphs (void)
     memset (seen, 0, sizeof seen);
     mark_reaching (n + 2, n + 1, seen);
 
-    got = min_cut_solve (cut, source);
+    got = min_cut_solve (cut, NULL, source);
     g_assert_cmpint (got, ==, flow);
     for (int i = 0; i < n; i++)
       g_assert_cmpint (source[i], ==, !seen[i]);
