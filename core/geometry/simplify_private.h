@@ -10,7 +10,7 @@ typedef struct {
   guint32 version_a, version_b;
 } Candidate;
 
-enum { FEW_FACES = 80000 }; /* no regions below */
+enum { FEW_FACES = 60000 }; /* no regions below */
 
 enum { NOT_MANIFOLD = 1, ON_SEAM = 2, CROWDED = 4 };
 

@@ -11,15 +11,15 @@
 enum {
   ROWS_OF_SLAB = 24, /* faces, if as many lie along the axis as around it */
   MAX_REGIONS = 64,
-  AT_ONCE = 16, /* there are so many, or twice, three times as many, for threads
-                   to end together */
+  AT_ONCE = 16, /* there are so many, or half, twice, three times as many, for
+                   threads to end together */
   MAX_ROUNDS = 400,
 };
 
 /* What the heap for all does in the end, as a share of the faces to go: the
  * seams of the last pass.  A pass leaves no less than half of the faces, so
  * that its seams are no finer than twice what lies between them. */
-static const double LEFT_TO_WHOLE = 0.01;
+static const double LEFT_TO_WHOLE = 0.02;
 
 static const double COST_STEP = 1.5;
 
@@ -206,6 +206,16 @@ run_pass (Simplifier *s, int n_slabs, gboolean half, int stop, int target,
   return TRUE;
 }
 
+static int
+count_slabs (int n_faces)
+{
+  int n = (int) sqrt (n_faces) / ROWS_OF_SLAB;
+
+  if (n < AT_ONCE * 3 / 4)
+    return AT_ONCE / 2;
+  return CLAMP ((n + AT_ONCE / 2) / AT_ONCE * AT_ONCE, AT_ONCE, MAX_REGIONS);
+}
+
 gboolean
 simplify_regions (Simplifier *s, int target, double *ret_cost, GError **error)
 {
@@ -215,9 +225,8 @@ simplify_regions (Simplifier *s, int target, double *ret_cost, GError **error)
   /* A pass may leave one face more in each region. */
   for (int pass = 0; s->n_alive > MAX (end + MAX_REGIONS + 1, FEW_FACES);
        pass++) {
-    int before = s->n_alive, n = (int) sqrt (before) / ROWS_OF_SLAB;
+    int before = s->n_alive, n = count_slabs (before);
 
-    n = CLAMP ((n + AT_ONCE / 2) / AT_ONCE * AT_ONCE, AT_ONCE, MAX_REGIONS);
     if (!run_pass (s, n - (pass & 1), pass & 1, MAX (end, before / 2), target,
             ret_cost, error))
       return FALSE;
