@@ -282,10 +282,14 @@ distance (ShuCtx *c, ShuTensor *y, ShuTensor *expected)
 static void
 check_norm (ShuCtx *c, const Row *r, int n_groups)
 {
+  enum { MAX_TOKENS = 2000 };
+
   SHU_SCOPE (c);
   gint64 T = r->H * r->W, C = r->Ci;
   ShuTensor *x = random_tensor (c, SHU_DIMS (r->B, r->H, r->W, C));
-  ShuTensor *tokens = shu_reshape (c, x, SHU_DIMS (r->B, T, C)), *h[2], *y[2];
+  ShuTensor *tokens = shu_slice (
+      c, shu_reshape (c, x, SHU_DIMS (r->B, T, C)), 1, 0, MIN (T, MAX_TOKENS));
+  ShuTensor *h[2], *y[2];
   ShuNorm norm = {.w = random_tensor (c, SHU_DIMS (C)),
       .b = random_tensor (c, SHU_DIMS (C))};
   ShuAddNorm add = {.eps = 1e-5f};
@@ -317,7 +321,7 @@ test_norms (void)
   static const Row rows[] = {
       {2, 16, 18, 128, 160, 3, 1, 1}, /* few rows, groups in shared memory */
       {1, 96, 96, 192, 160, 3, 1, 1},
-      {1, 160, 160, 320, 320, 3, 1, 1}, /* read twice */
+      {1, 104, 96, 320, 160, 3, 1, 1}, /* read twice */
   };
   g_autoptr (ShuCtx) c = context_new ();
 
