@@ -5,7 +5,8 @@
 #include <math.h>
 
 enum {
-  SMOOTH_RADIUS = 6, /* pixels of 768 */
+  SMOOTH_RADIUS = 6,  /* pixels of 768 */
+  SMOOTH_TRUST = 128, /* a radius is this part of a side */
 };
 
 /* In units of the body's cube. */
@@ -53,6 +54,8 @@ grow_colors (ShuCtx *c, const ShuBakeInside *in)
   return keep.colors;
 }
 
+/* Smooth, but nowhere more than it is pixel by pixel: an outline of steps shall
+ * not end in teeth where a picture sees the surface from the side. */
 static ShuTensor *
 find_trust (ShuCtx *c, const ShuBakeInside *in, float fade)
 {
@@ -60,9 +63,14 @@ find_trust (ShuCtx *c, const ShuBakeInside *in, float fade)
       .share = in->share,
       .set = in->pure,
       .amount = MAX (1, fade - 1)};
+  ShuPhotoJob least = {NULL};
 
   shu_photo_step (c, SHU_PHOTO_TRUST, &job);
-  return job.plane;
+  least.share = job.plane;
+  least.other = shu_plane_smooth (
+      c, job.plane, MAX (1, (int) in->depth->dims[0] / SMOOTH_TRUST));
+  shu_photo_step (c, SHU_PHOTO_LEAST, &least);
+  return least.plane;
 }
 
 /* @open (nullable), lower within @reach pixels of a step in depth: on the side

@@ -53,7 +53,12 @@ typedef struct {
  * much less. */
 #define SHU_BAKE_MAX_DIFFERENCE 64.f
 #define SHU_BAKE_USUAL_DIFFERENCE 40.f
-#define SHU_BAKE_BASE 2e-3f /* weight of the colours underneath */
+/* What the colours underneath weigh, at most, against a picture that looks
+ * straight at a place: where all see it from the side, or near an outline, what
+ * they show is noise.  And what is seen well enough: there the pictures have it
+ * alone, and the colours underneath follow them. */
+#define SHU_BAKE_BASE 0.01f
+#define SHU_BAKE_SEEN 0.2f
 /* Of a pixel that says anything of detail: beside an outline it is mixed with
  * what lies behind. */
 #define SHU_BAKE_LEAST_TRUST 0.1f
@@ -150,28 +155,33 @@ shu_bake_view (const ShuBakeWorld *w, int v, const float *uv, float *ret)
     ret[k] += t * (c[k] + shift[k] - ret[k]);
 }
 
-/* Weighted sum of the pictures at a spot.  Returns: the sum of the weights */
+/* Weighted mean of the pictures at a spot.  Returns: how well they see it, as
+ * the sum of their weights before some overrule others; 0: none does */
 SHU_TAPS_FN float
-shu_bake_sum_views (const ShuBakeWorld *w, const ShuBakeSpot *s, float *ret_sum)
+shu_bake_mean_views (
+    const ShuBakeWorld *w, const ShuBakeSpot *s, float *ret_mean)
 {
-  float total = 0;
+  float total = 0, seen = 0;
 
-  ret_sum[0] = ret_sum[1] = ret_sum[2] = 0;
+  ret_mean[0] = ret_mean[1] = ret_mean[2] = 0;
   for (int v = 0; v < SHU_BAKE_BODY; v++) {
-    float uv[2], c[3], share;
+    float uv[2], c[3], weight, share;
 
     if (w->photos[v].size == 0)
       continue;
-    share = shu_bake_prior (v) *
-            shu_bake_weight (&w->photos[v], s->pos, s->normal, w->power, uv);
-    if (!(share > 0))
+    weight = shu_bake_weight (&w->photos[v], s->pos, s->normal, w->power, uv);
+    if (!(weight > 0))
       continue;
+    share = shu_bake_prior (v) * weight;
     shu_bake_view (w, v, uv, c);
     for (int k = 0; k < 3; k++)
-      ret_sum[k] += share * (c[k] + s->match[v][k]);
+      ret_mean[k] += share * (c[k] + s->match[v][k]);
     total += share;
+    seen += weight;
   }
-  return total;
+  for (int k = 0; k < 3 && total > 0; k++)
+    ret_mean[k] /= total;
+  return seen;
 }
 
 /* The colour underneath at texture place @uv, or @own 0..1 (nullable) */
@@ -235,7 +245,7 @@ SHU_TAPS_FN float
 shu_bake_lack (const ShuBakeWorld *w, int i, float *ret)
 {
   ShuBakeSpot s;
-  float c[3], base[3], total;
+  float c[3], base[3], seen;
 
   for (int k = 0; k < 3; k++) {
     s.pos[k] = w->pos[3 * (size_t) i + k];
@@ -244,12 +254,12 @@ shu_bake_lack (const ShuBakeWorld *w, int i, float *ret)
       s.match[v][k] = w->match[v] ? w->match[v][3 * (size_t) i + k] : 0;
   }
   shu_bake_unit (s.normal);
-  total = shu_bake_sum_views (w, &s, c);
+  seen = shu_bake_mean_views (w, &s, c);
   shu_bake_under (w, w->uv + 2 * (size_t) i,
       w->attr ? w->attr + 6 * (size_t) i : NULL, base);
   for (int k = 0; k < 3; k++)
-    ret[k] = total > 0 ? c[k] / total - base[k] : 0;
-  return fminf (total, 1) * 8;
+    ret[k] = seen > 0 ? c[k] - base[k] : 0;
+  return fminf (seen / SHU_BAKE_SEEN, 1) * 8;
 }
 
 /* ---- texels ---- */
@@ -288,10 +298,10 @@ shu_bake_texel (const ShuBakeWorld *w, int face, const float *bary, float *ret)
 {
   const int *f = w->faces + 3 * (size_t) face;
   float l[3] = {1 - bary[0] - bary[1], bary[0], bary[1]}, own[3], base[3];
-  float sum[3], bridge[3], uv[2], total;
+  float mean[3], bridge[3], uv[2], seen, share;
   ShuBakeSpot s = shu_bake_spot (w, f, l);
 
-  total = shu_bake_sum_views (w, &s, sum);
+  seen = shu_bake_mean_views (w, &s, mean);
   if (w->attr)
     shu_bake_mix (w->attr, f, l, 6, own);
   for (int k = 0; k < 2; k++)
@@ -300,10 +310,11 @@ shu_bake_texel (const ShuBakeWorld *w, int face, const float *bary, float *ret)
             l[2] * w->uv[2 * (size_t) f[2] + k];
   shu_bake_under (w, uv, w->attr ? own : NULL, base);
   shu_bake_mix (w->bridge, f, l, 3, bridge);
+  share = SHU_BAKE_BASE * fmaxf (0, 1 - seen / SHU_BAKE_SEEN);
+  share /= seen + share;
   for (int k = 0; k < 3; k++)
-    ret[k] = shu_plane_clamp ((sum[k] + SHU_BAKE_BASE * (base[k] + bridge[k])) /
-                                  (total + SHU_BAKE_BASE),
-        0, 255);
+    ret[k] = shu_plane_clamp (
+        mean[k] + share * (base[k] + bridge[k] - mean[k]), 0, 255);
 }
 
 /* ---- rows ---- */

@@ -21,7 +21,7 @@ enum {
 /* A pixel is mixed with the white behind when less of it than this is the
  * colour farther inside. */
 #define SHU_PHOTO_LEAST_SHARE 0.92f
-#define SHU_PHOTO_LEAST_TRUST 0.02f
+#define SHU_PHOTO_LEAST_TRUST 0.001f
 
 /* ShuPhotoJob in the memory of a device; @C: channels of picture */
 typedef struct {
@@ -243,6 +243,12 @@ shu_photo_trust (const ShuPhotoPixels *p, size_t i, int x, int y)
 
   t = p->set[i] ? t * t * (3 - 2 * t) : 0;
   p->plane[i] = t > SHU_PHOTO_LEAST_TRUST ? t : SHU_PHOTO_LEAST_TRUST;
+}
+
+SHU_PLANE_FN void
+shu_photo_least (const ShuPhotoPixels *p, size_t i, int x, int y)
+{
+  p->plane[i] = p->share[i] < p->other[i] ? p->share[i] : p->other[i];
 }
 
 SHU_PLANE_FN void

@@ -21,6 +21,7 @@
  *   taken out; @mask: @amount or more inside
  * @SHU_PHOTO_TRUST: @depth, @share, @set (what is pure) -> @plane: full from
  *   @amount pixels farther in than the outermost
+ * @SHU_PHOTO_LEAST: @share, @other -> @plane: the smaller of the two
  * @SHU_PHOTO_TAKE: @rgb, @from -> @colors of those pixels, or their own
  * @SHU_PHOTO_KEEP: @rgb where @set, else @rgb2 -> @colors
  * @SHU_PHOTO_EDGE: @depth of a surface -> @mask: a neighbour is farther by
@@ -44,6 +45,7 @@ typedef enum {
   SHU_PHOTO_PURE,
   SHU_PHOTO_CUT,
   SHU_PHOTO_TRUST,
+  SHU_PHOTO_LEAST,
   SHU_PHOTO_TAKE,
   SHU_PHOTO_KEEP,
   SHU_PHOTO_EDGE,
@@ -64,6 +66,7 @@ typedef enum {
   X (SHU_PHOTO_PURE, shu_photo_pure)                                           \
   X (SHU_PHOTO_CUT, shu_photo_cut)                                             \
   X (SHU_PHOTO_TRUST, shu_photo_trust)                                         \
+  X (SHU_PHOTO_LEAST, shu_photo_least)                                         \
   X (SHU_PHOTO_TAKE, shu_photo_take)                                           \
   X (SHU_PHOTO_KEEP, shu_photo_keep)                                           \
   X (SHU_PHOTO_EDGE, shu_photo_edge)                                           \

@@ -248,7 +248,7 @@ test_open (void)
     g_assert_true (shu_photo_step (c, SHU_PHOTO_OPEN, &open));
     for (int x = 0; x < S; x++) {
       float far = sign > 0 ? x - 9 : 10 - x;
-      float want = far < 1 || far > 4 ? 1 : MAX (0.02f, (far - 1) / 4);
+      float want = far < 1 || far > 4 ? 1 : MAX (0.001f, (far - 1) / 4);
 
       g_assert_cmpint (((guint8 *) to_host (c, edge.mask)->data)[5 * S + x], ==,
           x == (sign > 0 ? 9 : 10));
