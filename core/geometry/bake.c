@@ -89,16 +89,45 @@ done (const ShuBaker *b, const ShuProgress *progress, int step,
   return shu_progress (progress, "texture", step, N_PARTS, error);
 }
 
+/* @rgb, which nobody looks at any more, with the space between charts */
+static ShuTensor *
+fill (ShuCtx *c, ShuTensor *rgb, ShuTensor *charts)
+{
+  ShuTensor *filled = shu_plane_fill (c, rgb, charts, GUTTER);
+
+  shu_drop (c, rgb);
+  return filled;
+}
+
+/* FALSE after a failure */
+static gboolean
+bake_texels (ShuBaker *b, int size, ShuTensor **ret_rgb, ShuTensor **ret_charts)
+{
+  SHU_SCOPE (b->c);
+  const ShuRasterJob job = {.at = b->scene.uv,
+      .faces = b->scene.faces,
+      .n_views = 1,
+      .width = size,
+      .height = size,
+      .flags = SHU_RASTER_BARY};
+  ShuRastered plane;
+  ShuTensor *rgb;
+
+  if (!shu_rasterize (b->c, &job, &plane))
+    return FALSE;
+  rgb = shu_bake_texels (b->c, &b->scene, &plane, ret_charts);
+  *ret_rgb = shu_keep (b->c, fill (b->c, rgb, *ret_charts));
+  shu_keep (b->c, *ret_charts);
+  return !shu_ctx_failed (b->c);
+}
+
 static ShuImage *
 bake (ShuBaker *b, const ShuBakeParams *p, int size,
     const ShuProgress *progress, GError **error)
 {
   SHU_SCOPE (b->c);
   ShuCtx *c = b->c;
-  ShuRasterJob job = {
-      .n_views = 1, .width = size, .height = size, .flags = SHU_RASTER_BARY};
-  ShuRastered plane;
-  ShuTensor *rgb, *charts;
+  ShuTensor *rgb, *sharp, *charts;
   ShuImage *out;
 
   shu_bake_prepare_mesh (b);
@@ -110,17 +139,16 @@ bake (ShuBaker *b, const ShuBakeParams *p, int size,
   if (!done (b, progress, 2, "drawings", error))
     return NULL;
   shu_bake_bridge (b);
-  job.at = b->scene.uv;
-  job.faces = b->scene.faces;
-  if (!shu_rasterize (c, &job, &plane)) {
+  if (!bake_texels (b, size, &rgb, &charts)) {
     shu_ctx_finish (c, error);
     return NULL;
   }
-  rgb = shu_bake_texels (c, &b->scene, &plane, &charts);
-  rgb = shu_plane_fill (c, rgb, charts, GUTTER);
   if (!done (b, progress, 3, "texels", error))
     return NULL;
-  rgb = shu_plane_fill (c, shu_bake_sharpen (b, p, rgb), charts, GUTTER);
+  sharp = shu_bake_sharpen (b, p, rgb);
+  if (sharp != rgb)
+    shu_drop (c, rgb);
+  rgb = fill (c, sharp, charts);
   out = shu_picture_to_image (c, shu_bake_picture (c, rgb), SHU_TRAFFIC_IMAGE);
   if (done (b, progress, 4, "sharpening", error))
     return out;

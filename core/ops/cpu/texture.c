@@ -7,7 +7,7 @@
 /**
  * Solver:
  * All planes are [S,S,3] but where another shape is given.
- * @t: the texture so far
+ * @t: the texture so far, at the beginning of a round: it has d's place
  * @change: @t - start
  * @r, @d, @z: residual and direction of conjugate gradients, and the matrix
  *   times that direction
@@ -58,6 +58,46 @@ sum_differences (
       ret[0] += w;
       ret[1] += w * (v[3 * i + k] - v[3 * j + k]);
     }
+}
+
+/* The same of STIFF for all channels, where the texture does not vary */
+static void
+add_stiff (const Solver *s, const float *v, int x, int y, float *ret)
+{
+  int S = s->S;
+  gsize i = (gsize) y * S + x;
+  const gsize other[4] = {i + 1, i - 1, i + S, i - S};
+  const gboolean there[4] = {x + 1 < S, x > 0, y + 1 < S, y > 0};
+
+  for (int n = 0; n < 4; n++) {
+    gsize j = there[n] ? other[n] : i;
+    float w = s->p->stiffness * MIN (s->acting[i], s->acting[j]);
+
+    for (int k = 0; k < 3; k++)
+      ret[k] += w * (v[3 * i + k] - v[3 * j + k]);
+  }
+}
+
+/* For each channel of texel (x, y) what differences and start add to y */
+static void
+add_product (const Solver *s, const float *x, int col, int row, float *y)
+{
+  gsize i = (gsize) row * s->S + col;
+  float sum[3] = {0};
+
+  if (s->steady)
+    for (int k = 0; k < 3; k++) {
+      float both[2] = {0};
+      sum_differences (s, VARIES | STIFF, x, col, row, k, both);
+      sum[k] = both[1];
+    }
+  else if (s->acting && s->acting[i] > 0)
+    add_stiff (s, x, col, row, sum);
+  for (int k = 0; k < 3; k++) {
+    if (s->acting)
+      sum[k] += s->p->hold * s->acting[i] * x[3 * i + k];
+    y[3 * i + k] += sum[k];
+  }
 }
 
 /* Spreads for each row what @value says of its sample into y [S,S,3]. */
@@ -136,15 +176,9 @@ multiply (Solver *s, const float *x, float *y, double *ret)
     sums[0] = sums[1] = sums[2] = 0;
     for (int col = 0; col < S; col++) {
       gsize i = (gsize) row * S + col;
-      for (int k = 0; k < 3; k++) {
-        float sum[2] = {0};
-        if (s->acting || s->steady)
-          sum_differences (s, VARIES | STIFF, x, col, row, k, sum);
-        if (s->acting)
-          sum[1] += s->p->hold * s->acting[i] * x[3 * i + k];
-        y[3 * i + k] += sum[1];
+      add_product (s, x, col, row, y);
+      for (int k = 0; k < 3; k++)
         sums[k] += (double) x[3 * i + k] * y[3 * i + k];
-      }
     }
   }
   for (int k = 0; k < 3; k++)
@@ -305,12 +339,13 @@ static gboolean
 solver_init (Solver *s, ShuCtx *c, const ShuTextureRows *rows)
 {
   gsize n = (gsize) s->S * s->S;
-  float **const planes[] = {&s->t, &s->change, &s->r, &s->d, &s->z};
+  float **const planes[] = {&s->change, &s->r, &s->d, &s->z};
 
   if (!shu_row_set_init (&s->rows, c, rows, s->S))
     return FALSE;
   for (gsize i = 0; i < G_N_ELEMENTS (planes); i++)
     *planes[i] = shu_cpu_scratch (c, n, 3 * sizeof (float));
+  s->t = s->d; /* a round looks at the texture before it goes anywhere */
   s->diagonal = shu_cpu_scratch (c, n, sizeof (float));
   s->robust = shu_cpu_scratch (c, s->rows.n, 3 * sizeof (float));
   s->sums = shu_cpu_scratch (c, s->S, 3 * sizeof (double));
