@@ -18,7 +18,8 @@ enum {
   MAX_SCALES = 64,   /* that are tried */
 };
 
-static const float fine_step = 1.008f, coarse_step = 1.03f; /* of scales */
+/* Of scales; of very many charts wide ones first */
+static const float fine_step = 1.008f, coarse_step = 1.03f, wide_step = 1.2f;
 static const float first_share = 0.72f; /* of the square, to begin with */
 
 void
@@ -293,7 +294,9 @@ static float
 find_scale (GPtrArray *charts, const int *orders, int n_orders,
     const ShuPackGrid *g, float scale)
 {
-  float scale_step = charts->len <= MANY_CHARTS ? fine_step : coarse_step;
+  gboolean many = charts->len > MANY_CHARTS;
+  float last_step = many ? coarse_step : fine_step;
+  float step = many ? wide_step : fine_step;
   float best = 0;
   int n_failed = 0;
 
@@ -301,13 +304,17 @@ find_scale (GPtrArray *charts, const int *orders, int n_orders,
     if (pack_at (charts, orders, n_orders, g, scale)) {
       best = scale;
       n_failed = 0;
-      scale *= scale_step;
+      scale *= step;
+    } else if (best > 0 && step > last_step) {
+      step = last_step;
+      scale = best * step;
     } else if (best > 0) {
       if (++n_failed == PATIENCE)
         break;
-      scale *= scale_step;
+      scale *= step;
     } else {
-      scale *= i < 8 ? 1 / (scale_step * scale_step) : 0.85f;
+      step = last_step;
+      scale *= i < 8 && !many ? 1 / (step * step) : 0.85f;
     }
   }
   return best;
