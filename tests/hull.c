@@ -9,6 +9,7 @@
 
 enum {
   MASK_LEVEL = 230,
+  EDGE = 100, /* of a side: a picture's border, which is mixed with white */
   CHANNELS = 53,
   BLOCK = 4, /* cells of a voxel */
 };
@@ -152,6 +153,7 @@ typedef struct {
   ShuCamera camera;
   ShuRaster *raster;
   const ShuImage *color;
+  guint8 *person; /* the inside of the silhouette, as it is stored */
   gboolean mirrored;
 } Eye;
 
@@ -169,16 +171,17 @@ color_of (const Eye *eyes, const float *pos, const float *normal, float *rgb)
     float uv[2], z = shu_camera_project (&e->camera, pos, uv);
     float facing =
         -(axis[0] * normal[0] + axis[1] * normal[1] + axis[2] * normal[2]);
-    const guint8 *p;
+    gsize at;
 
     x = CLAMP ((int) (uv[0] * S), 0, S - 1);
     y = CLAMP ((int) (uv[1] * S), 0, S - 1);
-    if (facing <= best || z > e->raster->depth[(gsize) y * S + x] + 0.01f)
+    at = (gsize) y * S + (e->mirrored ? S - 1 - x : x);
+    if (facing <= best || !e->person[at] ||
+        z > e->raster->depth[(gsize) y * S + x] + 0.01f)
       continue;
     best = facing;
-    p = e->color->data + 3 * ((gsize) y * S + (e->mirrored ? S - 1 - x : x));
     for (int k = 0; k < 3; k++)
-      rgb[k] = p[k] / 255.0f;
+      rgb[k] = e->color->data[3 * at + k] / 255.0f;
   }
   return best > 0.3f;
 }
@@ -224,7 +227,8 @@ put_gaussians (ShuBundle *asset, const ShuMesh *mesh, const float *normals,
 }
 
 static gboolean
-color_surface (ShuBundle *asset, ShuImage *const *color, int R, GError **error)
+color_surface (ShuBundle *asset, ShuImage *const *color,
+    ShuImage *const *normal, int R, GError **error)
 {
   g_autoptr (ShuMesh) mesh = shu_asset_extract (asset, NULL, error);
   g_autofree float *normals = NULL;
@@ -239,12 +243,16 @@ color_surface (ShuBundle *asset, ShuImage *const *color, int R, GError **error)
     eyes[v] = (Eye){.camera = shu_camera_of_view (v),
         .raster = shu_raster_new (S, S, SHU_RASTER_NONE),
         .color = color[v],
+        .person = hull_person (color[v], normal[v]),
         .mirrored = v == SHU_VIEW_BACK || v == SHU_VIEW_LEFT};
+    hull_erode (eyes[v].person, S, S / EDGE);
     shu_raster_mesh (eyes[v].raster, mesh, &eyes[v].camera, SHU_RASTER_NONE);
   }
   put_gaussians (asset, mesh, normals, eyes, R);
-  for (int v = 0; v < 4; v++)
+  for (int v = 0; v < 4; v++) {
     shu_raster_free (eyes[v].raster);
+    g_free (eyes[v].person);
+  }
   return TRUE;
 }
 
@@ -258,6 +266,7 @@ hull_asset (ShuImage *const color[SHU_N_VIEWS],
   put_cells (asset, d, R);
   shu_bundle_put_images (asset, "color", SHU_N_VIEWS, color);
   shu_bundle_put_images (asset, "normal", SHU_N_VIEWS, normal);
-  return color_surface (asset, color, R, error) ? g_steal_pointer (&asset)
-                                                : NULL;
+  return color_surface (asset, color, normal, R, error)
+             ? g_steal_pointer (&asset)
+             : NULL;
 }
