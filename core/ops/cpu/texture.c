@@ -8,7 +8,7 @@
  * Solver:
  * All planes are [S,S,3] but where another shape is given.
  * @t: the texture so far, at the beginning of a round: it has d's place
- * @change: @t - start
+ * @change: @t - start, where the result will be
  * @r, @d, @z: residual and direction of conjugate gradients, and the matrix
  *   times that direction
  * @diagonal: [S,S] of the matrix, lumped
@@ -339,7 +339,7 @@ static gboolean
 solver_init (Solver *s, ShuCtx *c, const ShuTextureRows *rows)
 {
   gsize n = (gsize) s->S * s->S;
-  float **const planes[] = {&s->change, &s->r, &s->d, &s->z};
+  float **const planes[] = {&s->r, &s->d, &s->z};
 
   if (!shu_row_set_init (&s->rows, c, rows, s->S))
     return FALSE;
@@ -368,9 +368,8 @@ shu_cpu_texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
     ShuTensor *start, const ShuTextureSolver *p)
 {
   SHU_SCOPE (c);
-  Solver s = {.p = p, .S = p->size};
+  Solver s = {.p = p, .S = p->size, .change = y->data};
   const float *from = start->data;
-  float *out = y->data;
 
   if (!solver_init (&s, c, rows))
     return;
@@ -380,7 +379,7 @@ shu_cpu_texture_solve (ShuCtx *c, ShuTensor *y, const ShuTextureRows *rows,
     conjugate_gradients (&s);
   }
   for (gsize i = 0; i < y->n; i++)
-    out[i] = from[i] + s.change[i];
+    s.change[i] += from[i];
 }
 
 /* ---- means ---- */

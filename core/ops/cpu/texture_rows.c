@@ -104,6 +104,19 @@ band_extent (const ShuTexturePyramid *p, int b, ShuRowBand *band)
   band->start[p->n_levels] = n;
 }
 
+/* Level @l of the pyramid, at least 1 */
+static float *
+level_above (const ShuRowSet *set, int l)
+{
+  return set->pyramid + 3 * (set->levels.start[l] - set->levels.start[1]);
+}
+
+static const float *
+level_of (const ShuRowSet *set, int l)
+{
+  return l > 0 ? level_above (set, l) : set->base;
+}
+
 gboolean
 shu_row_set_init (
     ShuRowSet *set, ShuCtx *c, const ShuTextureRows *rows, int size)
@@ -115,7 +128,9 @@ shu_row_set_init (
   set->place = shu_cpu_scratch (c, n, 3 * sizeof (float));
   set->color = shu_cpu_scratch (c, n, 3 * sizeof (float));
   set->weight = shu_cpu_scratch (c, n, sizeof (float));
-  set->pyramid = shu_cpu_scratch (c, p->start[p->n_levels], 3 * sizeof (float));
+  set->base = NULL;
+  set->pyramid = shu_cpu_scratch (
+      c, p->start[p->n_levels] - p->start[1], 3 * sizeof (float));
   if (shu_ctx_failed (c))
     return FALSE;
   sort_rows (set, rows);
@@ -133,10 +148,10 @@ shu_row_set_load (ShuRowSet *set, const float *x)
 {
   const ShuTexturePyramid *p = &set->levels;
 
-  memcpy (set->pyramid, x, 3 * p->start[1] * sizeof (float));
+  set->base = x;
   for (int l = 1; l < p->n_levels; l++) {
-    const float *fine = set->pyramid + 3 * p->start[l - 1];
-    float *coarse = set->pyramid + 3 * p->start[l];
+    const float *fine = level_of (set, l - 1);
+    float *coarse = level_above (set, l);
     gsize side = p->side[l], from = p->side[l - 1];
 
 #pragma omp parallel for if (side >= 64)
@@ -166,7 +181,7 @@ shu_row_sample (const ShuRowSet *set, gsize i, float *ret)
   for (int j = 0; j < (up > 0 ? 2 : 1); j++) {
     int side = p->side[l + j];
     ShuTextureTaps t = shu_texture_taps (at[0], at[1], side, j ? up : 1 - up);
-    const float *level = set->pyramid + 3 * p->start[l + j];
+    const float *level = level_of (set, l + j);
     const float *r0 = level + 3 * (gsize) shu_texture_wrap (t.y, side) * side;
     const float *r1 =
         level + 3 * (gsize) shu_texture_wrap (t.y + 1, side) * side;
@@ -240,12 +255,11 @@ void
 shu_row_set_sum (ShuRowSet *set, float *y, gboolean pull)
 {
   const ShuTexturePyramid *p = &set->levels;
-  float *all = pull ? set->pyramid : y;
-
   for (int l = p->n_levels - 1; l >= 0; l--) {
     int side = p->side[l];
-    float *level = pull && l == 0 ? y : all + 3 * p->start[l];
-    const float *above = all + 3 * p->start[MIN (l + 1, p->n_levels - 1)];
+    int up = MIN (l + 1, p->n_levels - 1);
+    float *level = pull && l > 0 ? level_above (set, l) : y + 3 * p->start[l];
+    const float *above = pull && up > 0 ? level_above (set, up) : y;
     int above_side = (side + 1) / 2;
 
 #pragma omp parallel for if (side >= 64)

@@ -29,12 +29,14 @@ typedef struct {
  * Rows sorted into bands of the texture, each summed on its own and then in
  * order, so that threads change no bit.
  * @place: [n,3] and so on, without rows of no weight
- * @pyramid: [total,3] of which rows are interpolated
+ * @base: (nullable): [S,S,3] the first level of which rows are interpolated
+ * @pyramid: [..,3] the levels above it
  */
 typedef struct {
   ShuTexturePyramid levels;
   gsize n;
   float *place, *color, *weight;
+  const float *base;
   float *pyramid;
   ShuRowBand bands[SHU_TEXTURE_BANDS];
 } ShuRowSet;
@@ -43,7 +45,8 @@ typedef struct {
 gboolean shu_row_set_init (
     ShuRowSet *set, ShuCtx *c, const ShuTextureRows *rows, int size);
 
-/* Levels above the first of @set's pyramid, of @x [S,S,3] as its first */
+/* Levels of @set's pyramid above the first, which is @x [S,S,3] and has to stay
+ * while rows are sampled */
 void shu_row_set_load (ShuRowSet *set, const float *x);
 
 /* Row @i in the pyramid */
