@@ -265,16 +265,6 @@ same_of (uint32_t x)
   return __shfl_sync (0xffffffff, x, 0);
 }
 
-/* What products have written is there from here on. */
-template <int N>
-static __device__ inline void
-settle (float (&d)[N])
-{
-#pragma unroll
-  for (int i = 0; i < N; i++)
-    asm volatile("" : "+f"(d[i]) : : "memory");
-}
-
 /* @queries, @keys: of shu_wgmma_low() */
 static __device__ inline void
 ask_scores (float (&s)[KEYS / 2], uint32_t queries, uint32_t keys)
@@ -376,7 +366,7 @@ attend_first (uint32_t (&w)[KEYS / 16][4], float (&top)[2], float (&sum)[2],
   ask_scores (s, shu_wgmma_low (queries_of (r, me)), me.keys);
   pass_turn (r, me);
   shu_wgmma_wait<0> ();
-  settle (s);
+  shu_wgmma_settle (s);
   mask (s, (int) p.Tk, me.lane);
   move_top (s, top, sum, o, p.scale);
   weigh (s, top, sum, p.scale);
@@ -398,11 +388,11 @@ attend_next (uint32_t (&w)[KEYS / 16][4], float (&top)[2], float (&sum)[2],
   ask_sum (o, w, values);
   pass_turn (r, me);
   shu_wgmma_wait<1> ();
-  settle (s);
+  shu_wgmma_settle (s);
   mask (s, left, me.lane);
   weigh (s, top, here, p.scale);
   shu_wgmma_wait<0> ();
-  settle (o);
+  shu_wgmma_settle (o);
   if (me.speaks)
     shu_barrier_arrive (done);
   pack (w, s);
@@ -425,7 +415,7 @@ finish (float (&o)[HEAD / 2], const uint32_t (&w)[KEYS / 16][4], const Room &r,
 {
   ask_sum (o, w, me.keys + (PART >> 4));
   shu_wgmma_wait<0> ();
-  settle (o);
+  shu_wgmma_settle (o);
   if (me.speaks)
     shu_barrier_arrive (r.empty + me.place.at * 8);
   step (me.place);

@@ -203,6 +203,8 @@ attend (const Job &p, const Room &r, unsigned h, unsigned b, unsigned row,
   ask_scores (s2, r, group, FIRST);
   shu_wgmma_commit ();
   shu_wgmma_wait<0> ();
+  shu_wgmma_settle (s);
+  shu_wgmma_settle (s2);
   look_through (s, top, (int) p.Tk, lane);
   look_through (s2, top, (int) p.Tk - FIRST, lane);
 #pragma unroll
@@ -216,6 +218,8 @@ attend (const Job &p, const Room &r, unsigned h, unsigned b, unsigned row,
   ask_sum (o, rest, s2, r, FIRST);
   shu_wgmma_commit ();
   shu_wgmma_wait<0> ();
+  shu_wgmma_settle (o);
+  shu_wgmma_settle (rest);
   shu_write_rows (y, o, sum, left, ld, lane);
   write_rest (y + MAIN, rest, sum, left, ld, lane);
 }

@@ -22,7 +22,8 @@ enum {
   MAX_STAGES = 8,
   BARRIERS = 2 * MAX_STAGES * 8,
   ROOM = 232448 - ALIGN - BARRIERS, /* for stages */
-  SOME = 48,                        /* rows that are finished together */
+  EARLY = 2,
+  SOME = 48, /* rows that are finished together */
 };
 
 /* How a product is cut: tiles of T rows of x by GROUPS times PER times 64
@@ -108,12 +109,12 @@ copy_rows (const CUtensorMap *mx, const Room &r, const Tile &t, unsigned k)
       (int) t.row, r.full + at * 8);
 }
 
-/* Steps that there is room for at the beginning */
-template <class F>
+/* Steps whose weight is asked for early: more of it would be in the way of the
+ * first rows. */
 static __device__ inline unsigned
 early_steps (const Tile &t)
 {
-  return min (t.steps, (unsigned) F::stages);
+  return min (t.steps, (unsigned) EARLY);
 }
 
 /* One thread; the weight of the early steps has been asked for. */
@@ -122,9 +123,11 @@ static __device__ inline void
 copy_all (
     const CUtensorMap *mx, const CUtensorMap *mw, const Room &r, const Tile &t)
 {
-  for (unsigned k = 0; k < early_steps<F> (t); k++)
+  unsigned early = early_steps (t);
+
+  for (unsigned k = 0; k < early; k++)
     copy_rows<F> (mx, r, t, k);
-  for (unsigned k = F::stages; k < t.steps; k++) {
+  for (unsigned k = early; k < t.steps; k++) {
     shu_barrier_wait (r.empty + k % F::stages * 8, (k / F::stages + 1) & 1);
     copy_weight<F> (mw, r, t, k);
     copy_rows<F> (mx, r, t, k);
@@ -163,6 +166,9 @@ multiply (
     }
   }
   shu_wgmma_wait<0> ();
+#pragma unroll
+  for (int q = 0; q < F::PER; q++)
+    shu_wgmma_settle (d[q]);
 }
 
 /* ---- results ---- */
@@ -327,7 +333,7 @@ __launch_bounds__ (F::threads, 1)
     shu_prefetch_map (&mw);
     shu_prefetch_map (&mx);
     init_barriers<F> (r);
-    for (unsigned k = 0; k < early_steps<F> (t); k++)
+    for (unsigned k = 0; k < early_steps (t); k++)
       copy_weight<F> (&mw, r, t, k);
   }
   __syncthreads ();

@@ -75,6 +75,16 @@ shu_wgmma_wait (void)
   asm volatile("wgmma.wait_group.sync.aligned %0;" : : "n"(N) : "memory");
 }
 
+/* What products have written is there from here on. */
+template <int N>
+static __device__ inline void
+shu_wgmma_settle (float (&d)[N])
+{
+#pragma unroll
+  for (int i = 0; i < N; i++)
+    asm volatile("" : "+f"(d[i]) : : "memory");
+}
+
 /* clang-format off */
 #define EIGHT(i)                                                               \
   "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), \
