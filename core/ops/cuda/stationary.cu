@@ -61,21 +61,6 @@ room_of (unsigned steps)
   return r;
 }
 
-/* gelu(x) by Abramowitz and Stegun 7.1.26, which is wrong by 1.5e-7 */
-static __device__ inline float
-gelu_of (float g)
-{
-  float a = fabsf (g), x = a * 0.70710678f, t, e, p;
-
-  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(t) : "f"(fmaf (0.3275911f, x, 1.f)));
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(x * x * -1.44269504f));
-  p = fmaf (1.061405429f, t, -1.453152027f);
-  p = fmaf (p, t, 1.421413741f);
-  p = fmaf (p, t, -0.284496736f);
-  p = fmaf (p, t, 0.254829592f);
-  return 0.5f * (g + a * fmaf (-p * t, e, 1.f));
-}
-
 /* Two neighbouring results of d, from column 8 j + 2 t on, of row @h */
 template <int BN, bool GEGLU>
 static __device__ inline uint32_t
@@ -88,19 +73,10 @@ finish (const float (&d)[BN / 2], const float *bias, int j, int h, unsigned t)
     int g = j + BN / 16;
 
     b = *(const float2 *) (bias + g * 8 + t * 2);
-    lo *= gelu_of (d[4 * g + 2 * h] + b.x);
-    hi *= gelu_of (d[4 * g + 2 * h + 1] + b.y);
+    lo *= shu_gelu (d[4 * g + 2 * h] + b.x);
+    hi *= shu_gelu (d[4 * g + 2 * h + 1] + b.y);
   }
   return shu_pack (lo, hi);
-}
-
-static __device__ inline uint32_t
-sum_of (uint32_t a, uint32_t b)
-{
-  float2 x = __half22float2 (*(__half2 *) &a),
-         y = __half22float2 (*(__half2 *) &b);
-
-  return shu_pack (x.x + y.x, x.y + y.y);
 }
 
 /* Where the lane's part of 32 columns begins: row @h, from the @j-th 8 on */
@@ -156,10 +132,10 @@ write_tile (const float (&d)[BN / 2], const Job &p, const float *bias,
         w[i] = finish<BN, GEGLU> (d, bias, j + i, h, lane % 4);
       shu_turn_words (w, lane);
       if (residual) {
-        w[0] = sum_of (w[0], residual->part[h][j / 4].x);
-        w[1] = sum_of (w[1], residual->part[h][j / 4].y);
-        w[2] = sum_of (w[2], residual->part[h][j / 4].z);
-        w[3] = sum_of (w[3], residual->part[h][j / 4].w);
+        w[0] = shu_add_halves (w[0], residual->part[h][j / 4].x);
+        w[1] = shu_add_halves (w[1], residual->part[h][j / 4].y);
+        w[2] = shu_add_halves (w[2], residual->part[h][j / 4].z);
+        w[3] = shu_add_halves (w[3], residual->part[h][j / 4].w);
       }
       if (mine + 8 * h >= p.M)
         continue;
