@@ -5,6 +5,7 @@
  * can be unrolled without the cut.  The longest seams go first, and a union
  * stays if it has no folds, little stretch, and a shape that packs. */
 #include "geometry/atlas_private.h"
+#include "geometry/sets_private.h"
 #include <math.h>
 #include <string.h>
 
@@ -146,14 +147,6 @@ compare_ends (gconstpointer pa, gconstpointer pb)
   return (a->edge > b->edge) - (a->edge < b->edge);
 }
 
-static int
-find_root (int *parent, int i)
-{
-  while (parent[i] != i)
-    i = parent[i] = parent[parent[i]];
-  return i;
-}
-
 /* Cuts the edges of a pair of charts into paths, moves those of a path next to
  * each other, and adds them to @seams. */
 static void
@@ -174,8 +167,8 @@ find_paths (const Gluer *g, Edge *edges, int first, int n, GArray *seams)
   qsort (ends, 2 * n, sizeof (End), compare_ends);
   for (int i = 1; i < 2 * n; i++)
     if (ends[i].a == ends[i - 1].a && ends[i].b == ends[i - 1].b) {
-      int p = find_root (parent, ends[i].edge);
-      int q = find_root (parent, ends[i - 1].edge);
+      int p = shu_find_root (parent, ends[i].edge);
+      int q = shu_find_root (parent, ends[i - 1].edge);
       parent[MAX (p, q)] = MIN (p, q);
     }
   for (int i = 0; i < n; i++) {
@@ -184,7 +177,7 @@ find_paths (const Gluer *g, Edge *edges, int first, int n, GArray *seams)
     if (parent[i] != i)
       continue;
     for (int j = i; j < n; j++)
-      if (find_root (parent, j) == i) {
+      if (shu_find_root (parent, j) == i) {
         edges[to++] = old[j];
         seam.n_edges++;
         seam.length +=
@@ -261,8 +254,9 @@ join_charts (
   for (int i = 0; i < seam->n_edges; i++) {
     const Edge *e = edges + seam->first + i;
     for (int end = 0; end < 2; end++) {
-      int p = find_root (parent, edge_vertex (g, e->face[0], e->side[0], end));
-      int q = find_root (
+      int p =
+          shu_find_root (parent, edge_vertex (g, e->face[0], e->side[0], end));
+      int q = shu_find_root (
           parent, n_a + edge_vertex (g, e->face[1], e->side[1], 1 - end));
       parent[MAX (p, q)] = MIN (p, q);
     }
@@ -278,7 +272,7 @@ join_charts (
   for (int i = 0; i < n; i++) {
     const ShuChart *from = part[i >= n_a];
     const float *uv = from->uv + 2 * (i >= n_a ? i - n_a : i);
-    int root = find_root (parent, i);
+    int root = shu_find_root (parent, i);
 
     if (root == i) {
       index[i] = c->n_verts;

@@ -2,6 +2,7 @@
 /* The surface that an atlas is made of: its faces measured, and linked across
  * their edges. */
 #include "geometry/atlas_private.h"
+#include "geometry/sets_private.h"
 #include <math.h>
 
 static const float head_part = 0.14f; /* of the height, from the top */
@@ -73,14 +74,6 @@ shu_surface_link (ShuSurface *s)
     link_edges (s, edges + start[v], start[v + 1] - start[v]);
 }
 
-static int
-find_root (gint32 *parent, int f)
-{
-  while (parent[f] != f)
-    f = parent[f] = parent[parent[f]];
-  return f;
-}
-
 int
 shu_surface_count_parts (const ShuSurface *s)
 {
@@ -95,8 +88,8 @@ shu_surface_count_parts (const ShuSurface *s)
 
       if (other < f || s->zone[other] != s->zone[f])
         continue;
-      p = find_root (parent, f);
-      q = find_root (parent, other);
+      p = shu_find_root (parent, f);
+      q = shu_find_root (parent, other);
       parent[MAX (p, q)] = MIN (p, q);
       n_parts -= p != q;
     }

@@ -4,6 +4,7 @@
  * the post-processing of TRELLIS (Xiang et al. 2024). */
 #include "surface_private.h"
 #include "mincut_private.h"
+#include "geometry/sets_private.h"
 #include <string.h>
 
 /* Capacities are real numbers below 10^4 in the reference. */
@@ -126,14 +127,6 @@ cut_surface (const Surface *s, const gint8 *side, guint8 *ret_inner)
   min_cut_solve (cut, s->progress, ret_inner);
 }
 
-static int
-find_root (int *parent, int v)
-{
-  while (parent[v] != v)
-    v = parent[v] = parent[parent[v]];
-  return v;
-}
-
 /* Area of one loop of new border edges, as a fan around the mean of their
  * middles. */
 static double
@@ -185,14 +178,14 @@ largest_opening (const Surface *s, const Pieces *pieces, int piece, int *parent)
       if (s->twin[h] < 0 || pieces->label[s->twin[h] / 3] == piece)
         continue;
       g_array_append_val (edges, edge);
-      a = find_root (parent, half_from (s, h));
-      b = find_root (parent, half_to (s, h));
+      a = shu_find_root (parent, half_from (s, h));
+      b = shu_find_root (parent, half_to (s, h));
       parent[MAX (a, b)] = MIN (a, b);
     }
   for (guint i = 0; i < edges->len; i++) {
     LoopEdge *e = &g_array_index (edges, LoopEdge, i);
 
-    e->root = find_root (parent, half_from (s, e->half));
+    e->root = shu_find_root (parent, half_from (s, e->half));
   }
   for (guint i = 0; i < edges->len; i++) {
     const LoopEdge *e = &g_array_index (edges, LoopEdge, i);

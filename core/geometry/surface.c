@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "surface_private.h"
+#include "geometry/sets_private.h"
 #include <string.h>
 
 void
@@ -111,15 +112,6 @@ surface_keep_faces (Surface *s, const guint8 *keep)
   s->n_faces = n;
 }
 
-/* The lowest face known to be of the same piece; ways get shorter. */
-static int
-find_root (int *parent, int f)
-{
-  while (parent[f] != f)
-    f = parent[f] = parent[parent[f]];
-  return f;
-}
-
 int
 surface_label_pieces (const Surface *s, const guint8 *marked, int *ret_label)
 {
@@ -132,8 +124,8 @@ surface_label_pieces (const Surface *s, const guint8 *marked, int *ret_label)
 
     if (o > h || o < 0 || (marked && !(marked[h / 3] && marked[o / 3])))
       continue;
-    a = find_root (ret_label, h / 3);
-    b = find_root (ret_label, o / 3);
+    a = shu_find_root (ret_label, h / 3);
+    b = shu_find_root (ret_label, o / 3);
     ret_label[MAX (a, b)] = MIN (a, b);
   }
   /* Roots come before the rest of their pieces. */

@@ -22,6 +22,8 @@ double bench_now (gboolean of_processor);
 gboolean bench_rows (const BenchOptions *o, GError **error);
 /* parts.c: the networks of a model folder on a device */
 gboolean bench_parts (const BenchOptions *o, GError **error);
+/* Sorts @values, of which there is one at least. */
+double bench_median (double *values, int n);
 /* tail.c: from the bundle "asset" to the GLB file; with no parts for bodies of
  * 0.1 to 2 million faces */
 gboolean bench_tail (const BenchOptions *o, GError **error);

@@ -46,6 +46,13 @@ compare (gconstpointer a, gconstpointer b)
   return d < 0 ? -1 : d > 0;
 }
 
+double
+bench_median (double *values, int n)
+{
+  qsort (values, n, sizeof *values, compare);
+  return values[n / 2];
+}
+
 static gboolean
 is_whole (const ShuPart *p)
 {
@@ -77,10 +84,9 @@ time_part (ShuPart *p, double budget, Measured *m, GError **error)
     times[n] = (double) (g_get_monotonic_time () - start) * 1e-6;
     sum += times[n++];
   }
-  qsort (times, n, sizeof *times, compare);
   m->runs = n;
+  m->median = bench_median (times, n);
   m->min = times[0];
-  m->median = times[n / 2];
   return TRUE;
 }
 

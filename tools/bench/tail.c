@@ -55,22 +55,13 @@ on_lap (const char *part, gpointer data)
   l->last = now;
 }
 
-static int
-compare (gconstpointer a, gconstpointer b)
-{
-  double d = *(const double *) a - *(const double *) b;
-
-  return d < 0 ? -1 : d > 0;
-}
-
 static double
 median (const double *values, int n)
 {
   double sorted[MAX_RUNS];
 
   memcpy (sorted, values, n * sizeof *values);
-  qsort (sorted, n, sizeof *sorted, compare);
-  return sorted[n / 2];
+  return bench_median (sorted, n);
 }
 
 /* ---- memory ---- */
