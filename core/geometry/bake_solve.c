@@ -109,9 +109,9 @@ add_drawings (const ShuBaker *b, int V, const ShuCamera *cameras, int side,
 static int
 count_at_once (const ShuBaker *b, int side)
 {
-  gboolean gpu = g_str_has_prefix (shu_ctx_device (b->c), "cuda");
+  int pixels = shu_ctx_on_gpu (b->c) ? PIXELS : CACHED;
 
-  return CLAMP ((gpu ? PIXELS : CACHED) / side / side, 1, AT_ONCE);
+  return CLAMP (pixels / side / side, 1, AT_ONCE);
 }
 
 void

@@ -55,7 +55,7 @@ height (const Surface *s, int f)
 static gboolean
 draws_on_gpu (const ShuCleanupParams *params)
 {
-  return params->ctx && g_str_has_prefix (shu_ctx_device (params->ctx), "cuda");
+  return params->ctx && shu_ctx_on_gpu (params->ctx);
 }
 
 void

@@ -132,6 +132,12 @@ shu_ctx_device (ShuCtx *c)
   return c->device;
 }
 
+gboolean
+shu_ctx_on_gpu (ShuCtx *c)
+{
+  return c->place >= 0;
+}
+
 void
 shu_ctx_set_cancellable (ShuCtx *c, GCancellable *cancellable)
 {

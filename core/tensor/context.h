@@ -24,6 +24,10 @@ void shu_ctx_free (ShuCtx *c);
 /* "cpu", "cuda:N" or "mock" */
 const char *shu_ctx_device (ShuCtx *c);
 
+/* Whether a GPU does the work: some of it is then worth more, or cut into
+ * larger pieces. */
+gboolean shu_ctx_on_gpu (ShuCtx *c);
+
 /* Operations fail with %G_IO_ERROR_CANCELLED once @cancellable is. */
 void shu_ctx_set_cancellable (ShuCtx *c, GCancellable *cancellable);
 
