@@ -39,6 +39,11 @@ template <int T_, int GROUPS_, int PER_> struct Form {
   static constexpr int registers = GROUPS == 3 ? 160 : 232; /* to compute */
 };
 
+/* What is done with sums before they are written */
+template <int ACT_> struct End {
+  static constexpr int act = ACT_;
+};
+
 typedef struct {
   __half *y;
   const __half *b, *residual;
@@ -180,11 +185,11 @@ sync_some (unsigned id)
   asm volatile("barrier.cta.sync %0, %1;" : : "r"(id), "n"(THREADS) : "memory");
 }
 
-template <int ACT>
+template <class E>
 static __device__ inline float
 end_of (float x)
 {
-  return ACT == SHU_CUDA_ACT_GELU ? shu_gelu (x) : x;
+  return E::act == SHU_CUDA_ACT_GELU ? shu_gelu (x) : x;
 }
 
 /* Of the lane's two rows of d */
@@ -230,7 +235,7 @@ store_turned (uint32_t at, uint32_t a, uint32_t b)
 /* 64 channels of COUNT rows from FIRST on to shared memory, row by row, in
  * which 16 bytes change places as the copies do it: so no two lanes want the
  * same bank */
-template <int FIRST, int COUNT, int ACT, int N>
+template <int FIRST, int COUNT, class E, int N>
 static __device__ inline void
 lay_out (const float (&d)[N], const float (&bias)[2], uint32_t to)
 {
@@ -250,7 +255,7 @@ lay_out (const float (&d)[N], const float (&bias)[2], uint32_t to)
         const float *v = &d[j / 2 + 2 * i];
 
         w[i] = shu_pack (
-            end_of<ACT> (v[0] + bias[i % 2]), end_of<ACT> (v[1] + bias[i % 2]));
+            end_of<E> (v[0] + bias[i % 2]), end_of<E> (v[1] + bias[i % 2]));
       }
     if (j + 8 < FIRST + COUNT)
       store_turned (place + j * ROW_BYTES, w);
@@ -285,7 +290,7 @@ bring_out (const uint8_t *from, const Job &p, unsigned row, unsigned channel)
 }
 
 /* Rows from FIRST on: some are on their way while others are finished. */
-template <int FIRST, int ACT, int N>
+template <int FIRST, class E, int N>
 static __device__ inline void
 write_rows (const float (&d)[N], const float (&bias)[2], const Job &p,
     const Room &r, unsigned row, unsigned channel, unsigned place,
@@ -293,14 +298,14 @@ write_rows (const float (&d)[N], const float (&bias)[2], const Job &p,
 {
   constexpr int left = 2 * N - FIRST, count = left < SOME ? left : SOME;
 
-  lay_out<FIRST, count, ACT> (d, bias, r.stages + place);
+  lay_out<FIRST, count, E> (d, bias, r.stages + place);
   sync_some<GROUP> (2 + group);
   bring_out<FIRST, count> (r.at + place, p, row, channel);
   if constexpr (left > count)
-    write_rows<FIRST + count, ACT> (d, bias, p, r, row, channel, place, group);
+    write_rows<FIRST + count, E> (d, bias, p, r, row, channel, place, group);
 }
 
-template <class F, int ACT>
+template <class F, class E>
 static __device__ inline void
 write (const float (&d)[F::PER][F::T / 2], const Bias<F> &bias, const Job &p,
     const Room &r, const Tile &t, unsigned group)
@@ -310,7 +315,7 @@ write (const float (&d)[F::PER][F::T / 2], const Bias<F> &bias, const Job &p,
   for (int q = 0; q < F::PER; q++) {
     unsigned n = group * F::PER + q;
 
-    write_rows<0, ACT> (
+    write_rows<0, E> (
         d[q], bias.b[q], p, r, t.row, t.channel + n * ROWS, n * F::rows, group);
   }
 }
@@ -318,7 +323,7 @@ write (const float (&d)[F::PER][F::T / 2], const Bias<F> &bias, const Job &p,
 #endif
 
 /* x [M,K], w [N,K] -> y [M,N] */
-template <class F, int ACT>
+template <class F, class E>
 static __global__ void
 __launch_bounds__ (F::threads, 1)
     product_few (const __grid_constant__ CUtensorMap mx,
@@ -355,17 +360,17 @@ __launch_bounds__ (F::threads, 1)
 
   shu_await_grid ();
   multiply<F> (d, r, t, group);
-  write<F, ACT> (d, bias, p, r, t, group);
+  write<F, E> (d, bias, p, r, t, group);
 #endif
 }
 
 /* ---- launch ---- */
 
-template <class F, int ACT>
+template <class F, class E>
 static cudaError_t
 launch (const void *x, const void *w, Job p, size_t K, cudaStream_t stream)
 {
-  auto kernel = product_few<F, ACT>;
+  auto kernel = product_few<F, E>;
   int bytes = ALIGN + F::stages * F::stage + BARRIERS;
   dim3 grid ((unsigned) shu_div_up (p.N, F::channels),
       (unsigned) shu_div_up (p.M, F::T));
@@ -398,7 +403,7 @@ static constexpr Choice
 choice_of (void)
 {
   return {F::T, F::channels,
-      {launch<F, SHU_CUDA_ACT_NONE>, launch<F, SHU_CUDA_ACT_GELU>}};
+      {launch<F, End<SHU_CUDA_ACT_NONE>>, launch<F, End<SHU_CUDA_ACT_GELU>>}};
 }
 
 static const Choice choices[] = {
