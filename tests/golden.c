@@ -179,8 +179,8 @@ open_weights (GoldenCase *t)
 static const GoldenRunner *
 find_runner (const char *module)
 {
-  const GoldenRunner *const tables[] = {
-      golden_stage1_runners, golden_image_runners, golden_stage2_runners};
+  const GoldenRunner *const tables[] = {golden_stage1_runners,
+      golden_encoder_runners, golden_image_runners, golden_stage2_runners};
 
   for (gsize i = 0; i < G_N_ELEMENTS (tables); i++)
     for (const GoldenRunner *r = tables[i]; r->module; r++)

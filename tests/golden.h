@@ -42,6 +42,7 @@ typedef struct {
 } GoldenRunner;
 
 extern const GoldenRunner golden_stage1_runners[];
+extern const GoldenRunner golden_encoder_runners[];
 extern const GoldenRunner golden_image_runners[];
 extern const GoldenRunner golden_stage2_runners[];
 
