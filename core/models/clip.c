@@ -84,8 +84,10 @@ shu_clip_new (ShuConfig *config, ShuWeights *w, GError **error)
     return NULL;
   k = m->patch;
   side = m->S / k;
-  patch = shu_weights_get_linear (
-      v, "embeddings.patch_embedding.weight", SHU_DIMS (m->C, 3, k, k));
+  patch = shu_weights_use (v,
+      shu_weights_get (
+          v, "embeddings.patch_embedding.weight", SHU_DIMS (m->C, 3, k, k)),
+      SHU_USE_PATCHES);
   m->class_embedding =
       shu_weights_get_linear (v, "embeddings.class_embedding", SHU_DIMS (m->C));
   m->position_embedding = shu_weights_get_linear (v,
@@ -127,8 +129,15 @@ shu_clip_projection_dim (const ShuClip *m)
   return m->P;
 }
 
-/* x [B,T,C], h: its norm, both let go -> its next value, and the norm of that
- * for the layer after this in @ret_norm (the last has none) */
+/* Rows of x [B,T,C] that are first tokens -> [B,C] */
+static ShuOrder
+first_tokens (const ShuTensor *x)
+{
+  return (ShuOrder){{x->dims[0], x->dims[1], 1, 1}, {1, 0, 0, 0}, 0, 1};
+}
+
+/* x [B,T,C], h: its norm, both let go -> its next value, and in @ret_norm the
+ * norm of that for the layer after this, or of its first tokens */
 static ShuTensor *
 layer (ShuCtx *c, const ShuClip *m, int i, ShuTensor *x, ShuTensor *h,
     ShuTensor **ret_norm)
@@ -137,6 +146,8 @@ layer (ShuCtx *c, const ShuClip *m, int i, ShuTensor *x, ShuTensor *h,
   const Layer *l = &m->layers[i];
   const ShuSelfAttention self = {
       .n = 3, .l = {&l->q_proj, &l->k_proj, &l->v_proj}, .n_heads = m->n_heads};
+  const gboolean is_last = i + 1 == m->n_layers;
+  const ShuOrder first = first_tokens (x);
   ShuTensor *const before[2] = {x, h};
 
   h = shu_linear (c, shu_self_attention (c, h, &self), &l->out_proj);
@@ -146,13 +157,10 @@ layer (ShuCtx *c, const ShuClip *m, int i, ShuTensor *x, ShuTensor *h,
   h = shu_linear_act (c, h, &l->fc1, SHU_ACT_GELU);
   h = shu_linear (c, h, &l->fc2);
   shu_tap (c, h, "layers.%d.mlp", i);
-  if (i + 1 < m->n_layers) {
-    h = shu_add_norm (
-        c, x, &l[1].layer_norm1, &(ShuAddNorm){.h = h, .eps = m->eps}, &x);
-    *ret_norm = shu_keep (c, h);
-  } else {
-    x = shu_add (c, x, h);
-  }
+  h = shu_add_norm (c, x, is_last ? &m->post_layernorm : &l[1].layer_norm1,
+      &(ShuAddNorm){.h = h, .y_order = is_last ? &first : NULL, .eps = m->eps},
+      &x);
+  *ret_norm = shu_keep (c, h);
   shu_drop (c, before[0]);
   shu_drop (c, before[1]);
   return shu_keep (c, shu_tap (c, x, "layers.%d", i));
@@ -162,26 +170,23 @@ ShuTensor *
 shu_clip_embed (ShuCtx *c, const ShuClip *m, ShuTensor *pixels)
 {
   SHU_SCOPE (c);
-  gint64 B = pixels->dims[0], C = m->C;
-  ShuTensor *x, *h, *first;
+  const ShuTokens tokens = {.first = m->class_embedding,
+      .positions = m->position_embedding,
+      .before = &m->pre_layrnorm,
+      .norm = &m->layers[0].layer_norm1,
+      .eps = m->eps};
+  ShuTensor *x, *h;
 
   if (!shu_ctx_failed (c) &&
       (pixels->n_dims != 4 || pixels->dims[1] != m->S ||
           pixels->dims[2] != m->S || pixels->dims[3] != 3))
     shu_ctx_fail (
         c, SHU_ERROR_INVALID, "clip: pictures must be %dx%d RGB", m->S, m->S);
-  x = shu_linear (c, shu_patchify (c, pixels, m->patch), &m->patch_embedding);
-  x = shu_reshape (c, x, SHU_DIMS (B, -1, C));
-  first = shu_reshape (c, m->class_embedding, SHU_DIMS (1, 1, C));
-  x = shu_concat2 (c, 1, shu_repeat (c, first, B), x); /* [B,T,C] */
-  x = shu_add (c, x, m->position_embedding);
-  x = shu_layer_norm (c, x, &m->pre_layrnorm, m->eps);
+  x = shu_embed_patches (c, pixels, m->patch, &m->patch_embedding);
+  h = shu_embed_tokens (c, x, &tokens, &x); /* [B,T,C] */
   shu_tap (c, x, "pre_layrnorm");
-  h = shu_layer_norm (c, x, &m->layers[0].layer_norm1, m->eps);
   for (int i = 0; i < m->n_layers; i++)
     x = layer (c, m, i, x, h, &h);
   shu_tap (c, x, "last_hidden_state");
-  x = shu_reshape (c, shu_slice (c, x, 1, 0, 1), SHU_DIMS (B, C));
-  x = shu_layer_norm (c, x, &m->post_layernorm, m->eps);
-  return shu_keep (c, shu_linear (c, x, &m->visual_projection));
+  return shu_keep (c, shu_linear (c, h, &m->visual_projection)); /* [B,P] */
 }

@@ -13,7 +13,7 @@
 
 enum { MAX_DEPTH = 256, MAX_WIDTH = 16384, MAX_GRID = 1024, MAX_TAPS = 64 };
 
-static const float EPS = 1e-6f;
+static const float EPS = 1e-6f, CONDITION_EPS = 1e-5f;
 
 typedef struct {
   ShuNorm norm1, norm2; /* [C] */
@@ -109,8 +109,9 @@ shu_dinov2_new (ShuConfig *config, ShuWeights *w, GError **error)
   C = m->C;
   k = m->patch;
   g = m->grid;
-  patch = shu_weights_get_linear (
-      w, "patch_embed.proj.weight", SHU_DIMS (C, 3, k, k));
+  patch = shu_weights_use (w,
+      shu_weights_get (w, "patch_embed.proj.weight", SHU_DIMS (C, 3, k, k)),
+      SHU_USE_PATCHES);
   m->patch_embed.b =
       shu_weights_get_linear (w, "patch_embed.proj.bias", SHU_DIMS (C));
   m->cls_token = shu_weights_get_linear (w, "cls_token", SHU_DIMS (1, 1, C));
@@ -172,15 +173,18 @@ shu_dinov2_positions (ShuCtx *c, const ShuDinov2 *m, int h, int w)
 
 /* ---- forward ---- */
 
-/* images [B,H,W,3] -> [B,1+R+N,C] */
+/* images [B,H,W,3] -> [B,1+R+N,C], and in @ret_norm its norm for the first
+ * block */
 static ShuTensor *
-embed (ShuCtx *c, const ShuDinov2 *m, ShuTensor *images)
+embed (ShuCtx *c, const ShuDinov2 *m, ShuTensor *images, ShuTensor **ret_norm)
 {
   SHU_SCOPE (c);
-  gint64 B = images->dims[0], C = m->C;
   int h = images->dims[1] / m->patch, w = images->dims[2] / m->patch;
-  gint64 N = (gint64) h * w;
-  ShuTensor *x, *parts[3];
+  ShuTokens tokens = {.first = m->cls_token,
+      .registers = m->register_tokens,
+      .norm = &m->blocks[0].norm1,
+      .eps = EPS};
+  ShuTensor *x;
 
   if (!shu_ctx_failed (c) &&
       (images->n_dims != 4 || images->dims[3] != 3 || h < 1 || w < 1 ||
@@ -189,28 +193,24 @@ embed (ShuCtx *c, const ShuDinov2 *m, ShuTensor *images)
     shu_ctx_fail (c, SHU_ERROR_INVALID,
         "dinov2: picture sides must be multiples of %d, at most %d", m->patch,
         MAX_GRID * m->patch);
-  x = shu_linear (c, shu_patchify (c, images, m->patch), &m->patch_embed);
-  x = shu_tap (c, shu_reshape (c, x, SHU_DIMS (B, -1, C)), "patch_embed");
-  x = shu_concat2 (c, 1, shu_repeat (c, m->cls_token, B), x);
+  x = shu_embed_patches (c, images, m->patch, &m->patch_embed);
+  shu_tap (c, x, "patch_embed");
   if (shu_ctx_failed (c))
-    return shu_keep (c, x);
-  x = shu_add (c, x, shu_dinov2_positions (c, m, h, w));
-  if (m->n_registers == 0)
-    return shu_keep (c, x);
-  parts[0] = shu_slice (c, x, 1, 0, 1);
-  parts[1] = shu_repeat (c, m->register_tokens, B);
-  parts[2] = shu_slice (c, x, 1, 1, N);
-  return shu_keep (c, shu_concat (c, 1, 3, parts));
+    return *ret_norm = shu_keep (c, x);
+  tokens.positions = shu_dinov2_positions (c, m, h, w);
+  *ret_norm = shu_keep (c, shu_embed_tokens (c, x, &tokens, &x));
+  return shu_keep (c, x);
 }
 
-/* x [B,T,C], h: its norm, both let go -> its next value, and the norm of that
- * for the block after this in @ret_norm (the last has none) */
+/* x [B,T,C], h: its norm, both let go -> its next value, and in @ret_norm the
+ * norm of that for the block after this, or for what takes a condition */
 static ShuTensor *
 block (ShuCtx *c, const ShuDinov2 *m, int i, ShuTensor *x, ShuTensor *h,
     ShuTensor **ret_norm)
 {
   SHU_SCOPE (c);
   const Block *b = &m->blocks[i];
+  const gboolean is_last = i + 1 == m->depth;
   const ShuSelfAttention self = {.n = 1, .l = {&b->qkv}, .n_heads = m->n_heads};
   ShuTensor *const before[2] = {x, h};
 
@@ -221,37 +221,46 @@ block (ShuCtx *c, const ShuDinov2 *m, int i, ShuTensor *x, ShuTensor *h,
   h = shu_linear_act (c, h, &b->fc1, SHU_ACT_GELU);
   h = shu_linear (c, h, &b->fc2);
   shu_tap (c, h, "blocks.%d.mlp", i);
-  if (i + 1 < m->depth) {
-    h = shu_add_norm (c, x, &b[1].norm1,
-        &(ShuAddNorm){.h = h, .gate = b->ls2, .eps = EPS}, &x);
-    *ret_norm = shu_keep (c, h);
-  } else {
-    x = shu_add_gated (c, x, h, b->ls2);
-  }
+  h = shu_add_norm (c, x, is_last ? NULL : &b[1].norm1,
+      &(ShuAddNorm){
+          .h = h, .gate = b->ls2, .eps = is_last ? CONDITION_EPS : EPS},
+      &x);
+  *ret_norm = shu_keep (c, h);
   shu_drop (c, before[0]);
   shu_drop (c, before[1]);
   return shu_keep (c, shu_tap (c, x, "blocks.%d", i));
+}
+
+/* images -> tokens [B,1+R+N,C], and in @ret_norm the norm of those */
+static ShuTensor *
+run (ShuCtx *c, const ShuDinov2 *m, ShuTensor *images, ShuTensor **ret_norm)
+{
+  SHU_SCOPE (c);
+  ShuTensor *h, *x = embed (c, m, images, &h);
+
+  for (int i = 0; i < m->depth; i++)
+    x = block (c, m, i, x, h, &h);
+  *ret_norm = shu_keep (c, h);
+  return shu_keep (c, x);
 }
 
 ShuTensor *
 shu_dinov2_tokens (ShuCtx *c, const ShuDinov2 *m, ShuTensor *images)
 {
   SHU_SCOPE (c);
-  ShuTensor *x = embed (c, m, images);
-  ShuTensor *h = shu_layer_norm (c, x, &m->blocks[0].norm1, EPS);
+  ShuTensor *norm;
 
-  for (int i = 0; i < m->depth; i++)
-    x = block (c, m, i, x, h, &h);
-  return shu_keep (c, x);
+  return shu_keep (c, run (c, m, images, &norm));
 }
 
 ShuTensor *
 shu_dinov2_condition (ShuCtx *c, const ShuDinov2 *m, ShuTensor *images)
 {
   SHU_SCOPE (c);
-  ShuTensor *x = shu_dinov2_tokens (c, m, images);
+  ShuTensor *norm;
 
-  return shu_keep (c, shu_layer_norm (c, x, NULL, 1e-5f));
+  run (c, m, images, &norm);
+  return shu_keep (c, norm);
 }
 
 static ShuTensor *
@@ -270,8 +279,7 @@ shu_dinov2_taps (ShuCtx *c, const ShuDinov2 *m, ShuTensor *images, int n_taps,
 {
   SHU_SCOPE (c);
   gint64 h = images->dims[1] / m->patch, w = images->dims[2] / m->patch;
-  ShuTensor *x = embed (c, m, images);
-  ShuTensor *norm = shu_layer_norm (c, x, &m->blocks[0].norm1, EPS);
+  ShuTensor *norm, *x = embed (c, m, images, &norm);
   int n = 0;
 
   for (int i = 0; i < m->depth && n < n_taps; i++) {

@@ -34,6 +34,7 @@ typedef enum {
   SHU_SCRATCH_UPSAMPLE, /* of a convolution */
   SHU_SCRATCH_CONV, /* of one without; n_heads: of each side, n_keys: stride */
   SHU_SCRATCH_FP8,  /* x of a layer in that */
+  SHU_SCRATCH_PATCHES, /* n_heads: their side */
 } ShuScratch;
 
 /* @n_rows runs of @bytes each; offsets and steps in bytes. */
@@ -121,7 +122,6 @@ struct _ShuBackend {
   /* both [B,D,H,W,C] */
   void (*adaptive_pool) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
   void (*pixel_shuffle3d) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
-  void (*patchify) (ShuCtx *c, ShuTensor *y, ShuTensor *x, int P);
 
   void (*sparse_conv) (
       ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *nbr, const ShuConv *k);
@@ -157,6 +157,10 @@ struct _ShuBackend {
 
   void (*timestep_embedding) (ShuCtx *c, ShuTensor *y, const float *values);
   void (*position_embedding) (ShuCtx *c, ShuTensor *y, ShuTensor *coords);
+  void (*embed_patches) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, int P, const ShuLinear *l);
+  void (*embed_tokens) (ShuCtx *c, ShuTensor *y, ShuTensor *tokens,
+      ShuTensor *x, const ShuTokens *p);
 
   /* A moment of the device's own time, when all that was asked for so far is
    * done; NULL, with the failure recorded.  Freed by unmark(). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Layers, norms, attention, resampling, sparse voxels and embeddings: shape
- * checks, the result's allocation, and the call of the backend.  Shapes and
- * elementwise operations are in ops_shape.c. */
+/* Layers, norms, attention, resampling and sparse voxels: shape checks, the
+ * result's allocation, and the call of the backend.  Shapes and elementwise
+ * operations are in ops_shape.c, embeddings in ops_embed.c. */
 #include "ops/backend_private.h"
 #include "base/error.h"
 #include <string.h>
@@ -516,21 +516,6 @@ shu_pixel_shuffle3d (ShuCtx *c, ShuTensor *x)
   MAP_OP (pixel_shuffle3d, "x [B,D,H,W,8C]", 3, 5, dims)
 }
 
-ShuTensor *
-shu_patchify (ShuCtx *c, ShuTensor *x, int P)
-{
-  gint64 dims[] = {
-      x->dims[0], x->dims[1] / P, x->dims[2] / P, x->dims[3] * P * P};
-
-  if (shu_ctx_ready (c) && (x->dims[1] % P || x->dims[2] % P)) {
-    g_autofree char *what =
-        g_strdup_printf ("x [B,H,W,C] with sides that are multiples of %d", P);
-
-    return shu_op_wrong (c, "patchify", what, x, NULL);
-  }
-  MAP_OP (patchify, "x [B,H,W,C]", 2, 4, dims, P)
-}
-
 /* ---- sparse voxels ---- */
 
 static gboolean
@@ -602,46 +587,5 @@ shu_sparse_pool (ShuCtx *c, ShuTensor *x, ShuTensor *index, int M)
   y = shu_scoped (c, c->real, SHU_DIMS (M, x->dims[1]));
   if (!shu_ctx_failed (c) && y->n > 0)
     be->sparse_pool (c, y, x, index);
-  return y;
-}
-
-/* ---- embeddings ---- */
-
-ShuTensor *
-shu_timestep_embedding (ShuCtx *c, const float *values, int n, int dim)
-{
-  const ShuBackend *be = SHU_BACKEND_FOR (c, timestep_embedding);
-  ShuTensor *y;
-
-  /* sizes taken from a nil tensor are none */
-  if (shu_ctx_failed (c))
-    return c->nil;
-  g_return_val_if_fail (n > 0 && dim > 0 && dim % 2 == 0, c->nil);
-  if (!be)
-    return c->nil;
-  y = shu_scoped (c, c->real, SHU_DIMS (n, dim));
-  if (!shu_ctx_failed (c))
-    be->timestep_embedding (c, y, values);
-  return y;
-}
-
-ShuTensor *
-shu_position_embedding (ShuCtx *c, ShuTensor *coords, int C)
-{
-  const ShuBackend *be = SHU_BACKEND_FOR (c, position_embedding);
-  ShuTensor *y;
-
-  /* sizes taken from a nil tensor are none */
-  if (shu_ctx_failed (c))
-    return c->nil;
-  g_return_val_if_fail (C > 0, c->nil);
-  if (!be)
-    return c->nil;
-  if (!index_operand (c, &coords, 2) || coords->dims[1] != 3)
-    return shu_op_wrong (
-        c, "position_embedding", "coords [N,3] i32", coords, NULL);
-  y = shu_scoped (c, c->real, SHU_DIMS (coords->dims[0], C));
-  if (!shu_ctx_failed (c) && y->n > 0)
-    be->position_embedding (c, y, coords);
   return y;
 }

@@ -44,6 +44,7 @@ typedef enum {
   SHU_USE_SPARSE_CONV, /* [Co,3,3,3,Ci] */
   SHU_USE_SPARSE_CONV_SUBDIVIDED,
   SHU_USE_CONV_DOUBLED, /* [Co,Ci,3,3] behind ShuConvParams' upsample */
+  SHU_USE_PATCHES,      /* [Co,...] of shu_embed_patches() */
   SHU_USE_JOINED,       /* with others as one product */
   SHU_USE_FP8,          /* [Co,Ci,...] or [Co,Ci] */
   SHU_USE_CONV_DOUBLED_FP8,
@@ -283,9 +284,6 @@ ShuTensor *shu_adaptive_pool3d (ShuCtx *c, ShuTensor *x, int d, int h, int w);
 /* x [B,D,H,W,8C'] -> [B,2D,2H,2W,C']; channel 8c' + 4i + 2j + k goes to
  * (2d+i, 2h+j, 2w+k) */
 ShuTensor *shu_pixel_shuffle3d (ShuCtx *c, ShuTensor *x);
-/* patches: x [B,H,W,C] -> [B,H/P,W/P,C*P*P], element order (c, i, j): what a
- * convolution of size and stride P needs to be a linear layer */
-ShuTensor *shu_patchify (ShuCtx *c, ShuTensor *x, int P);
 
 /* ---- sparse voxels; x [N,C], rows in the order of the coordinates ---- */
 
@@ -385,6 +383,32 @@ ShuTensor *shu_timestep_embedding (
 /* coords I32 [N,3] -> [N,C]: per axis [sin, cos] of d = C/6 frequencies
  * 10000^(-k/d), zero-padded to C */
 ShuTensor *shu_position_embedding (ShuCtx *c, ShuTensor *coords, int C);
+/* A convolution of size and stride P as a linear layer: x [B,H,W,C], l->w
+ * [Co,C*P*P], columns in the order (c, i, j) -> [B,H/P*W/P,Co] */
+ShuTensor *shu_embed_patches (
+    ShuCtx *c, ShuTensor *x, int P, const ShuLinear *l);
+
+/**
+ * ShuTokens:
+ * What stands around N patches where a transformer begins.
+ * @first: [C], the token before all others
+ * @registers: [R,C], tokens behind it, which have no position; NULL: none
+ * @positions: [1+N,C], what is added to the first and to the patches
+ * @before: norm of all that, which gives the tokens; NULL: they are the sums
+ * @norm: of the tokens, for the first layer
+ * @eps: of both
+ *
+ * Leading dimensions of 1 do not matter.
+ */
+typedef struct {
+  ShuTensor *first, *registers, *positions;
+  const ShuNorm *before, *norm;
+  float eps;
+} ShuTokens;
+
+/* x [B,N,C] -> the norm [B,1+R+N,C]; *ret_tokens: what it is of */
+ShuTensor *shu_embed_tokens (
+    ShuCtx *c, ShuTensor *x, const ShuTokens *p, ShuTensor **ret_tokens);
 
 /* ---- again and again ---- */
 

@@ -34,6 +34,9 @@ shu_weight_bytes (const ShuWeightUse *use)
     return n * 2 / 9 * 16;
   if (use->use == SHU_USE_CONV_DOUBLED_FP8)
     return n / 9 * 16;
+  if (use->use == SHU_USE_PATCHES)
+    return (n / (gsize) use->w->dims[0] + 7) / 8 * 8 * (gsize) use->w->dims[0] *
+           2;
   if (use->use == SHU_USE_FP8 || use->use == SHU_USE_JOINED_FP8)
     return n;
   /* 27 taps, or for each of 8 children those of its 8 parents */

@@ -378,12 +378,6 @@ pixel_shuffle3d (ShuCtx *c, ShuTensor *y, ShuTensor *x)
   RECORD_ (pixel_shuffle3d, 0, OPERANDS (y, x), y, x);
 }
 
-static void
-patchify (ShuCtx *c, ShuTensor *y, ShuTensor *x, int P)
-{
-  RECORD_ (patchify, 0, OPERANDS (y, x), y, x, P);
-}
-
 /* ---- sparse voxels ---- */
 
 static void
@@ -475,6 +469,23 @@ position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords)
   RECORD_ (position_embedding, 0, OPERANDS (y, coords), y, coords);
 }
 
+static void
+embed_patches (ShuCtx *c, ShuTensor *y, ShuTensor *x, int P, const ShuLinear *l)
+{
+  scratch (c, SHU_SCRATCH_PATCHES, y, x, P, 0);
+  RECORD_ (embed_patches, 2 * (double) y->n * last (l->w),
+      OPERANDS (y, x, l->w, l->b), y, x, P, l);
+}
+
+static void
+embed_tokens (ShuCtx *c, ShuTensor *y, ShuTensor *tokens, ShuTensor *x,
+    const ShuTokens *p)
+{
+  RECORD_ (embed_tokens, 0,
+      OPERANDS (y, tokens, x, p->first, p->registers, p->positions), y, tokens,
+      x, p);
+}
+
 const ShuBackend shu_backend_record = {
     .name = "record",
     .upload = upload,
@@ -512,7 +523,6 @@ const ShuBackend shu_backend_record = {
     .max_pool2 = max_pool2,
     .adaptive_pool = adaptive_pool,
     .pixel_shuffle3d = pixel_shuffle3d,
-    .patchify = patchify,
     .sparse_conv = sparse_conv,
     .sparse_conv_subdivided = sparse_conv_subdivided,
     .sparse_pool = sparse_pool,
@@ -543,6 +553,8 @@ const ShuBackend shu_backend_record = {
     .count_seen = shu_record_count_seen,
     .timestep_embedding = timestep_embedding,
     .position_embedding = position_embedding,
+    .embed_patches = embed_patches,
+    .embed_tokens = embed_tokens,
     .picture_resize = shu_record_picture_resize,
     .picture_crop = shu_record_picture_crop,
     .picture_flatten = shu_record_picture_flatten,

@@ -191,29 +191,6 @@ test_pixel_shuffle (void)
   check_nmse (c, "pixel_shuffle3d", y, ref, 1e-20);
 }
 
-static void
-test_patchify (void)
-{
-  g_autoptr (ShuCtx) c = context_new ();
-  ShuTensor *x = random_tensor (c, SHU_DIMS (2, 28, 42, 3));
-  ShuTensor *w = random_tensor (c, SHU_DIMS (5, 3, 14, 14));
-  ShuTensor *y = to_host (c, shu_patchify (c, x, 14));
-  ShuConv k = {w, NULL};
-  ShuLinear l = {shu_reshape (c, w, SHU_DIMS (5, 588)), NULL};
-  ShuTensor *by_conv =
-      to_host (c, shu_conv2d (c, x, &k, &(ShuConvParams){.stride = 14}));
-  ShuTensor *by_linear = shu_linear (c, y, &l);
-  double *ref = reference_new (by_conv);
-
-  for (gsize i = 0; i < by_conv->n; i++)
-    ref[i] = at (by_conv, i);
-  check_nmse (c, "patchify", by_linear, ref, LIMIT);
-  g_assert_cmpfloat (at (y, 588 * 4 + 196 + 14 * 2 + 3), ==,
-      at (x, ((14 + 2) * 42 + 14 + 3) * 3 + 1));
-  shu_patchify (c, x, 5);
-  CHECK_FAILS (c, SHU_ERROR_INVALID, "patchify", "multiples of 5");
-}
-
 /* ---- sparse voxels ---- */
 
 enum { SIDE = 5 };
@@ -394,7 +371,6 @@ main (int argc, char **argv)
   test_add ("/ops/upsample_nearest/copies", test_nearest);
   test_add ("/ops/max_pool2/ceil_mode", test_max_pool);
   test_add ("/ops/pixel_shuffle3d/channel_order", test_pixel_shuffle);
-  test_add ("/ops/patchify/makes_conv_linear", test_patchify);
   test_add ("/ops/sparse_conv/sums", test_sparse_conv);
   test_add (
       "/ops/sparse_conv_subdivided/as_if_made", test_sparse_conv_subdivided);

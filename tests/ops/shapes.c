@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shapes, copies, elementwise operations and embeddings. */
+/* Shapes, copies and elementwise operations. */
 #include "harness.h"
 #include <math.h>
 #include <string.h>
@@ -282,50 +282,6 @@ test_clamp_affine (void)
   }
 }
 
-/* ---- embeddings ---- */
-
-static void
-test_timestep (void)
-{
-  static const float times[] = {0, 1, 437.5, 1000};
-  g_autoptr (ShuCtx) c = context_new ();
-  ShuTensor *y = shu_timestep_embedding (c, times, 4, 64);
-  double *ref = reference_new (y);
-
-  for (gsize i = 0; i < 4; i++)
-    for (gsize k = 0; k < 32; k++) {
-      double angle = times[i] * pow (10000, -(double) k / 32);
-
-      ref[i * 64 + k] = cos (angle);
-      ref[i * 64 + 32 + k] = sin (angle);
-    }
-  check_nmse (c, "timestep_embedding", y, ref, 1e-8);
-}
-
-static void
-test_position (void)
-{
-  g_autoptr (ShuCtx) c = context_new ();
-  ShuTensor *coords = random_index (c, SHU_DIMS (19, 3), 0, 64);
-
-  for (int C = 6; C < 140; C += 61) {
-    ShuTensor *y = shu_position_embedding (c, coords, C);
-    double *ref = reference_new (y);
-    gsize d = (gsize) C / 6;
-
-    for (gsize i = 0; i < 19; i++)
-      for (gsize axis = 0; axis < 3; axis++)
-        for (gsize k = 0; k < d; k++) {
-          double angle = index_at (coords, 3 * i + axis) *
-                         pow (10000, -(double) k / (double) d);
-
-          ref[i * (gsize) C + 2 * axis * d + k] = sin (angle);
-          ref[i * (gsize) C + (2 * axis + 1) * d + k] = cos (angle);
-        }
-    check_nmse (c, "position_embedding", y, ref, 1e-9);
-  }
-}
-
 int
 main (int argc, char **argv)
 {
@@ -340,7 +296,5 @@ main (int argc, char **argv)
   test_add ("/ops/act/values", test_act);
   test_add ("/ops/act/extremes_are_finite", test_act_extremes);
   test_add ("/ops/clamp/and_affine", test_clamp_affine);
-  test_add ("/ops/timestep_embedding/cosine_first", test_timestep);
-  test_add ("/ops/position_embedding/sine_first", test_position);
   return g_test_run ();
 }

@@ -105,7 +105,6 @@ SHU_ENTRY (cpu, upsample_nearest);
 SHU_ENTRY (cpu, max_pool2);
 SHU_ENTRY (cpu, adaptive_pool);
 SHU_ENTRY (cpu, pixel_shuffle3d);
-SHU_ENTRY (cpu, patchify);
 
 /* sparse.c */
 SHU_ENTRY (cpu, sparse_conv);
@@ -124,6 +123,8 @@ SHU_ENTRY (cpu, count);
 /* embed.c */
 SHU_ENTRY (cpu, timestep_embedding);
 SHU_ENTRY (cpu, position_embedding);
+SHU_ENTRY (cpu, embed_patches);
+SHU_ENTRY (cpu, embed_tokens);
 
 /* gaussians.c */
 SHU_ENTRY (cpu, gaussians);

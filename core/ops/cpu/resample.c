@@ -280,24 +280,3 @@ shu_cpu_pixel_shuffle3d (ShuCtx *c, ShuTensor *y, ShuTensor *x)
     }
   }
 }
-
-void
-shu_cpu_patchify (ShuCtx *c, ShuTensor *y, ShuTensor *x, int P)
-{
-  gsize S = (gsize) P;
-  gsize W = (gsize) x->dims[2], C = (gsize) x->dims[3];
-  gsize w = (gsize) y->dims[2];
-  gint64 rows = (gint64) ((gsize) y->dims[0] * (gsize) y->dims[1]);
-
-#pragma omp parallel for if (x->n > 65536)
-  for (gint64 r = 0; r < rows; r++)
-    for (gsize p = 0; p < w; p++) {
-      float *dst = shu_f32 (y) + ((gsize) r * w + p) * C * S * S;
-
-      for (gsize ch = 0; ch < C; ch++)
-        for (gsize i = 0; i < S; i++)
-          for (gsize j = 0; j < S; j++)
-            *dst++ =
-                shu_f32 (x)[(((gsize) r * S + i) * W + p * S + j) * C + ch];
-    }
-}

@@ -318,14 +318,7 @@ pixel_shuffle3d (ShuCtx *c, ShuTensor *y, ShuTensor *x)
       (gsize) x->dims[3], last (y));
 }
 
-static void
-patchify (ShuCtx *c, ShuTensor *y, ShuTensor *x, int P)
-{
-  LAUNCH (c, "patchify", shu_launch_patchify, y->data, x->data,
-      (gsize) x->dims[0], (gsize) x->dims[1], (gsize) x->dims[2], last (x), P);
-}
-
-/* ---- sparse voxels and embeddings ---- */
+/* ---- sparse voxels and states ---- */
 
 static void
 sparse_pool (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *index)
@@ -360,25 +353,6 @@ static void
 count (ShuCtx *c, ShuTensor *step)
 {
   LAUNCH (c, "count", shu_launch_count, step->data);
-}
-
-static void
-timestep_embedding (ShuCtx *c, ShuTensor *y, const float *values)
-{
-  SHU_SCOPE (c);
-  gsize n = (gsize) y->dims[0];
-  float *t = shu_cuda_scratch (c, n * sizeof *t);
-
-  if (t && shu_cuda_to_device (c, t, values, n * sizeof *t))
-    LAUNCH (c, "timestep_embedding", shu_launch_timestep_embedding, y->data, t,
-        n, last (y));
-}
-
-static void
-position_embedding (ShuCtx *c, ShuTensor *y, ShuTensor *coords)
-{
-  LAUNCH (c, "position_embedding", shu_launch_position_embedding, y->data,
-      coords->data, rows (coords), last (y));
 }
 
 static void
@@ -430,7 +404,6 @@ const ShuBackend shu_backend_cuda = {
     .max_pool2 = max_pool2,
     .adaptive_pool = adaptive_pool,
     .pixel_shuffle3d = pixel_shuffle3d,
-    .patchify = patchify,
     .sparse_conv = shu_cuda_sparse_conv,
     .sparse_conv_subdivided = shu_cuda_sparse_conv_subdivided,
     .sparse_pool = sparse_pool,
@@ -451,8 +424,10 @@ const ShuBackend shu_backend_cuda = {
     .bake_drawing_rows = shu_cuda_bake_drawing_rows,
     .field_spread = shu_cuda_field_spread,
     .bake_picture = shu_cuda_bake_picture,
-    .timestep_embedding = timestep_embedding,
-    .position_embedding = position_embedding,
+    .timestep_embedding = shu_cuda_timestep_embedding,
+    .position_embedding = shu_cuda_position_embedding,
+    .embed_patches = shu_cuda_embed_patches,
+    .embed_tokens = shu_cuda_embed_tokens,
     .mark = shu_cuda_mark,
     .between = shu_cuda_between,
     .unmark = shu_cuda_unmark,

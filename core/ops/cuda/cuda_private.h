@@ -146,9 +146,17 @@ typedef enum {
   SHU_CUDA_WEIGHT_DOUBLED,    /* [Co,Ci,3,3] -> f16 [2,2,Co,2,2,Ci] */
   SHU_CUDA_WEIGHT_FP8,        /* [Co,Ci,...] -> ShuCudaFp8, [Co,...,Ci] */
   SHU_CUDA_WEIGHT_DOUBLED_FP8,
+  SHU_CUDA_WEIGHT_PADDED, /* [Co,...] -> f16 [Co,shu_cuda_padded_row()] */
   SHU_CUDA_WEIGHT_JOINED, /* with others behind it, f16 */
   SHU_CUDA_WEIGHT_JOINED_FP8,
 } ShuCudaLayout;
+
+/* @n elements and zeros, so that each row of f16 begins at 16 bytes */
+static inline gint64
+shu_cuda_padded_row (gint64 n)
+{
+  return (n + 7) / 8 * 8;
+}
 
 /* What a form in E4M3 begins with */
 typedef struct {
@@ -259,6 +267,13 @@ SHU_ENTRY (cuda, attention);
 SHU_ENTRY (cuda, self_attention);
 SHU_ENTRY (cuda, sparse_conv);
 SHU_ENTRY (cuda, sparse_conv_subdivided);
+
+/* ---- embed.c ---- */
+
+SHU_ENTRY (cuda, timestep_embedding);
+SHU_ENTRY (cuda, position_embedding);
+SHU_ENTRY (cuda, embed_patches);
+SHU_ENTRY (cuda, embed_tokens);
 
 /* ---- isosurface.c ---- */
 

@@ -143,6 +143,28 @@ cudaError_t shu_launch_timestep_embedding (
 /* coords [N,3] -> y f16 [N,C] */
 cudaError_t shu_launch_position_embedding (
     void *y, const int *coords, size_t N, size_t C, cudaStream_t stream);
+/* x f16 [B,H,W,C] -> y f16 [B*H/P*W/P,row], from C*P*P on zeros */
+cudaError_t shu_launch_patches (void *y, size_t row, const void *x, size_t B,
+    size_t H, size_t W, size_t C, int P, cudaStream_t stream);
+
+/* w, b [C] or NULL */
+typedef struct {
+  const float *w, *b;
+} ShuCudaNorm;
+
+/* ShuTokens of ops.h, f16: patches x [B,N,C], @R registers; has_before: that
+ * norm is there, maybe without vectors */
+typedef struct {
+  const void *x, *first, *registers, *positions;
+  size_t N, R;
+  ShuCudaNorm before, norm;
+  int has_before;
+  float eps;
+} ShuCudaTokens;
+
+/* tokens, and y, their norm: f16 [B,1+R+N,C], C up to 2^14 */
+cudaError_t shu_launch_tokens (void *y, void *tokens, const ShuCudaTokens *p,
+    size_t B, size_t C, cudaStream_t stream);
 
 /* ---- formula.cu ---- */
 

@@ -245,9 +245,6 @@ cudaError_t shu_launch_adaptive_pool (void *y, const void *x, size_t B,
 /* x [B,D,H,W,8C] -> y [B,2D,2H,2W,C] */
 cudaError_t shu_launch_pixel_shuffle3d (void *y, const void *x, size_t B,
     size_t D, size_t H, size_t W, size_t C, cudaStream_t stream);
-/* x [B,H,W,C] -> y [B,H/P,W/P,C*P*P] */
-cudaError_t shu_launch_patchify (void *y, const void *x, size_t B, size_t H,
-    size_t W, size_t C, int P, cudaStream_t stream);
 
 /* ---- sparse.cu; neighbours outside of 0..N-1 are absent ---- */
 

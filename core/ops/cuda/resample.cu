@@ -381,31 +381,3 @@ shu_launch_pixel_shuffle3d (void *y, const void *x, size_t B, size_t D,
       (__half *) y, (const __half *) x, B * D * H, H, W, C, shu_aligned (x));
   return cudaGetLastError ();
 }
-
-/* x [rows*P,w*P,C] -> y [rows,w,C*P*P]; a thread an element of y */
-static __global__ void
-patchify (__half *y, const __half *x, size_t rows, size_t w, size_t C, size_t P)
-{
-  for (size_t i = shu_task (); i < rows * w * C * P * P;
-       i += shu_task_step ()) {
-    size_t dx = i % P, dy = i / P % P, ch = i / (P * P) % C;
-    size_t patch = i / (P * P) / C;
-
-    y[i] = x[((patch / w * P + dy) * w * P + patch % w * P + dx) * C + ch];
-  }
-}
-
-extern "C" cudaError_t
-shu_launch_patchify (void *y, const void *x, size_t B, size_t H, size_t W,
-    size_t C, int P, cudaStream_t stream)
-{
-  size_t n = B * H * W * C;
-
-  if (P < 1 || H % P != 0 || W % P != 0)
-    return cudaErrorInvalidValue;
-  if (n == 0)
-    return cudaSuccess;
-  patchify<<<shu_blocks (n), SHU_THREADS, 0, stream>>> (
-      (__half *) y, (const __half *) x, B * (H / P), W / P, C, (size_t) P);
-  return cudaGetLastError ();
-}

@@ -49,6 +49,9 @@ shu_cuda_scratch_bytes (ShuScratch what, const ShuTensor *y, const ShuTensor *x,
                SHU_SCRATCH_ATTENTION, y, y, n_heads, y->dims[1]);
   case SHU_SCRATCH_CONV:
     return conv_bytes (y, x, n_heads, n_keys);
+  case SHU_SCRATCH_PATCHES:
+    return (gsize) (y->dims[0] * y->dims[1] *
+                    shu_cuda_padded_row (C * n_heads * n_heads) * 2);
   case SHU_SCRATCH_FP8:
     return sizeof (ShuCudaFp8) + x->n;
   default:

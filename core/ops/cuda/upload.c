@@ -48,6 +48,9 @@ shu_cuda_form_elements (const ShuCudaForm *form)
     n = n / 9 * 16;
   if (form->layout == SHU_CUDA_WEIGHT_DOUBLED_FP8)
     n = (sizeof (ShuCudaFp8) + n / 9 * 16 + 1) / 2;
+  if (form->layout == SHU_CUDA_WEIGHT_PADDED)
+    n = (gsize) (form->w->dims[0] *
+                 shu_cuda_padded_row ((gint64) n / form->w->dims[0]));
   if (form->layout == SHU_CUDA_WEIGHT_FP8)
     n = (sizeof (ShuCudaFp8) + n + 1) / 2;
   return padded (MAX (n, 1));
@@ -305,6 +308,21 @@ round_doubled (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
   return taps && double_taps (c, f, x, taps) && round_to (c, f, taps, n);
 }
 
+/* @x [Co,...] with zeros behind each row */
+static gboolean
+pad_rows (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
+{
+  cudaStream_t s = shu_cuda (c)->stream;
+  gsize Co = (gsize) f->w->dims[0], row = f->w->n / Co;
+  gsize padded_row = (gsize) shu_cuda_padded_row ((gint64) row);
+
+  return shu_cuda_check (
+             c, cudaMemsetAsync (f->y, 0, Co * padded_row * 2, s), "weights") &&
+         shu_cuda_check (c,
+             shu_launch_copy (f->y, x, Co, row * 2, padded_row * 2, row * 2, s),
+             "weights");
+}
+
 /* @x, f16 in the order of the checkpoint, as the form wants it */
 static gboolean
 lay_out (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
@@ -325,6 +343,8 @@ lay_out (ShuCtx *c, const ShuCudaForm *f, gconstpointer x)
     return round_doubled (c, f, x);
   if (f->layout == SHU_CUDA_WEIGHT_FP8)
     return round_krsc (c, f, x);
+  if (f->layout == SHU_CUDA_WEIGHT_PADDED)
+    return pad_rows (c, f, x);
   if (f->layout == SHU_CUDA_WEIGHT_SUBDIVIDED)
     taps = shu_cuda_scratch (c, w->n * 2);
   return taps &&

@@ -101,7 +101,8 @@ form_of (ShuCtx *c, const ShuTensor *w, ShuCudaLayout layout)
 
   if (layout > SHU_CUDA_WEIGHT_F16) {
     form.Co = w->dims[0];
-    form.Ci = w->dims[1];
+    form.Ci = layout == SHU_CUDA_WEIGHT_PADDED ? (gint64) w->n / w->dims[0]
+                                               : w->dims[1];
   }
   return form;
 }
@@ -256,6 +257,7 @@ static const ShuCudaLayout layouts[] = {
     [SHU_USE_CONV_DOUBLED] = SHU_CUDA_WEIGHT_DOUBLED,
     [SHU_USE_FP8] = SHU_CUDA_WEIGHT_FP8,
     [SHU_USE_CONV_DOUBLED_FP8] = SHU_CUDA_WEIGHT_DOUBLED_FP8,
+    [SHU_USE_PATCHES] = SHU_CUDA_WEIGHT_PADDED,
     [SHU_USE_JOINED] = SHU_CUDA_WEIGHT_JOINED,
     [SHU_USE_JOINED_FP8] = SHU_CUDA_WEIGHT_JOINED_FP8,
 };
