@@ -83,6 +83,7 @@ ctx_new (int place, char *device)
   c->scopes =
       g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
   g_ptr_array_add (c->scopes, scope_new ());
+  c->depth = 1;
   c->nil = shu_tensor_new (SHU_DTYPE_F32, SHU_DIMS (1, 1, 1, 1, 1));
   memset (c->nil->data, 0, SHU_ALIGN);
   return c;
@@ -263,25 +264,26 @@ shu_ctx_device_bytes (ShuCtx *c)
 ShuScope
 shu_scope_begin (ShuCtx *c)
 {
-  g_ptr_array_add (c->scopes, scope_new ());
+  if (c->depth == c->scopes->len)
+    g_ptr_array_add (c->scopes, scope_new ());
+  c->depth++;
   return (ShuScope){c};
 }
 
 void
 shu_scope_end (ShuScope scope)
 {
-  GPtrArray *scopes = scope.c->scopes;
+  ShuCtx *c = scope.c;
 
-  g_return_if_fail (scopes->len > 1);
-  g_ptr_array_remove_index (scopes, scopes->len - 1);
+  g_return_if_fail (c->depth > 1);
+  g_ptr_array_set_size (c->scopes->pdata[--c->depth], 0);
 }
 
 static GPtrArray *
 scope_at (ShuCtx *c, guint depth)
 {
-  guint n = c->scopes->len;
-
-  return g_ptr_array_index (c->scopes, n - 1 - MIN (depth, n - 1));
+  return g_ptr_array_index (
+      c->scopes, c->depth - 1 - MIN (depth, c->depth - 1));
 }
 
 ShuTensor *
@@ -314,7 +316,7 @@ shu_drop (ShuCtx *c, ShuTensor *t)
   ShuStorage *storage = t->storage;
   gboolean found = t == c->nil;
 
-  for (guint depth = 0; !found && depth < c->scopes->len; depth++) {
+  for (guint depth = 0; !found && depth < c->depth; depth++) {
     GPtrArray *scope = scope_at (c, depth);
 
     for (guint i = scope->len; i > 0; i--) {

@@ -12,6 +12,7 @@ struct _ShuCtx {
   ShuDType real; /* of activations */
   ShuPool *pool;
   GPtrArray *scopes; /* of GPtrArray of ShuTensor; [0] is the context's own */
+  guint depth;       /* how many there are; those behind wait for their turn */
   ShuTensor *nil;    /* what operations return after a failure */
   GError *error;
   GCancellable *cancellable;

@@ -13,9 +13,9 @@ static const gsize NOWHERE_BASE = (gsize) 1 << 40,
                    NOWHERE_SPAN = (gsize) 1 << 40;
 
 /* All blocks, used or not, in the order of their addresses. */
-typedef struct _Block Block;
+typedef ShuHeapBlock Block;
 
-struct _Block {
+struct _ShuHeapBlock {
   gsize at, size;
   gboolean used;
   Block *prev, *next;
@@ -26,18 +26,21 @@ struct _ShuHeap {
   char *base;
   gsize span;
   Block *first;
-  GHashTable *used;   /* address -> Block */
+  Block *spare;       /* for the next blocks, by their next */
   gpointer *granules; /* [span / GRANULE]: what is mapped there, or NULL */
   gsize n_granules, n_held;
 };
 
 static Block *
-block_new (gsize at, gsize size)
+block_new (ShuHeap *h, gsize at, gsize size)
 {
-  Block *b = g_new0 (Block, 1);
+  Block *b = h->spare;
 
-  b->at = at;
-  b->size = size;
+  if (b)
+    h->spare = b->next;
+  else
+    b = g_new (Block, 1);
+  *b = (Block){.at = at, .size = size};
   return b;
 }
 
@@ -57,8 +60,7 @@ shu_heap_new (int place)
   }
   h->n_granules = h->span / GRANULE;
   h->granules = g_new0 (gpointer, h->n_granules);
-  h->used = g_hash_table_new (NULL, NULL);
-  h->first = block_new (0, h->span);
+  h->first = block_new (h, 0, h->span);
   return h;
 }
 
@@ -101,22 +103,28 @@ missing (const ShuHeap *h, gsize at, gsize size)
   return n;
 }
 
-void
-shu_heap_destroy (ShuHeap *h)
+static void
+free_all (Block *b)
 {
   Block *next;
 
+  for (; b; b = next) {
+    next = b->next;
+    g_free (b);
+  }
+}
+
+void
+shu_heap_destroy (ShuHeap *h)
+{
   if (!h)
     return;
   for (gsize i = 0; i < h->n_granules && h->n_held > 0; i++)
     take (h, i);
   if (h->place != SHU_NOWHERE)
     shu_device_unreserve (h->place, h->base, h->span);
-  for (Block *b = h->first; b; b = next) {
-    next = b->next;
-    g_free (b);
-  }
-  g_hash_table_unref (h->used);
+  free_all (h->first);
+  free_all (h->spare);
   g_free (h->granules);
   g_free (h);
 }
@@ -145,7 +153,7 @@ choose (const ShuHeap *h, gsize size)
   return best;
 }
 
-gpointer
+ShuHeapBlock *
 shu_heap_alloc (ShuHeap *h, gsize size)
 {
   Block *b, *rest;
@@ -160,7 +168,7 @@ shu_heap_alloc (ShuHeap *h, gsize size)
     if (!give (h, i))
       return NULL; /* what was given before serves others */
   if (b->size > size) {
-    rest = block_new (b->at + size, b->size - size);
+    rest = block_new (h, b->at + size, b->size - size);
     rest->prev = b;
     rest->next = b->next;
     if (rest->next)
@@ -169,13 +177,18 @@ shu_heap_alloc (ShuHeap *h, gsize size)
     b->size = size;
   }
   b->used = TRUE;
-  g_hash_table_insert (h->used, h->base + b->at, b);
+  return b;
+}
+
+gpointer
+shu_heap_address (const ShuHeap *h, const ShuHeapBlock *b)
+{
   return h->base + b->at;
 }
 
 /* @b and the block behind it, both free, become one. */
 static void
-join (Block *b)
+join (ShuHeap *h, Block *b)
 {
   Block *next = b->next;
 
@@ -183,21 +196,19 @@ join (Block *b)
   b->next = next->next;
   if (b->next)
     b->next->prev = b;
-  g_free (next);
+  next->next = h->spare;
+  h->spare = next;
 }
 
 void
-shu_heap_free (ShuHeap *h, gpointer p)
+shu_heap_free (ShuHeap *h, ShuHeapBlock *b)
 {
-  Block *b = g_hash_table_lookup (h->used, p);
-
-  g_return_if_fail (b);
-  g_hash_table_remove (h->used, p);
+  g_return_if_fail (b->used);
   b->used = FALSE;
   if (b->next && !b->next->used)
-    join (b);
+    join (h, b);
   if (b->prev && !b->prev->used)
-    join (b->prev);
+    join (h, b->prev);
 }
 
 void

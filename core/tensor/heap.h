@@ -9,6 +9,7 @@
 G_BEGIN_DECLS
 
 typedef struct _ShuHeap ShuHeap;
+typedef struct _ShuHeapBlock ShuHeapBlock;
 
 /* @place: as that of a pool; NULL where the device has no such memory */
 ShuHeap *shu_heap_new (int place);
@@ -16,8 +17,9 @@ ShuHeap *shu_heap_new (int place);
 void shu_heap_destroy (ShuHeap *heap);
 
 /* NULL where there is no memory. */
-gpointer shu_heap_alloc (ShuHeap *heap, gsize size);
-void shu_heap_free (ShuHeap *heap, gpointer p);
+ShuHeapBlock *shu_heap_alloc (ShuHeap *heap, gsize size);
+gpointer shu_heap_address (const ShuHeap *heap, const ShuHeapBlock *block);
+void shu_heap_free (ShuHeap *heap, ShuHeapBlock *block);
 /* Gives the device what lies under no block; waits for it, and gives nothing
  * where that cannot be. */
 void shu_heap_trim (ShuHeap *heap);

@@ -261,24 +261,25 @@ shu_pool_reserve (ShuPool *pool, gssize bytes)
 static ShuStorage *
 storage_new (int place, void *data, gsize size, ShuPool *pool, GBytes *owner)
 {
-  ShuStorage *s = g_new0 (ShuStorage, 1);
+  ShuStorage *s = g_new (ShuStorage, 1);
 
+  *s = (ShuStorage){.place = place,
+      .data = data,
+      .size = size,
+      .pool = pool ? shu_pool_ref (pool) : NULL,
+      .owner = owner ? g_bytes_ref (owner) : NULL};
   g_atomic_ref_count_init (&s->refs);
-  s->place = place;
-  s->data = data;
-  s->size = size;
-  s->pool = pool ? shu_pool_ref (pool) : NULL;
-  s->owner = owner ? g_bytes_ref (owner) : NULL;
   return s;
 }
 
 /* NULL where there is no memory, or where @ret_in_heap says that no heap is
  * there to be asked. */
-static void *
-heap_block (ShuPool *pool, gsize size, gboolean *ret_in_heap)
+static ShuStorage *
+heap_storage (ShuPool *pool, gsize size, gboolean *ret_in_heap)
 {
+  ShuHeapBlock *p = NULL;
+  ShuStorage *s;
   ShuHeap *heap;
-  void *p = NULL;
 
   g_mutex_lock (&pool->lock);
   heap = heap_of (pool);
@@ -298,25 +299,29 @@ heap_block (ShuPool *pool, gsize size, gboolean *ret_in_heap)
     hold (pool, 0);
   }
   g_mutex_unlock (&pool->lock);
-  if (p)
-    tell_outer (pool, (gssize) size);
-  return p;
+  if (!p)
+    return NULL;
+  tell_outer (pool, (gssize) size);
+  s = storage_new (pool->place, shu_heap_address (heap, p), size, pool, NULL);
+  s->block = p;
+  return s;
 }
 
 ShuStorage *
 shu_storage_new_pool (ShuPool *pool, gsize size)
 {
   void *p = NULL;
+  ShuStorage *s;
   gsize block;
   gboolean fresh, in_heap;
   int bucket;
 
   if (size > (gsize) 1 << 46)
     return NULL;
-  bucket = bucket_of (size, &block);
-  p = heap_block (pool, size, &in_heap);
+  s = heap_storage (pool, size, &in_heap);
   if (in_heap)
-    return p ? storage_new (pool->place, p, size, pool, NULL) : NULL;
+    return s;
+  bucket = bucket_of (size, &block);
   g_mutex_lock (&pool->lock);
   if (pool->free[bucket] && pool->free[bucket]->len > 0)
     p = g_ptr_array_steal_index_fast (
@@ -345,22 +350,22 @@ shu_storage_new_pool (ShuPool *pool, gsize size)
 }
 
 static void
-pool_put (ShuPool *pool, void *data, gsize size)
+pool_put (ShuPool *pool, const ShuStorage *s)
 {
-  gsize block;
-  int bucket = bucket_of (size, &block);
+  gsize size;
+  int bucket = s->block ? 0 : bucket_of (s->size, &size);
 
   g_mutex_lock (&pool->lock);
-  if (pool->heap) {
-    shu_heap_free (pool->heap, data);
+  if (s->block) {
+    shu_heap_free (pool->heap, s->block);
   } else {
     if (!pool->free[bucket])
       pool->free[bucket] = g_ptr_array_new ();
-    g_ptr_array_add (pool->free[bucket], data);
+    g_ptr_array_add (pool->free[bucket], s->data);
   }
-  pool->live -= size;
+  pool->live -= s->size;
   g_mutex_unlock (&pool->lock);
-  tell_outer (pool, -(gssize) size);
+  tell_outer (pool, -(gssize) s->size);
 }
 
 ShuStorage *
@@ -467,7 +472,7 @@ shu_storage_unref (ShuStorage *s)
   if (s->owner)
     g_bytes_unref (s->owner);
   else if (s->pool)
-    pool_put (s->pool, s->data, s->size);
+    pool_put (s->pool, s);
   else
     free (s->data);
   shu_source_free (s->source);

@@ -30,9 +30,10 @@ struct _ShuStorage {
   gatomicrefcount refs;
   int place;
   void *data;
-  gsize size;        /* bytes asked for */
-  ShuPool *pool;     /* where the block goes back to; NULL: free() or @owner */
-  GBytes *owner;     /* keeps foreign memory alive */
+  gsize size;    /* bytes asked for */
+  ShuPool *pool; /* where the block goes back to; NULL: free() or @owner */
+  struct _ShuHeapBlock *block; /* of the pool's heap; NULL: of its buckets */
+  GBytes *owner;               /* keeps foreign memory alive */
   ShuSource *source; /* of a weight; @data is NULL until the host wants it */
   gpointer forms;    /* of a weight on devices, made and freed by ops/ */
   GDestroyNotify forms_free;

@@ -43,11 +43,9 @@ ShuTensor *
 shu_tensor_new_storage (
     ShuDType dtype, int n_dims, const gint64 *dims, ShuStorage *storage)
 {
-  ShuTensor *t = g_new0 (ShuTensor, 1);
+  ShuTensor *t = g_new (ShuTensor, 1);
 
-  t->dtype = dtype;
-  t->n_dims = n_dims;
-  t->n = 1;
+  *t = (ShuTensor){.dtype = dtype, .n_dims = n_dims, .n = 1};
   for (int i = 0; i < SHU_MAX_DIMS; i++) {
     t->dims[i] = i < n_dims ? dims[i] : 1;
     t->n *= (gsize) t->dims[i];

@@ -6,6 +6,7 @@
 #include <cuda_fp16.h>
 #include <cuda_fp8.h>
 #include <cuda_runtime.h>
+#include <pthread.h>
 
 enum {
   SHU_WARP = 32,
@@ -91,16 +92,64 @@ shu_await_grid (void)
 #endif
 }
 
+/* What was found out of a device, once for each of the first; 0: nothing yet */
+enum { SHU_MAX_KNOWN = 64 };
+
+typedef struct {
+  int known[SHU_MAX_KNOWN];
+} ShuKnown;
+
+/* Of the current device; NULL: it has none */
+static inline int *
+shu_known_here (ShuKnown &k)
+{
+  int device = -1;
+
+  return cudaGetDevice (&device) == cudaSuccess && device >= 0 &&
+                 device < SHU_MAX_KNOWN
+             ? &k.known[device]
+             : NULL;
+}
+
 /* Whether the current device has that */
 static inline bool
 shu_has_chains (void)
 {
-  int device, major = 0;
+  static ShuKnown majors;
+  int *known = shu_known_here (majors), major = 0, device;
 
-  return cudaGetDevice (&device) == cudaSuccess &&
-         cudaDeviceGetAttribute (&major, cudaDevAttrComputeCapabilityMajor,
-             device) == cudaSuccess &&
-         major >= 9;
+  if (known)
+    major = __atomic_load_n (known, __ATOMIC_RELAXED);
+  if (major == 0 && cudaGetDevice (&device) == cudaSuccess &&
+      cudaDeviceGetAttribute (
+          &major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+      known)
+    __atomic_store_n (known, major, __ATOMIC_RELAXED);
+  return major >= 9;
+}
+
+/* Lets @KERNEL have @bytes of shared memory, or more, on the current device:
+ * the driver is asked once, which takes as long as a tenth of a launch. */
+template <auto KERNEL>
+static inline cudaError_t
+shu_allow_shared (size_t bytes)
+{
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  static ShuKnown allowed;
+  int *known = shu_known_here (allowed), wanted = (int) bytes;
+  cudaError_t e = cudaSuccess;
+
+  if (known && __atomic_load_n (known, __ATOMIC_RELAXED) >= wanted)
+    return cudaSuccess;
+  pthread_mutex_lock (&lock); /* a larger number of others' stays */
+  if (!known || __atomic_load_n (known, __ATOMIC_RELAXED) < wanted)
+    e = cudaFuncSetAttribute (
+        KERNEL, cudaFuncAttributeMaxDynamicSharedMemorySize, wanted);
+  if (known && e == cudaSuccess &&
+      __atomic_load_n (known, __ATOMIC_RELAXED) < wanted)
+    __atomic_store_n (known, wanted, __ATOMIC_RELAXED);
+  pthread_mutex_unlock (&lock);
+  return e;
 }
 
 /* A launch of such a kernel */

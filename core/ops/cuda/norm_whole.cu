@@ -351,9 +351,7 @@ shu_launch_group_norm_whole (void *y, const void *x, const void *add,
   attribute.val.clusterDim.z = 1;
   config.attrs = &attribute;
   config.numAttrs = cut.cluster > 1 ? 1 : 0;
-  e = cudaFuncSetAttribute (group_norm_whole,
-      cudaFuncAttributeMaxDynamicSharedMemorySize,
-      (int) config.dynamicSmemBytes);
+  e = shu_allow_shared<group_norm_whole> (config.dynamicSmemBytes);
   if (e != cudaSuccess)
     return e;
   return cudaLaunchKernelEx (&config, group_norm_whole, y, (const __half *) x,

@@ -381,8 +381,7 @@ launch (const void *x, const void *w, Job p, size_t K, cudaStream_t stream)
   if (!shu_box_map (&mx, x, p.M, K, K, F::T) ||
       !shu_box_map (&mw, w, p.N, K, K, F::channels))
     return cudaErrorNotSupported;
-  e = cudaFuncSetAttribute (
-      kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+  e = shu_allow_shared<product_few<F, E>> ((size_t) bytes);
   if (e != cudaSuccess)
     return e;
   return shu_launch_chained (

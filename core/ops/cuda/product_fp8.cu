@@ -465,8 +465,7 @@ launch (const ShuCudaProductFp8 &c, Job p, const void *x, const void *w,
   blocks = p.tiles < (unsigned) n_sm ? p.tiles : (unsigned) n_sm;
   if (!map_of (&mx, x, 4, x_dims, x_box) || !map_of (&mw, w, 2, w_dims, w_box))
     return cudaErrorNotSupported;
-  e = cudaFuncSetAttribute (product_fp8<K, N, END>,
-      cudaFuncAttributeMaxDynamicSharedMemorySize, (int) bytes);
+  e = shu_allow_shared<product_fp8<K, N, END>> (bytes);
   if (e != cudaSuccess)
     return e;
   product_fp8<K, N, END><<<blocks, BLOCK, bytes, stream>>> (mx, mw, p);

@@ -319,8 +319,7 @@ launch (const void *x, const void *w, Job p, size_t K, int n_sm,
   if (!shu_box_map (&mx, x, p.M, K, K, ROWS) ||
       !shu_box_map (&mw, w, GEGLU ? 2 * p.N : p.N, K, K, part))
     return cudaErrorNotSupported;
-  e = cudaFuncSetAttribute (stationary<BN, GEGLU, WITH_RESIDUAL, E4M3>,
-      cudaFuncAttributeMaxDynamicSharedMemorySize, (int) bytes);
+  e = shu_allow_shared<stationary<BN, GEGLU, WITH_RESIDUAL, E4M3>> (bytes);
   if (e != cudaSuccess)
     return e;
   n_sm = n_sm / (int) p.columns > 0 ? n_sm / (int) p.columns : 1;

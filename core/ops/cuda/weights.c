@@ -2,32 +2,40 @@
 /* Weights on devices.  Forms of a weight hang at its storage, one for each
  * device and layout, and are shared by all contexts: whoever makes one waits
  * until it is there.  A network's are made together when it is loaded; others
- * when an operation first asks. */
+ * when an operation first asks.  One that is there is found without a lock:
+ * forms are only added, to the front of a list, and stay while the storage
+ * does. */
 #include "ops/cuda/cuda_private.h"
 #include "base/error.h"
 #include "tensor/device.h"
 
-typedef struct {
+typedef struct _Form Form;
+
+struct _Form {
   int device;
   ShuCudaLayout layout;
   gint64 Co, Ci; /* tell views of other dimensions apart */
   gpointer data;
   GBytes *block; /* that it lies in, maybe with others */
-} Form;
+  Form *next;
+};
 
 typedef struct {
-  GMutex lock;
-  GArray *list; /* of Form */
+  GMutex lock; /* of who adds one */
+  Form *list;
 } Forms;
 
 static void
 forms_free (gpointer data)
 {
   Forms *p = data;
+  Form *next;
 
-  for (guint i = 0; i < p->list->len; i++)
-    g_bytes_unref (g_array_index (p->list, Form, i).block);
-  g_array_unref (p->list);
+  for (Form *f = p->list; f; f = next) {
+    next = f->next;
+    g_bytes_unref (f->block);
+    g_free (f);
+  }
   g_mutex_clear (&p->lock);
   g_free (p);
 }
@@ -36,16 +44,17 @@ static Forms *
 forms_of (ShuStorage *s)
 {
   static GMutex lock;
-  Forms *p;
+  Forms *p = g_atomic_pointer_get (&s->forms);
 
+  if (p)
+    return p;
   g_mutex_lock (&lock);
   p = s->forms;
   if (!p) {
     p = g_new0 (Forms, 1);
     g_mutex_init (&p->lock);
-    p->list = g_array_new (FALSE, FALSE, sizeof (Form));
     s->forms_free = forms_free;
-    s->forms = p;
+    g_atomic_pointer_set (&s->forms, p);
   }
   g_mutex_unlock (&lock);
   return p;
@@ -108,15 +117,12 @@ form_of (ShuCtx *c, const ShuTensor *w, ShuCudaLayout layout)
 }
 
 static gpointer
-find (const Forms *p, const Form *wanted)
+find (Forms *p, const Form *wanted)
 {
-  for (guint i = 0; i < p->list->len; i++) {
-    const Form *f = &g_array_index (p->list, Form, i);
-
+  for (const Form *f = g_atomic_pointer_get (&p->list); f; f = f->next)
     if (f->device == wanted->device && f->layout == wanted->layout &&
         f->Co == wanted->Co && f->Ci == wanted->Ci)
       return f->data;
-  }
   return NULL;
 }
 
@@ -130,12 +136,14 @@ form_bytes (const ShuCudaForm *form)
   return (shu_cuda_form_elements (form) * elem + 511) / 512 * 512;
 }
 
+/* With the lock */
 static void
 keep (Forms *p, Form form, GBytes *block, gpointer data)
 {
   form.data = data;
   form.block = g_bytes_ref (block);
-  g_array_append_val (p->list, form);
+  form.next = p->list;
+  g_atomic_pointer_set (&p->list, g_memdup2 (&form, sizeof form));
 }
 
 gconstpointer
@@ -146,8 +154,11 @@ shu_cuda_weight (ShuCtx *c, ShuTensor *w, ShuCudaLayout layout)
   Forms *p = forms_of (w->storage);
   GBytes *block;
 
-  if (!shu_cuda (c) || shu_ctx_failed (c))
+  if (shu_ctx_failed (c))
     return NULL;
+  form.data = find (p, &form);
+  if (form.data || !shu_cuda (c))
+    return form.data;
   g_mutex_lock (&p->lock);
   form.data = find (p, &form);
   if (!form.data && (block = block_new (c, form_bytes (&new)))) {
@@ -221,12 +232,15 @@ shu_cuda_weights_joined (
   if (n == 1)
     return shu_cuda_weight (
         c, w[0], fp8 ? SHU_CUDA_WEIGHT_FP8 : SHU_CUDA_WEIGHT_F16);
-  if (!shu_cuda (c) || shu_ctx_failed (c))
+  if (shu_ctx_failed (c))
     return NULL;
   for (int i = 0; i < n; i++) {
     form.Co += w[i]->dims[0];
     elements += w[i]->n;
   }
+  form.data = find (p, &form);
+  if (form.data || !shu_cuda (c))
+    return form.data;
   bytes = fp8 ? sizeof (ShuCudaFp8) + elements : joined_bytes (n, w);
   g_mutex_lock (&p->lock);
   form.data = find (p, &form);
@@ -324,9 +338,7 @@ list_missing (
 
     if ((u->lead && key.Co == 0) || u->use == SHU_USE_JOINED_FP8)
       continue;
-    g_mutex_lock (&p->lock);
     there = find (p, &key) != NULL;
-    g_mutex_unlock (&p->lock);
     if (!there && g_hash_table_add (seen, new.w->storage))
       g_array_append_val (forms, new);
   }
