@@ -121,13 +121,21 @@ shu_u2net_free (ShuU2net *m)
   g_free (m);
 }
 
+/* @x at the size of @like, bilinear */
+static ShuTensor *
+upsample_like (ShuCtx *c, ShuTensor *x, ShuTensor *like)
+{
+  if (x->dims[1] == like->dims[1] && x->dims[2] == like->dims[2])
+    return x;
+  return shu_resize_bilinear (c, x, like->dims[1], like->dims[2]);
+}
+
 static ShuTensor *
 decode (ShuCtx *c, const ShuRsu *stage, ShuTensor *deeper, ShuTensor *skip)
 {
   SHU_SCOPE (c);
-  ShuTensor *x = shu_upsample_like (c, deeper, skip);
 
-  return shu_keep (c, shu_rsu (c, stage, shu_concat2 (c, 3, x, skip)));
+  return shu_keep (c, shu_rsu (c, stage, shu_resize_concat (c, deeper, skip)));
 }
 
 ShuTensor *
@@ -145,7 +153,7 @@ shu_u2net (ShuCtx *c, const ShuU2net *m, ShuTensor *x, ShuTensor **ret_sides)
   for (int i = 0; i < SHU_U2NET_SIDES; i++) {
     sides[i] = shu_conv2d_same (c, h[i], &m->sides[i]);
     shu_tap (c, sides[i], "side%d", i + 1);
-    sides[i] = shu_upsample_like (c, sides[i], sides[0]);
+    sides[i] = upsample_like (c, sides[i], sides[0]);
     if (ret_sides)
       ret_sides[i] = shu_keep (c, shu_act (c, sides[i], SHU_ACT_SIGMOID));
   }

@@ -116,14 +116,6 @@ run_unit (ShuCtx *c, const ShuRebnconv *unit, ShuTensor *x)
 }
 
 ShuTensor *
-shu_upsample_like (ShuCtx *c, ShuTensor *x, ShuTensor *like)
-{
-  if (x->dims[1] == like->dims[1] && x->dims[2] == like->dims[2])
-    return x;
-  return shu_resize_bilinear (c, x, like->dims[1], like->dims[2]);
-}
-
-ShuTensor *
 shu_rsu (ShuCtx *c, const ShuRsu *r, ShuTensor *x)
 {
   SHU_SCOPE (c);
@@ -141,7 +133,7 @@ shu_rsu (ShuCtx *c, const ShuRsu *r, ShuTensor *x)
   }
   d = e[L - 1];
   for (int k = L - 2; k >= 0; k--) {
-    d = shu_concat2 (c, 3, shu_upsample_like (c, d, e[k]), e[k]);
+    d = shu_resize_concat (c, d, e[k]);
     d = shu_tap (
         c, run_unit (c, &r->up[k], d), "%srebnconv%dd", r->name, k + 1);
   }

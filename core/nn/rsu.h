@@ -37,7 +37,4 @@ void shu_rsu_clear (ShuRsu *r);
 /* x [B,H,W,Ci] -> [B,H,W,Co] */
 ShuTensor *shu_rsu (ShuCtx *c, const ShuRsu *r, ShuTensor *x);
 
-/* @x at the size of @like, bilinear */
-ShuTensor *shu_upsample_like (ShuCtx *c, ShuTensor *x, ShuTensor *like);
-
 G_END_DECLS

@@ -116,6 +116,9 @@ struct _ShuBackend {
       ShuTensor *v, ShuTensor *order, ShuTensor *start, int n_heads);
 
   void (*resize_bilinear) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
+  /* y: x, resized bilinearly, and like */
+  void (*resize_concat) (
+      ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *like);
   void (*resize_bicubic_aa) (ShuCtx *c, ShuTensor *y, ShuTensor *x);
   void (*upsample_nearest) (ShuCtx *c, ShuTensor *y, ShuTensor *x, int factor);
   void (*max_pool2) (ShuCtx *c, ShuTensor *y, ShuTensor *x);

@@ -447,6 +447,25 @@ shu_resize_bilinear (ShuCtx *c, ShuTensor *x, int H, int W)
 }
 
 ShuTensor *
+shu_resize_concat (ShuCtx *c, ShuTensor *x, ShuTensor *like)
+{
+  const ShuBackend *be = SHU_BACKEND_FOR (c, resize_concat);
+  const gint64 *d = like->dims;
+  ShuTensor *y;
+
+  if (!be)
+    return c->nil;
+  if (!map_operand (c, &x, 2) || !map_operand (c, &like, 2) ||
+      d[0] != x->dims[0])
+    return shu_op_wrong (
+        c, "resize_concat", "x [B,h,w,C] and like [B,H,W,D]", x, like, NULL);
+  y = shu_scoped (c, c->real, SHU_DIMS (d[0], d[1], d[2], x->dims[3] + d[3]));
+  if (!shu_ctx_failed (c) && y->n > 0)
+    be->resize_concat (c, y, x, like);
+  return y;
+}
+
+ShuTensor *
 shu_resize_bicubic_aa (ShuCtx *c, ShuTensor *x, int H, int W)
 {
   gint64 dims[] = {x->dims[0], H, W, x->dims[3]};

@@ -271,6 +271,9 @@ ShuTensor *shu_attention_groups (ShuCtx *c, ShuTensor *q, ShuTensor *k,
 
 /* torch's bilinear, align_corners=False, no antialias; x [B,H,W,C] */
 ShuTensor *shu_resize_bilinear (ShuCtx *c, ShuTensor *x, int H, int W);
+/* the same to the sides of @like [B,H,W,D], and that behind it -> [B,H,W,C+D]
+ */
+ShuTensor *shu_resize_concat (ShuCtx *c, ShuTensor *x, ShuTensor *like);
 /* torch's antialiased bicubic (a = -0.5); x [B,H,W,C] */
 ShuTensor *shu_resize_bicubic_aa (ShuCtx *c, ShuTensor *x, int H, int W);
 /* nearest, whole factor; x [B,H,W,C] */

@@ -349,6 +349,12 @@ resize_bilinear (ShuCtx *c, ShuTensor *y, ShuTensor *x)
 }
 
 static void
+resize_concat (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *like)
+{
+  RECORD_ (resize_concat, 0, OPERANDS (y, x, like), y, x, like);
+}
+
+static void
 resize_bicubic_aa (ShuCtx *c, ShuTensor *y, ShuTensor *x)
 {
   RECORD_ (resize_bicubic_aa, 0, OPERANDS (y, x), y, x);
@@ -518,6 +524,7 @@ const ShuBackend shu_backend_record = {
     .attention_gather = attention_gather,
     .attention_groups = attention_groups,
     .resize_bilinear = resize_bilinear,
+    .resize_concat = resize_concat,
     .resize_bicubic_aa = resize_bicubic_aa,
     .upsample_nearest = upsample_nearest,
     .max_pool2 = max_pool2,

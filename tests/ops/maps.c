@@ -105,6 +105,40 @@ test_resize (void)
 }
 
 static void
+test_resize_concat (void)
+{
+  static const struct {
+    gint64 B, H, W, C, h, w, D;
+  } rows[] = {{1, 3, 4, 8, 7, 9, 16}, {2, 5, 5, 3, 10, 10, 1},
+      {2, 4, 6, 16, 4, 6, 8}, {1, 1, 2, 5, 3, 2, 8}, {1, 9, 8, 8, 4, 3, 3}};
+
+  g_autoptr (ShuCtx) c = context_new ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    SHU_SCOPE (c);
+    ShuTensor *x = random_tensor (
+        c, SHU_DIMS (rows[i].B, rows[i].H, rows[i].W, rows[i].C));
+    ShuTensor *like = random_tensor (
+        c, SHU_DIMS (rows[i].B, rows[i].h, rows[i].w, rows[i].D));
+    ShuTensor *y = to_host (c, shu_resize_concat (c, x, like));
+    ShuTensor *resized = to_host (
+        c, shu_resize_bilinear (c, x, (int) rows[i].h, (int) rows[i].w));
+    gsize C = (gsize) rows[i].C, D = (gsize) rows[i].D;
+
+    g_assert_cmpuint (y->n, ==, resized->n + like->n);
+    for (gsize k = 0; k < y->n; k++) {
+      gsize ch = k % (C + D), row = k / (C + D);
+
+      g_assert_cmpfloat (at (y, k), ==,
+          ch < C ? at (resized, row * C + ch) : at (like, row * D + ch - C));
+    }
+  }
+  shu_resize_concat (c, random_tensor (c, SHU_DIMS (1, 2, 2, 3)),
+      random_tensor (c, SHU_DIMS (2, 4, 4, 3)));
+  CHECK_FAILS (c, SHU_ERROR_INVALID, "resize_concat", "[2,4,4,3]");
+}
+
+static void
 test_adaptive_pool3d (void)
 {
   g_autoptr (ShuCtx) c = context_new ();
@@ -370,6 +404,7 @@ main (int argc, char **argv)
   test_add ("/ops/adaptive_pool3d/windows", test_adaptive_pool3d);
   test_add ("/ops/upsample_nearest/copies", test_nearest);
   test_add ("/ops/max_pool2/ceil_mode", test_max_pool);
+  test_add ("/ops/resize_concat/resizes_and_joins", test_resize_concat);
   test_add ("/ops/pixel_shuffle3d/channel_order", test_pixel_shuffle);
   test_add ("/ops/sparse_conv/sums", test_sparse_conv);
   test_add (

@@ -30,6 +30,7 @@ const ShuBackend shu_backend_cpu = {
     .attention_gather = shu_cpu_attention_gather,
     .attention_groups = shu_cpu_attention_groups,
     .resize_bilinear = shu_cpu_resize_bilinear,
+    .resize_concat = shu_cpu_resize_concat,
     .resize_bicubic_aa = shu_cpu_resize_bicubic_aa,
     .upsample_nearest = shu_cpu_upsample_nearest,
     .max_pool2 = shu_cpu_max_pool2,

@@ -100,6 +100,7 @@ SHU_ENTRY (cpu, attention_groups);
 
 /* resample.c */
 SHU_ENTRY (cpu, resize_bilinear);
+SHU_ENTRY (cpu, resize_concat);
 SHU_ENTRY (cpu, resize_bicubic_aa);
 SHU_ENTRY (cpu, upsample_nearest);
 SHU_ENTRY (cpu, max_pool2);

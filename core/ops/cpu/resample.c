@@ -159,6 +159,39 @@ shu_cpu_resize_bilinear (ShuCtx *c, ShuTensor *y, ShuTensor *x)
   filter (c, y, x, &th, &tw);
 }
 
+/* @x to the channels of y from @first on */
+static void
+place_channels (ShuCtx *c, ShuTensor *y, ShuTensor *x, gsize first)
+{
+  gsize row = (gsize) x->dims[3] * sizeof (float);
+
+  shu_cpu_copy (c, y, x,
+      &(ShuCopy){.n_rows = x->n / (gsize) x->dims[3],
+          .bytes = row,
+          .y_offset = first * sizeof (float),
+          .y_step = (gsize) y->dims[3] * sizeof (float),
+          .x_step = row});
+}
+
+void
+shu_cpu_resize_concat (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *like)
+{
+  SHU_SCOPE (c);
+  gsize C = (gsize) x->dims[3];
+
+  if (x->dims[1] != y->dims[1] || x->dims[2] != y->dims[2]) {
+    ShuTensor *resized = shu_scoped (
+        c, c->real, SHU_DIMS (y->dims[0], y->dims[1], y->dims[2], (gint64) C));
+
+    if (shu_ctx_failed (c))
+      return;
+    shu_cpu_resize_bilinear (c, resized, x);
+    x = resized;
+  }
+  place_channels (c, y, x, 0);
+  place_channels (c, y, like, C);
+}
+
 void
 shu_cpu_resize_bicubic_aa (ShuCtx *c, ShuTensor *y, ShuTensor *x)
 {

@@ -289,6 +289,14 @@ RESIZE (resize_bilinear)
 RESIZE (resize_bicubic_aa)
 
 static void
+resize_concat (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *like)
+{
+  LAUNCH (c, "resize_concat", shu_launch_resize_concat, y->data, x->data,
+      like->data, (gsize) x->dims[0], (gsize) x->dims[1], (gsize) x->dims[2],
+      (gsize) y->dims[1], (gsize) y->dims[2], last (x), last (like));
+}
+
+static void
 upsample_nearest (ShuCtx *c, ShuTensor *y, ShuTensor *x, int factor)
 {
   LAUNCH (c, "upsample_nearest", shu_launch_upsample_nearest, y->data, x->data,
@@ -399,6 +407,7 @@ const ShuBackend shu_backend_cuda = {
     .attention_gather = attention_gather,
     .attention_groups = attention_groups,
     .resize_bilinear = resize_bilinear,
+    .resize_concat = resize_concat,
     .resize_bicubic_aa = resize_bicubic_aa,
     .upsample_nearest = upsample_nearest,
     .max_pool2 = max_pool2,

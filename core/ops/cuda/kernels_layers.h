@@ -230,6 +230,11 @@ cudaError_t shu_launch_doubled_weights (
 
 cudaError_t shu_launch_resize_bilinear (void *y, const void *x, size_t B,
     size_t H, size_t W, size_t h, size_t w, size_t C, cudaStream_t stream);
+/* The same to the first C of y's C + D channels; like [B,h,w,D] to the others
+ */
+cudaError_t shu_launch_resize_concat (void *y, const void *x, const void *like,
+    size_t B, size_t H, size_t W, size_t h, size_t w, size_t C, size_t D,
+    cudaStream_t stream);
 /* Shrinks by up to 1500 times in both directions. */
 cudaError_t shu_launch_resize_bicubic_aa (void *y, const void *x, size_t B,
     size_t H, size_t W, size_t h, size_t w, size_t C, cudaStream_t stream);

@@ -41,49 +41,71 @@ between (size_t i, size_t n, float scale, float *ret_weight)
   return lo;
 }
 
-/* x [B,H,W,C] -> y [B,h,w,C] */
+/* x [B,H,W,C], like [B,h,w,D] -> y [B,h,w,C+D], the first C channels from x */
 template <int V>
 static __global__ void
-resize_bilinear (__half *y, const __half *x, size_t B, size_t H, size_t W,
-    size_t h, size_t w, size_t C, float scale_h, float scale_w)
+resize_bilinear (__half *y, const __half *x, const __half *like, size_t n,
+    size_t H, size_t W, size_t h, size_t w, size_t C, size_t D, float scale_h,
+    float scale_w)
 {
-  size_t columns = C / V;
+  size_t columns = (C + D) / V;
 
-  for (size_t i = shu_task (); i < B * h * w * columns; i += shu_task_step ()) {
-    size_t point = i / columns, ch = i % columns * V, b = point / w / h;
+  shu_let_next_begin ();
+  shu_await_grid ();
+  for (size_t i = shu_task (); i < n; i += shu_task_step ()) {
+    size_t point = shu_div (i, columns), ch = (i - point * columns) * V;
+    size_t row = shu_div (point, w), column = point - row * w;
+    size_t b = shu_div (row, h);
     float wy, wx, acc[V] = {0};
-    size_t top = between (point / w % h, H, scale_h, &wy);
-    size_t left = between (point % w, W, scale_w, &wx);
+    size_t top = between (row - b * h, H, scale_h, &wy);
+    size_t left = between (column, W, scale_w, &wx);
     const __half *at = x + ((b * H + top) * W + left) * C + ch;
 
-    add_scaled (acc, at, (1 - wy) * (1 - wx));
-    if (wx > 0)
+    if (ch >= C)
+      shu_load (acc, like + point * D + (ch - C));
+    else
+      add_scaled (acc, at, (1 - wy) * (1 - wx));
+    if (ch < C && wx > 0)
       add_scaled (acc, at + C, (1 - wy) * wx);
-    if (wy > 0)
+    if (ch < C && wy > 0)
       add_scaled (acc, at + W * C, wy * (1 - wx));
-    if (wx > 0 && wy > 0)
+    if (ch < C && wx > 0 && wy > 0)
       add_scaled (acc, at + (W + 1) * C, wy * wx);
     shu_store (y + i * V, acc);
   }
+}
+
+template <int V>
+static cudaError_t
+launch_bilinear (void *y, const void *x, const void *like, size_t B, size_t H,
+    size_t W, size_t h, size_t w, size_t C, size_t D, cudaStream_t stream)
+{
+  size_t n = B * h * w * ((C + D) / V);
+
+  return shu_launch_chained (resize_bilinear<V>, dim3 (shu_blocks (n)),
+      SHU_THREADS, 0, stream, (__half *) y, (const __half *) x,
+      (const __half *) like, n, H, W, h, w, C, D, (float) H / (float) h,
+      (float) W / (float) w);
+}
+
+extern "C" cudaError_t
+shu_launch_resize_concat (void *y, const void *x, const void *like, size_t B,
+    size_t H, size_t W, size_t h, size_t w, size_t C, size_t D,
+    cudaStream_t stream)
+{
+  if (B * h * w * (C + D) == 0 || H == 0 || W == 0)
+    return cudaSuccess;
+  return width_of (C, y, x) == SHU_VECTOR && width_of (D, y, like) == SHU_VECTOR
+             ? launch_bilinear<SHU_VECTOR> (
+                   y, x, like, B, H, W, h, w, C, D, stream)
+             : launch_bilinear<1> (y, x, like, B, H, W, h, w, C, D, stream);
 }
 
 extern "C" cudaError_t
 shu_launch_resize_bilinear (void *y, const void *x, size_t B, size_t H,
     size_t W, size_t h, size_t w, size_t C, cudaStream_t stream)
 {
-  int V = width_of (C, y, x);
-  size_t n = B * h * w * (C / V);
-  float scale_h = (float) H / (float) h, scale_w = (float) W / (float) w;
-
-  if (n == 0 || H == 0 || W == 0)
-    return cudaSuccess;
-  if (V == SHU_VECTOR)
-    resize_bilinear<SHU_VECTOR><<<shu_blocks (n), SHU_THREADS, 0, stream>>> (
-        (__half *) y, (const __half *) x, B, H, W, h, w, C, scale_h, scale_w);
-  else
-    resize_bilinear<1><<<shu_blocks (n), SHU_THREADS, 0, stream>>> (
-        (__half *) y, (const __half *) x, B, H, W, h, w, C, scale_h, scale_w);
-  return cudaGetLastError ();
+  return shu_launch_resize_concat (y, x, NULL, B, H, W, h, w, C, 0, stream);
 }
 
 /* ---- bicubic ---- */
