@@ -133,16 +133,32 @@ load (const char *product, const char *file, const Function *f, GError **error)
   return TRUE;
 }
 
+gboolean
+shu_cuda_libs_load (GError **error)
+{
+  static GMutex lock;
+  static gboolean done;
+
+  g_mutex_lock (&lock);
+  if (!done)
+    done = load (LT_PRODUCT, VERSIONED ("libcublasLt.so.", CUBLAS_VER_MAJOR),
+               lt_functions, error) &&
+           load (DNN_PRODUCT, VERSIONED ("libcudnn.so.", CUDNN_MAJOR),
+               dnn_functions, error);
+  g_mutex_unlock (&lock);
+  return done;
+}
+
 enum { WITH_ATTENTION = 91400 };
 
-/* What works without, but slower */
-static void
-warn_of_slowness (void)
+static gpointer
+warn_of_slowness (gpointer data)
 {
   gsize version = cudnnGetVersion ();
   gpointer nvrtc =
       dlopen (VERSIONED ("libnvrtc.so.", CUDA_MAJOR), RTLD_LAZY | RTLD_LOCAL);
 
+  (void) data;
   if (version < WITH_ATTENTION)
     g_message ("cuDNN is of version %zu.%zu, attention came with 9.14: a slow "
                "one takes its place; install a later cuDNN",
@@ -153,24 +169,13 @@ warn_of_slowness (void)
         dlerror ());
   else
     dlclose (nvrtc);
+  return NULL;
 }
 
-gboolean
-shu_cuda_libs_load (GError **error)
+void
+shu_cuda_libs_want_attention (void)
 {
-  static GMutex lock;
-  static gboolean done, said;
+  static GOnce once = G_ONCE_INIT;
 
-  g_mutex_lock (&lock);
-  if (!done)
-    done = load (LT_PRODUCT, VERSIONED ("libcublasLt.so.", CUBLAS_VER_MAJOR),
-               lt_functions, error) &&
-           load (DNN_PRODUCT, VERSIONED ("libcudnn.so.", CUDNN_MAJOR),
-               dnn_functions, error);
-  if (done && !said) {
-    said = TRUE;
-    warn_of_slowness ();
-  }
-  g_mutex_unlock (&lock);
-  return done;
+  g_once (&once, warn_of_slowness, NULL);
 }

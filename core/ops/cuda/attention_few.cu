@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Attention to few keys, as attention_short.cu has it, with the products of
- * whole warpgroups: only for sm_90.
+ * whole warpgroups: only for sm_90.  Heads of up to 64 channels; smaller ones
+ * are copied with zeros beyond them.
  *
  * A block: one head of one sequence, whose keys and values stay in shared
  * memory, and some tiles of 64 queries, one for each warpgroup at a time.  Four
@@ -12,7 +13,8 @@
 #include "ops/cuda/wgmma_private.h"
 
 enum {
-  HEAD = 64,
+  HEAD = 64, /* at most */
+  KEYS = 384,
   GROUP = 128, /* threads of a warpgroup */
   GROUPS = 2,
   BLOCK = GROUPS * GROUP,
@@ -23,7 +25,7 @@ enum {
 
 typedef struct {
   __half *y;
-  unsigned Tq, Tk, NH;
+  unsigned Tq, Tk, NH, HD;
   unsigned steps; /* of keys */
   unsigned tiles; /* of a block */
   float scale;    /* with log2 e */
@@ -114,7 +116,7 @@ __launch_bounds__ (BLOCK, 2)
   uint32_t kv_full = queries + GROUPS * TILE, q_full = kv_full + 8;
   unsigned group = threadIdx.x / GROUP, lane = threadIdx.x % SHU_WARP;
   unsigned warp = threadIdx.x % GROUP / SHU_WARP;
-  unsigned item = blockIdx.x / p.NH, head = blockIdx.x % p.NH * HEAD;
+  unsigned item = blockIdx.x / p.NH, head = blockIdx.x % p.NH;
   unsigned n = (p.Tq + ROWS - 1) / ROWS, end = (blockIdx.y + 1) * p.tiles;
   unsigned tile = blockIdx.y * p.tiles + group;
   bool speaks = threadIdx.x % GROUP == 0;
@@ -133,21 +135,21 @@ __launch_bounds__ (BLOCK, 2)
     end = n;
   if (speaks && tile < end) {
     shu_barrier_expect (q_full, TILE);
-    shu_copy_box (queries, &mq, head, item * p.Tq + tile * ROWS, q_full);
+    shu_copy_box (queries, &mq, 0, head, tile * ROWS, item, q_full);
   }
   if (threadIdx.x == 0) {
     shu_barrier_expect (kv_full, 2 * p.steps * KB * ROW_BYTES);
     for (unsigned k = 0; k < p.steps; k++)
       shu_copy_box (
-          keys + k * KB * ROW_BYTES, &mk, head, item * p.Tk + k * KB, kv_full);
+          keys + k * KB * ROW_BYTES, &mk, 0, head, k * KB, item, kv_full);
     for (unsigned k = 0; k < p.steps; k++)
-      shu_copy_box (values + k * KB * ROW_BYTES, &mv, head,
-          item * p.Tk + k * KB, kv_full);
+      shu_copy_box (
+          values + k * KB * ROW_BYTES, &mv, 0, head, k * KB, item, kv_full);
   }
   shu_barrier_wait (kv_full, 0);
   for (unsigned i = 0; tile < end; tile += GROUPS, i++) {
     float o[HEAD / 2] = {0}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
-    size_t row = (size_t) tile * ROWS + warp * 16, ld = p.NH * HEAD;
+    size_t row = (size_t) tile * ROWS + warp * 16, ld = p.NH * p.HD;
 
     shu_barrier_wait (q_full, i & 1);
     for (unsigned k = 0; k < p.steps; k++) {
@@ -166,14 +168,14 @@ __launch_bounds__ (BLOCK, 2)
         if (speaks) {
           shu_barrier_expect (q_full, TILE);
           shu_copy_box (
-              queries, &mq, head, item * p.Tq + (tile + GROUPS) * ROWS, q_full);
+              queries, &mq, 0, head, (tile + GROUPS) * ROWS, item, q_full);
         }
       }
       weigh<KB> (s, o, top, sum, (int) (p.Tk - k * KB), p.scale, lane);
       add_values<KB> (o, s, values + k * KB * ROW_BYTES);
     }
-    shu_write_rows (p.y + (item * (size_t) p.Tq + row) * ld + head, o, sum,
-        (int) p.Tq - (int) row, ld, lane);
+    shu_write_rows (p.y + (item * (size_t) p.Tq + row) * ld + head * p.HD, o,
+        sum, (int) p.Tq - (int) row, p.HD, ld, lane);
   }
 #endif
 }
@@ -218,52 +220,54 @@ launch (const CUtensorMap (&maps)[3], const Job &p, dim3 grid, size_t bytes,
 }
 
 extern "C" int
-shu_launch_attention_few_fits (size_t Tk, int sm)
+shu_launch_attention_few_fits (const ShuCudaHeads *h, int sm)
 {
 #ifdef SHU_SM90A
-  return sm == 90 && Tk > 0 && Tk <= 384;
+  return sm == 90 && h->HD <= HEAD && h->Tk > 0 && h->Tk <= KEYS &&
+         !shu_too_many (h->B * h->NH) && !shu_too_many (h->Tq + ROWS);
 #else
   return 0;
 #endif
 }
 
 extern "C" cudaError_t
-shu_launch_attention_few (void *y, const void *q, size_t ldq, const void *k,
-    size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq, size_t Tk,
-    size_t NH, cudaStream_t stream)
+shu_launch_attention_few (
+    const ShuCudaHeads *h, int /* n_sm */, cudaStream_t stream)
 {
   enum { MANY_BLOCKS = 2048 };
 
-  unsigned KB = best_step (Tk);
-  size_t passes = shu_div_up (Tq, GROUPS * ROWS), parts;
-  Job p = {(__half *) y, (unsigned) Tq, (unsigned) Tk, (unsigned) NH,
-      (unsigned) shu_div_up (Tk, KB), 0, 1.44269504f / 8};
+  unsigned KB = best_step (h->Tk);
+  size_t passes = shu_div_up (h->Tq, GROUPS * ROWS), parts;
+  size_t blocks = h->B * h->NH;
+  Job p = {(__half *) h->y, (unsigned) h->Tq, (unsigned) h->Tk,
+      (unsigned) h->NH, (unsigned) h->HD, (unsigned) shu_div_up (h->Tk, KB), 0,
+      1.44269504f / sqrtf ((float) h->HD)};
   CUtensorMap maps[3];
   dim3 grid;
 
-  if (B == 0 || Tq == 0 || NH == 0)
+  if (blocks == 0 || h->Tq == 0)
     return cudaSuccess;
-  if (Tk == 0 || shu_too_many (B * NH) || shu_too_many (B * (Tq + ROWS)) ||
-      shu_too_many (B * (Tk + KB)))
-    return cudaErrorInvalidValue;
-  if (!shu_box_map (&maps[0], q, B * Tq, NH * HEAD, ldq, ROWS) ||
-      !shu_box_map (&maps[1], k, B * Tk, NH * HEAD, ldk, (int) KB) ||
-      !shu_box_map (&maps[2], v, B * Tk, NH * HEAD, ldv, (int) KB))
+  if (!shu_box_map_of_heads (
+          &maps[0], h->q, h->B, h->Tq, h->NH, h->HD, h->ldq, ROWS) ||
+      !shu_box_map_of_heads (
+          &maps[1], h->k, h->B, h->Tk, h->NH, h->HD, h->ldk, (int) KB) ||
+      !shu_box_map_of_heads (
+          &maps[2], h->v, h->B, h->Tk, h->NH, h->HD, h->ldv, (int) KB))
     return cudaErrorNotSupported;
   /* blocks that keep their keys for as long as there are enough of them */
-  parts = shu_div_up (MANY_BLOCKS, B * NH);
+  parts = shu_div_up (MANY_BLOCKS, blocks);
   p.tiles =
       GROUPS * (unsigned) shu_div_up (passes, parts < passes ? parts : passes);
-  grid = dim3 ((unsigned) (B * NH),
-      (unsigned) shu_div_up (shu_div_up (Tq, ROWS), p.tiles));
+  grid = dim3 ((unsigned) blocks,
+      (unsigned) shu_div_up (shu_div_up (h->Tq, ROWS), p.tiles));
   if (grid.y > 65535)
     return cudaErrorInvalidValue;
   switch (KB) {
   case 96:
-    return launch<96> (maps, p, grid, room_bytes (Tk), stream);
+    return launch<96> (maps, p, grid, room_bytes (h->Tk), stream);
   case 80:
-    return launch<80> (maps, p, grid, room_bytes (Tk), stream);
+    return launch<80> (maps, p, grid, room_bytes (h->Tk), stream);
   default:
-    return launch<48> (maps, p, grid, room_bytes (Tk), stream);
+    return launch<48> (maps, p, grid, room_bytes (h->Tk), stream);
   }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Attention to many keys, heads of 64: only for sm_90.
+/* Attention to many keys, heads of up to 64 channels: only for sm_90.  Smaller
+ * ones are copied with zeros beyond them.
  *
  * At this size of a head the tensor cores and the unit for exponentials need
  * the same time for a score, and what else there is to do must hide behind
@@ -19,7 +20,7 @@
 #include "ops/cuda/wgmma_private.h"
 
 enum {
-  HEAD = 64,
+  HEAD = 64,   /* at most */
   GROUP = 128, /* threads of a warpgroup */
   GROUPS = 3,  /* that compute */
   BLOCK = (GROUPS + 1) * GROUP,
@@ -37,7 +38,7 @@ enum {
 
 typedef struct {
   __half *y;
-  unsigned Tq, Tk, NH;
+  unsigned Tq, Tk, NH, HD;
   unsigned blocks; /* of keys */
   unsigned tiles;  /* of queries of a head */
   unsigned whole;  /* tiles of all heads that a block takes as they are */
@@ -89,7 +90,7 @@ init_barriers (const Room &r)
 
 /* What a block has next: queries of a head, 64 of which are a warpgroup's */
 typedef struct {
-  int b, x;     /* sequence, first channel */
+  int b, head;  /* head of a sequence */
   unsigned row; /* the first warpgroup's first */
   unsigned n;   /* warpgroups with something to do; the others look on */
 } Tile;
@@ -109,7 +110,7 @@ tile_of (const Job &p, unsigned i)
   }
   head = i / p.tiles;
   t.b = (int) (head / p.NH);
-  t.x = (int) (head % p.NH * HEAD);
+  t.head = (int) (head % p.NH);
   t.row = (i % p.tiles * GROUPS + first) * ROWS;
   left = t.row < p.Tq ? (p.Tq - t.row + ROWS - 1) / ROWS : 0;
   t.n = n < left ? n : left;
@@ -146,8 +147,8 @@ copy_all (
 
       shu_barrier_wait (r.empty + place.at * 8, place.parity);
       shu_barrier_expect (full, STAGE);
-      shu_copy_box_of (to, mk, t.x, row, t.b, full);
-      shu_copy_box_of (to + PART, mv, t.x, row, t.b, full);
+      shu_copy_box (to, mk, 0, t.head, row, t.b, full);
+      shu_copy_box (to + PART, mv, 0, t.head, row, t.b, full);
     }
   }
 }
@@ -331,14 +332,14 @@ side_of (const Room &r)
 /* For the next tile of this warpgroup, whose products before are all done */
 static __device__ inline void
 fetch_queries (
-    const CUtensorMap *mq, const Room &r, Side &me, int x, int row, int b)
+    const CUtensorMap *mq, const Room &r, Side &me, int head, int row, int b)
 {
   uint32_t full = r.q_full + me.group * 8;
 
   asm volatile("barrier.cta.sync %0, 128;" : : "r"(me.group + 1) : "memory");
   if (threadIdx.x % GROUP == 0) {
     shu_barrier_expect (full, TILE);
-    shu_copy_box_of (queries_of (r, me), mq, x, row, b, full);
+    shu_copy_box (queries_of (r, me), mq, 0, head, row, b, full);
   }
   shu_barrier_wait (full, me.q_parity);
   me.q_parity ^= 1;
@@ -429,17 +430,17 @@ attend (
   unsigned row = t.row + me.group * ROWS;
   float o[HEAD / 2] = {0}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
   uint32_t w[KEYS / 16][4];
-  size_t ld = p.NH * HEAD;
+  size_t ld = p.NH * p.HD;
 
-  fetch_queries (mq, r, me, t.x, (int) row, t.b);
+  fetch_queries (mq, r, me, t.head, (int) row, t.b);
   attend_first (w, top, sum, o, p, r, me);
   for (unsigned k = 1; k < p.blocks; k++)
     attend_next (w, top, sum, o, (int) (p.Tk - k * KEYS), p, r, me);
   finish (o, w, r, me);
   row += me.warp * 16;
   if (row < p.Tq)
-    shu_write_rows (p.y + ((size_t) t.b * p.Tq + row) * ld + t.x, o, sum,
-        (int) (p.Tq - row), ld, me.lane);
+    shu_write_rows (p.y + ((size_t) t.b * p.Tq + row) * ld + t.head * p.HD, o,
+        sum, (int) (p.Tq - row), p.HD, ld, me.lane);
 }
 
 /* One of which only others have */
@@ -494,12 +495,12 @@ __launch_bounds__ (BLOCK, 1)
 /* ---- launch ---- */
 
 extern "C" int
-shu_launch_attention_many_fits (
-    size_t B, size_t Tq, size_t Tk, size_t NH, int sm)
+shu_launch_attention_many_fits (const ShuCudaHeads *h, int sm)
 {
 #ifdef SHU_SM90A
-  return sm == 90 && Tk > 0 && Tq > 0 && !shu_too_many (Tk + KEYS) &&
-         !shu_too_many (B * NH * (Tq + GROUPS * ROWS));
+  return sm == 90 && h->HD <= HEAD && h->Tk > 0 && h->Tq > 0 &&
+         !shu_too_many (h->Tk + KEYS) &&
+         !shu_too_many (h->B * h->NH * (h->Tq + GROUPS * ROWS));
 #else
   return 0;
 #endif
@@ -520,23 +521,25 @@ divide (Job &p, size_t tiles, unsigned n_sm)
 }
 
 extern "C" cudaError_t
-shu_launch_attention_many (void *y, const void *q, size_t ldq, const void *k,
-    size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq, size_t Tk,
-    size_t NH, int n_sm, cudaStream_t stream)
+shu_launch_attention_many (const ShuCudaHeads *h, int n_sm, cudaStream_t stream)
 {
-  Job p = {(__half *) y, (unsigned) Tq, (unsigned) Tk, (unsigned) NH,
-      (unsigned) shu_div_up (Tk, KEYS),
-      (unsigned) shu_div_up (Tq, GROUPS * ROWS), 0, 0, 0, 1.44269504f / 8};
+  Job p = {(__half *) h->y, (unsigned) h->Tq, (unsigned) h->Tk,
+      (unsigned) h->NH, (unsigned) h->HD, (unsigned) shu_div_up (h->Tk, KEYS),
+      (unsigned) shu_div_up (h->Tq, GROUPS * ROWS), 0, 0, 0,
+      1.44269504f / sqrtf ((float) h->HD)};
   CUtensorMap mq, mk, mv;
   unsigned grid;
   cudaError_t e;
 
-  if (B * NH == 0)
+  if (h->B * h->NH == 0)
     return cudaSuccess;
-  divide (p, p.tiles * B * NH, (unsigned) n_sm);
-  if (!shu_box_map_of (&mq, q, B, Tq, NH * HEAD, ldq, ROWS) ||
-      !shu_box_map_of (&mk, k, B, Tk, NH * HEAD, ldk, KEYS) ||
-      !shu_box_map_of (&mv, v, B, Tk, NH * HEAD, ldv, KEYS))
+  divide (p, p.tiles * h->B * h->NH, (unsigned) n_sm);
+  if (!shu_box_map_of_heads (
+          &mq, h->q, h->B, h->Tq, h->NH, h->HD, h->ldq, ROWS) ||
+      !shu_box_map_of_heads (
+          &mk, h->k, h->B, h->Tk, h->NH, h->HD, h->ldk, KEYS) ||
+      !shu_box_map_of_heads (
+          &mv, h->v, h->B, h->Tk, h->NH, h->HD, h->ldv, KEYS))
     return cudaErrorNotSupported;
   e = cudaFuncSetAttribute (
       attention_many, cudaFuncAttributeMaxDynamicSharedMemorySize, ROOM);

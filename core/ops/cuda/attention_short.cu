@@ -12,6 +12,7 @@ enum {
   ROWS = 16,         /* queries of a warp */
   WARPS = 6,
   BLOCK = WARPS * SHU_WARP,
+  KEYS = 384, /* up to which it is faster than cuDNN */
 };
 
 typedef struct {
@@ -239,11 +240,19 @@ best_step (size_t Tk)
   return best;
 }
 
-extern "C" size_t
-shu_launch_attention_short_room (size_t Tk)
+static size_t
+room_bytes (size_t Tk)
 {
   return (2 * keys_rounded (Tk, best_step (Tk)) + WARPS * ROWS) * HEAD *
          sizeof (__half);
+}
+
+extern "C" int
+shu_launch_attention_short_fits (const ShuCudaHeads *h, size_t room)
+{
+  return h->HD == HEAD && h->Tk > 0 && h->Tk <= KEYS &&
+         room_bytes (h->Tk) <= room && !shu_too_many (h->B * h->NH) &&
+         !shu_too_many (h->Tq * 2);
 }
 
 template <int KB>
@@ -260,30 +269,26 @@ launch (const Job &p, dim3 grid, size_t bytes, cudaStream_t stream)
 }
 
 extern "C" cudaError_t
-shu_launch_attention_short (void *y, const void *q, size_t ldq, const void *k,
-    size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq, size_t Tk,
-    size_t NH, cudaStream_t stream)
+shu_launch_attention_short (
+    const ShuCudaHeads *h, int /* n_sm */, cudaStream_t stream)
 {
   enum { MANY_BLOCKS = 2048 };
 
-  int KB = best_step (Tk);
-  size_t bytes = shu_launch_attention_short_room (Tk);
-  size_t passes = shu_div_up (Tq, WARPS * ROWS), parts;
-  Job p = {(const __half *) q, (const __half *) k, (const __half *) v,
-      (__half *) y, (unsigned) Tq, (unsigned) Tk,
-      (unsigned) keys_rounded (Tk, KB), (unsigned) NH, ldq, ldk, ldv, 1,
-      1.44269504f / 8};
+  int KB = best_step (h->Tk);
+  size_t bytes = room_bytes (h->Tk), blocks = h->B * h->NH;
+  size_t passes = shu_div_up (h->Tq, WARPS * ROWS), parts;
+  Job p = {(const __half *) h->q, (const __half *) h->k, (const __half *) h->v,
+      (__half *) h->y, (unsigned) h->Tq, (unsigned) h->Tk,
+      (unsigned) keys_rounded (h->Tk, KB), (unsigned) h->NH, h->ldq, h->ldk,
+      h->ldv, 1, 1.44269504f / 8};
   dim3 grid;
 
-  if (B == 0 || Tq == 0 || NH == 0)
+  if (blocks == 0 || h->Tq == 0)
     return cudaSuccess;
-  if (Tk == 0 || shu_too_many (B * NH) || shu_too_many (Tq * 2) ||
-      bytes > SHU_CUDA_MAX_ROOM)
-    return cudaErrorInvalidValue;
   /* blocks that keep their keys for as long as there are enough of them */
-  parts = shu_div_up (MANY_BLOCKS, B * NH);
+  parts = shu_div_up (MANY_BLOCKS, blocks);
   p.tiles = (unsigned) shu_div_up (passes, parts < passes ? parts : passes);
-  grid = dim3 ((unsigned) (B * NH), (unsigned) shu_div_up (passes, p.tiles));
+  grid = dim3 ((unsigned) blocks, (unsigned) shu_div_up (passes, p.tiles));
   if (grid.y > 65535)
     return cudaErrorInvalidValue;
   switch (KB) {

@@ -220,7 +220,7 @@ attend (const Job &p, const Room &r, unsigned h, unsigned b, unsigned row,
   shu_wgmma_wait<0> ();
   shu_wgmma_settle (o);
   shu_wgmma_settle (rest);
-  shu_write_rows (y, o, sum, left, ld, lane);
+  shu_write_rows (y, o, sum, left, MAIN, ld, lane);
   write_rest (y + MAIN, rest, sum, left, ld, lane);
 }
 
@@ -263,48 +263,48 @@ __launch_bounds__ (BLOCK, 1) attention_whole (const __grid_constant__ Maps mq,
 /* ---- launch ---- */
 
 extern "C" int
-shu_launch_attention_whole_fits (
-    size_t B, size_t Tq, size_t Tk, size_t NH, size_t HD, int sm)
+shu_launch_attention_whole_fits (const ShuCudaHeads *h, int sm)
 {
 #ifdef SHU_SM90A
-  return sm == 90 && HD == HEAD && Tk > 0 && Tk <= KEYS && B * NH <= 65535 &&
-         !shu_too_many (Tq);
+  return sm == 90 && h->HD == HEAD && h->Tk > 0 && h->Tk <= KEYS &&
+         h->B * h->NH <= 65535 && !shu_too_many (h->Tq);
 #else
   return 0;
 #endif
 }
 
 static bool
-map_of (Maps *ret, const void *data, size_t B, size_t T, size_t C, size_t ld,
+map_of (Maps *ret, const ShuCudaHeads &h, const void *data, size_t T, size_t ld,
     int box)
 {
-  return shu_box_map_of (&ret->main, data, B, T, C, ld, box) &&
-         shu_box_map_of (&ret->rest, data, B, T, C, ld, box, REST);
+  size_t C = h.NH * HEAD;
+
+  return shu_box_map_of (&ret->main, data, h.B, T, C, ld, box) &&
+         shu_box_map_of (&ret->rest, data, h.B, T, C, ld, box, REST);
 }
 
 extern "C" cudaError_t
-shu_launch_attention_whole (void *y, const void *q, size_t ldq, const void *k,
-    size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq, size_t Tk,
-    size_t NH, cudaStream_t stream)
+shu_launch_attention_whole (
+    const ShuCudaHeads *h, int /* n_sm */, cudaStream_t stream)
 {
-  size_t parts = shu_div_up (Tq, GROUPS * ROWS), C = NH * HEAD;
-  Job p = {(__half *) y, (unsigned) Tq, (unsigned) Tk, (unsigned) NH, 0,
-      1.44269504f / sqrtf ((float) HEAD)};
+  size_t parts = shu_div_up (h->Tq, GROUPS * ROWS);
+  Job p = {(__half *) h->y, (unsigned) h->Tq, (unsigned) h->Tk,
+      (unsigned) h->NH, 0, 1.44269504f / sqrtf ((float) HEAD)};
   Maps mq, mk, mv;
   cudaError_t e;
 
-  if (B * NH * Tq == 0)
+  if (h->B * h->NH * h->Tq == 0)
     return cudaSuccess;
-  p.rows = (unsigned) shu_div_up (Tq, GROUPS * parts);
-  if (!map_of (&mq, q, B, Tq, C, ldq, ROWS) ||
-      !map_of (&mk, k, B, Tk, C, ldk, HALF) ||
-      !map_of (&mv, v, B, Tk, C, ldv, HALF))
+  p.rows = (unsigned) shu_div_up (h->Tq, GROUPS * parts);
+  if (!map_of (&mq, *h, h->q, h->Tq, h->ldq, ROWS) ||
+      !map_of (&mk, *h, h->k, h->Tk, h->ldk, HALF) ||
+      !map_of (&mv, *h, h->v, h->Tk, h->ldv, HALF))
     return cudaErrorNotSupported;
   e = cudaFuncSetAttribute (
       attention_whole, cudaFuncAttributeMaxDynamicSharedMemorySize, ROOM);
   if (e != cudaSuccess)
     return e;
   return shu_launch_chained (attention_whole,
-      dim3 ((unsigned) parts, (unsigned) (B * NH)), BLOCK, ROOM, stream, mq, mk,
-      mv, p);
+      dim3 ((unsigned) parts, (unsigned) (h->B * h->NH)), BLOCK, ROOM, stream,
+      mq, mk, mv, p);
 }

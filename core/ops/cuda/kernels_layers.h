@@ -151,48 +151,31 @@ cudaError_t shu_launch_attention_groups (void *y, const void *q, const void *k,
     const void *v, const int *order, const int *start, size_t N, size_t G,
     int NH, int HD, cudaStream_t stream);
 
-/* ---- attention_short.cu ---- */
+/* ---- attention_few.cu, _many, _short, _whole ---- */
 
-enum { SHU_CUDA_SHORT_HEAD = 64, SHU_CUDA_MAX_ROOM = 227 << 10 };
+/* q [B,Tq,NH*HD], k, v [B,Tk,NH*HD] with tokens ld elements apart -> y
+ * [B,Tq,NH*HD]; all at multiples of 16 bytes, HD and ld at multiples of 8 */
+typedef struct {
+  void *y;
+  const void *q, *k, *v;
+  size_t ldq, ldk, ldv;
+  size_t B, Tq, Tk, NH, HD;
+} ShuCudaHeads;
 
-/* Bytes of shared memory of a block for Tk keys. */
-size_t shu_launch_attention_short_room (size_t Tk);
-/* q [B,Tq,NH*64], k, v [B,Tk,NH*64] with tokens ld elements apart -> y
- * [B,Tq,NH*64]; all at multiples of 16 bytes.  As many keys as a block of the
- * device has room for. */
-cudaError_t shu_launch_attention_short (void *y, const void *q, size_t ldq,
-    const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
-    size_t Tk, size_t NH, cudaStream_t stream);
-
-/* ---- attention_few.cu ---- */
-
-/* Whether it has a kernel for that card, and so many keys. */
-int shu_launch_attention_few_fits (size_t Tk, int sm);
-/* As shu_launch_attention_short(). */
-cudaError_t shu_launch_attention_few (void *y, const void *q, size_t ldq,
-    const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
-    size_t Tk, size_t NH, cudaStream_t stream);
-
-/* ---- attention_many.cu ---- */
-
-/* Whether it has a kernel for that card, and sizes that it counts. */
-int shu_launch_attention_many_fits (
-    size_t B, size_t Tq, size_t Tk, size_t NH, int sm);
-/* As shu_launch_attention_short(), for any number of keys.  @n_sm:
- * multiprocessors */
-cudaError_t shu_launch_attention_many (void *y, const void *q, size_t ldq,
-    const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
-    size_t Tk, size_t NH, int n_sm, cudaStream_t stream);
-
-/* ---- attention_whole.cu ---- */
-
-/* Whether it has a kernel for that card, such heads, and so many keys. */
-int shu_launch_attention_whole_fits (
-    size_t B, size_t Tq, size_t Tk, size_t NH, size_t HD, int sm);
-/* As shu_launch_attention_short(), with heads of 80. */
-cudaError_t shu_launch_attention_whole (void *y, const void *q, size_t ldq,
-    const void *k, size_t ldk, const void *v, size_t ldv, size_t B, size_t Tq,
-    size_t Tk, size_t NH, cudaStream_t stream);
+/* Whether there is a kernel for such sizes on that card, and to run it.  @room:
+ * bytes of shared memory that a block may have; @n_sm: multiprocessors */
+int shu_launch_attention_few_fits (const ShuCudaHeads *h, int sm);
+cudaError_t shu_launch_attention_few (
+    const ShuCudaHeads *h, int n_sm, cudaStream_t stream);
+int shu_launch_attention_many_fits (const ShuCudaHeads *h, int sm);
+cudaError_t shu_launch_attention_many (
+    const ShuCudaHeads *h, int n_sm, cudaStream_t stream);
+int shu_launch_attention_short_fits (const ShuCudaHeads *h, size_t room);
+cudaError_t shu_launch_attention_short (
+    const ShuCudaHeads *h, int n_sm, cudaStream_t stream);
+int shu_launch_attention_whole_fits (const ShuCudaHeads *h, int sm);
+cudaError_t shu_launch_attention_whole (
+    const ShuCudaHeads *h, int n_sm, cudaStream_t stream);
 
 /* ---- thin.cu ---- */
 

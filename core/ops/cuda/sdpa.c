@@ -5,6 +5,7 @@
 #include "ops/cuda/gemm.h"
 #include "ops/cuda/plans.h"
 #include "base/error.h"
+#include "tensor/libs_cuda.h"
 #include <math.h>
 
 enum { UID_Q = 1, UID_K, UID_V, UID_Y, UID_SCALE };
@@ -98,6 +99,7 @@ plan_for (ShuCuda *cuda, const ShuCudaSdpa *s, ShuCudnnPlan **ret_plan,
   if (!fits_kernel (s))
     return TRUE;
   if (!shu_cuda_plans_lookup (cuda->plans, &key, &p)) {
+    shu_cuda_libs_want_attention ();
     p = shu_cudnn_plan_new (
         graph_new (s), cuda->dnn, cuda->workspace_size, &cause);
     g_debug ("attention of [%" G_GINT64_FORMAT ",%" G_GINT64_FORMAT
@@ -128,73 +130,45 @@ run_kernel (
              cuda->workspace, error);
 }
 
-/* ---- few keys ---- */
+/* ---- our own kernels ---- */
 
-/* Up to here our kernels are faster: 77 keys of text, a row of pixels. */
-enum { FEW_KEYS = 384 };
+typedef cudaError_t (*Launch) (
+    const ShuCudaHeads *h, int n_sm, cudaStream_t stream);
 
-static gboolean
-is_short (ShuCuda *cuda, const ShuCudaSdpa *s)
+static ShuCudaHeads
+heads_of (const ShuCudaSdpa *s)
 {
-  return s->HD == SHU_CUDA_SHORT_HEAD && s->Tk <= FEW_KEYS && fits_kernel (s) &&
-         shu_launch_attention_short_room ((gsize) s->Tk) <= (gsize) cuda->room;
+  return (ShuCudaHeads){.y = s->y,
+      .q = s->q,
+      .k = s->k,
+      .v = s->v,
+      .ldq = (gsize) s->ldq,
+      .ldk = (gsize) s->ldk,
+      .ldv = (gsize) s->ldv,
+      .B = (gsize) s->B,
+      .Tq = (gsize) s->Tq,
+      .Tk = (gsize) s->Tk,
+      .NH = (gsize) s->NH,
+      .HD = (gsize) s->HD};
 }
 
-static gboolean
-run_short (ShuCuda *cuda, const ShuCudaSdpa *s, GError **error)
+/* NULL: there is none */
+static Launch
+launch_of (ShuCuda *cuda, const ShuCudaSdpa *s)
 {
-  gboolean few = shu_launch_attention_few_fits ((gsize) s->Tk, cuda->sm);
+  ShuCudaHeads h = heads_of (s);
 
-  return shu_cuda_ok (
-      (few ? shu_launch_attention_few : shu_launch_attention_short) (s->y, s->q,
-          (gsize) s->ldq, s->k, (gsize) s->ldk, s->v, (gsize) s->ldv,
-          (gsize) s->B, (gsize) s->Tq, (gsize) s->Tk, (gsize) s->NH,
-          cuda->stream),
-      "few keys", error);
-}
-
-/* ---- many keys ---- */
-
-/* From here on a kernel of our own is faster than cuDNN's. */
-enum { MANY_KEYS = 1024 };
-
-static gboolean
-is_many (ShuCuda *cuda, const ShuCudaSdpa *s)
-{
-  return s->HD == SHU_CUDA_SHORT_HEAD && s->Tk >= MANY_KEYS &&
-         fits_kernel (s) &&
-         shu_launch_attention_many_fits ((gsize) s->B, (gsize) s->Tq,
-             (gsize) s->Tk, (gsize) s->NH, cuda->sm);
-}
-
-static gboolean
-run_many (ShuCuda *cuda, const ShuCudaSdpa *s, GError **error)
-{
-  return shu_cuda_ok (
-      shu_launch_attention_many (s->y, s->q, (gsize) s->ldq, s->k,
-          (gsize) s->ldk, s->v, (gsize) s->ldv, (gsize) s->B, (gsize) s->Tq,
-          (gsize) s->Tk, (gsize) s->NH, cuda->n_sm, cuda->stream),
-      "many keys", error);
-}
-
-/* ---- few keys, heads of 80 ---- */
-
-static gboolean
-is_whole (ShuCuda *cuda, const ShuCudaSdpa *s)
-{
-  return fits_kernel (s) &&
-         shu_launch_attention_whole_fits ((gsize) s->B, (gsize) s->Tq,
-             (gsize) s->Tk, (gsize) s->NH, (gsize) s->HD, cuda->sm);
-}
-
-static gboolean
-run_whole (ShuCuda *cuda, const ShuCudaSdpa *s, GError **error)
-{
-  return shu_cuda_ok (
-      shu_launch_attention_whole (s->y, s->q, (gsize) s->ldq, s->k,
-          (gsize) s->ldk, s->v, (gsize) s->ldv, (gsize) s->B, (gsize) s->Tq,
-          (gsize) s->Tk, (gsize) s->NH, cuda->stream),
-      "whole attention", error);
+  if (!fits_kernel (s))
+    return NULL;
+  if (shu_launch_attention_few_fits (&h, cuda->sm))
+    return shu_launch_attention_few;
+  if (shu_launch_attention_many_fits (&h, cuda->sm))
+    return shu_launch_attention_many;
+  if (shu_launch_attention_whole_fits (&h, cuda->sm))
+    return shu_launch_attention_whole;
+  if (shu_launch_attention_short_fits (&h, (gsize) cuda->room))
+    return shu_launch_attention_short;
+  return NULL;
 }
 
 /* ---- through memory ---- */
@@ -282,25 +256,13 @@ run_pieces (ShuCuda *cuda, const ShuCudaSdpa *s, void *scratch, GError **error)
 
 /* ---- either ---- */
 
-typedef gboolean (*Run) (ShuCuda *cuda, const ShuCudaSdpa *s, GError **error);
-
-/* A kernel of our own; NULL: none */
-static Run
-run_of (ShuCuda *cuda, const ShuCudaSdpa *s)
-{
-  return is_short (cuda, s)   ? run_short
-         : is_many (cuda, s)  ? run_many
-         : is_whole (cuda, s) ? run_whole
-                              : NULL;
-}
-
 gsize
 shu_cuda_sdpa_scratch (ShuCuda *cuda, const ShuCudaSdpa *sdpa)
 {
   ShuCudaSdpa s = complete (sdpa);
   ShuCudnnPlan *plan = NULL;
 
-  if (run_of (cuda, &s) || (plan_for (cuda, &s, &plan, NULL) && plan))
+  if (launch_of (cuda, &s) || (plan_for (cuda, &s, &plan, NULL) && plan))
     return 0;
   return pieces_of (&s).bytes;
 }
@@ -313,18 +275,29 @@ shu_cuda_sdpa_scratch_guess (const ShuCudaSdpa *sdpa)
   return s.HD % 8 == 0 && s.HD <= MAX_HEAD ? 0 : pieces_of (&s).bytes;
 }
 
+static gboolean
+run (ShuCuda *cuda, const ShuCudaSdpa *s, void *scratch, GError **error)
+{
+  Launch launch = launch_of (cuda, s);
+  ShuCudaHeads h = heads_of (s);
+  ShuCudnnPlan *plan = NULL;
+
+  if (launch)
+    return shu_cuda_ok (
+        launch (&h, cuda->n_sm, cuda->stream), "own kernel", error);
+  if (!plan_for (cuda, s, &plan, error))
+    return FALSE;
+  return plan ? run_kernel (cuda, plan, s, error)
+              : run_pieces (cuda, s, scratch, error);
+}
+
 gboolean
 shu_cuda_sdpa (
     ShuCuda *cuda, const ShuCudaSdpa *sdpa, void *scratch, GError **error)
 {
   ShuCudaSdpa s = complete (sdpa);
-  Run run = run_of (cuda, &s);
-  ShuCudnnPlan *plan = NULL;
 
-  if ((run || plan_for (cuda, &s, &plan, error)) &&
-      (run       ? run (cuda, &s, error)
-          : plan ? run_kernel (cuda, plan, &s, error)
-                 : run_pieces (cuda, &s, scratch, error)))
+  if (run (cuda, &s, scratch, error))
     return TRUE;
   g_prefix_error (error,
       "attention: q [%" G_GINT64_FORMAT ",%" G_GINT64_FORMAT

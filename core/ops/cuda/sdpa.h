@@ -2,12 +2,13 @@
 /* Attention: y = softmax (q k^T / sqrt (HD)) v for each head; f16 in memory,
  * f32 scores and sums.
  *
- * Heads of 64 with few keys go to a kernel of our own (attention_short.cu), on
- * cards that it is for those with many keys, too (attention_many.cu).
- * cuDNN's one-kernel attention takes head sizes that are multiples of 8 up to
- * 256, and compiles it for each shape (a second; libnvrtc must be there).
- * Others (the VAE's single head of 512), and all where cuDNN refuses, go
- * through scores in memory, in pieces. */
+ * On sm_90 heads of up to 64 have kernels of our own (attention_few.cu,
+ * attention_many.cu), and those of 80 with few keys (attention_whole.cu);
+ * elsewhere heads of 64 with few keys (attention_short.cu).  cuDNN's one-kernel
+ * attention has the other sizes of heads that are multiples of 8 up to 256; it
+ * compiles it for each shape (45 ms; libnvrtc must be there).  Others (the
+ * VAE's single head of 512), and all where cuDNN refuses, go through scores in
+ * memory, in pieces. */
 #pragma once
 #include "ops/cuda/cuda_private.h"
 
@@ -32,7 +33,7 @@ typedef struct {
  * the plan. */
 gsize shu_cuda_sdpa_scratch (ShuCuda *cuda, const ShuCudaSdpa *s);
 
-/* The same where there is no device to ask: 0 for what cuDNN is known to
+/* The same where there is no device to ask: 0 for what a kernel is known to
  * take. */
 gsize shu_cuda_sdpa_scratch_guess (const ShuCudaSdpa *s);
 

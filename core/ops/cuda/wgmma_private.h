@@ -342,12 +342,12 @@ shu_pack_e4m3 (uint32_t a, uint32_t b)
              << 16;
 }
 
-/* Of attention with heads of 64: a warp's 16 rows of @o over the @sum of their
- * weights, of which the lane has a part, as f16.  y: the first of them, of
- * which @left exist */
+/* Of attention with heads of up to 64: a warp's 16 rows of the first @n
+ * channels of @o over the @sum of their weights, of which the lane has a part,
+ * as f16.  y: the first of them, of which @left exist */
 static __device__ inline void
 shu_write_rows (__half *y, const float (&o)[32], const float (&sum)[2],
-    int left, size_t ld, unsigned lane)
+    int left, unsigned n, size_t ld, unsigned lane)
 {
 #pragma unroll
   for (int h = 0; h < 2; h++) {
@@ -356,6 +356,7 @@ shu_write_rows (__half *y, const float (&o)[32], const float (&sum)[2],
 
 #pragma unroll
     for (int c = 0; c < 8; c += 4) {
+      unsigned channel = (c + lane % 4) * 8;
       uint32_t w[4];
 
 #pragma unroll
@@ -363,8 +364,8 @@ shu_write_rows (__half *y, const float (&o)[32], const float (&sum)[2],
         w[i] = shu_pack (o[4 * (c + i) + 2 * h] * weight,
             o[4 * (c + i) + 2 * h + 1] * weight);
       shu_turn_words (w, lane);
-      if (row < left)
-        *(uint4 *) (y + row * ld + (c + lane % 4) * 8) =
+      if (row < left && channel < n)
+        *(uint4 *) (y + row * ld + channel) =
             make_uint4 (w[0], w[1], w[2], w[3]);
     }
   }
@@ -483,39 +484,58 @@ shu_box_encode (void)
   return encode;
 }
 
-/* Of @B sequences (for 3 @dims; or of one) of @rows rows of @n halves, @ld
- * apart, boxes of @box rows by @width halves, 64 or 16, with a swizzle as wide;
- * 16 byte aligned.  What is beyond a sequence's last row is zeros.  FALSE: the
- * driver has none. */
+/* Boxes of rows of @dims[0] halves, zeros beyond any of the @n_dims; @steps of
+ * the others in bytes; the box's first side is 64 or 16, which is the
+ * swizzle's. FALSE: the driver has none. */
 static inline bool
-shu_boxes (CUtensorMap *ret, unsigned n_dims, const void *data, size_t B,
-    size_t rows, size_t n, size_t ld, int box, int width)
+shu_boxes (CUtensorMap *ret, const void *data, unsigned n_dims,
+    const cuuint64_t *dims, const cuuint64_t *steps, const cuuint32_t *box)
 {
   ShuEncode encode = shu_box_encode ();
-  const cuuint64_t dims[] = {n, rows, B}, steps[] = {ld * 2, rows * ld * 2};
-  const cuuint32_t boxes[] = {(cuuint32_t) width, (cuuint32_t) box, 1};
-  const cuuint32_t ones[] = {1, 1, 1};
+  const cuuint32_t ones[] = {1, 1, 1, 1};
 
   return encode &&
          encode (ret, CU_TENSOR_MAP_DATA_TYPE_FLOAT16, n_dims, (void *) data,
-             dims, steps, boxes, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
-             width == 64 ? CU_TENSOR_MAP_SWIZZLE_128B
-                         : CU_TENSOR_MAP_SWIZZLE_32B,
+             dims, steps, box, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
+             box[0] == 64 ? CU_TENSOR_MAP_SWIZZLE_128B
+                          : CU_TENSOR_MAP_SWIZZLE_32B,
              CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
+/* Of @rows rows of @n halves, @ld apart, boxes of @box rows by 64 halves; 16
+ * byte aligned */
 static inline bool
 shu_box_map (CUtensorMap *ret, const void *data, size_t rows, size_t n,
     size_t ld, int box)
 {
-  return shu_boxes (ret, 2, data, 1, rows, n, ld, box, 64);
+  const cuuint64_t dims[] = {n, rows}, steps[] = {ld * 2};
+  const cuuint32_t boxes[] = {64, (cuuint32_t) box};
+
+  return shu_boxes (ret, data, 2, dims, steps, boxes);
 }
 
-/* For shu_copy_box_of() */
+/* The same of @B sequences, @width halves wide, for shu_copy_box_of() */
 static inline bool
 shu_box_map_of (CUtensorMap *ret, const void *data, size_t B, size_t rows,
     size_t n, size_t ld, int box, int width = 64)
 {
-  return shu_boxes (ret, 3, data, B, rows, n, ld, box, width);
+  const cuuint64_t dims[] = {n, rows, B}, steps[] = {ld * 2, rows * ld * 2};
+  const cuuint32_t boxes[] = {(cuuint32_t) width, (cuuint32_t) box, 1};
+
+  return shu_boxes (ret, data, 3, dims, steps, boxes);
+}
+
+/* Of @B sequences of @rows tokens, @ld apart, with @NH heads of @HD halves side
+ * by side, boxes of @box tokens by 64 halves of a head at (0, head, token,
+ * sequence): zeros beyond a head that is smaller */
+static inline bool
+shu_box_map_of_heads (CUtensorMap *ret, const void *data, size_t B, size_t rows,
+    size_t NH, size_t HD, size_t ld, int box)
+{
+  const cuuint64_t dims[] = {HD, NH, rows, B};
+  const cuuint64_t steps[] = {HD * 2, ld * 2, rows * ld * 2};
+  const cuuint32_t boxes[] = {64, 1, (cuuint32_t) box, 1};
+
+  return shu_boxes (ret, data, 4, dims, steps, boxes);
 }
