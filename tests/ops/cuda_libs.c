@@ -446,6 +446,10 @@ static const SdpaRow sdpa_rows[] = {
     {2, 601, 1000, 3, 8},
     {5, 1300, 1100, 5, 32},
     {1, 1536, 1536, 3, 48, TRUE, FALSE, 30},
+    /* few keys of many heads, which stay */
+    {30, 400, 77, 12, 64},
+    {37, 288, 288, 16, 32, TRUE},
+    {30, 400, 384, 12, 64, FALSE, FALSE, 30},
     /* not cuDNN's */
     {1, 1, 1, 1, 1},
     {2, 7, 5, 3, 4},

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Attention to many keys, heads of up to 64 channels: only for sm_90.  Smaller
- * ones are copied with zeros beyond them.
+/* Attention with heads of up to 64 channels, to any number of keys, which is
+ * best for many: only for sm_90.  Smaller heads are copied with zeros beyond
+ * them.
  *
  * At this size of a head the tensor cores and the unit for exponentials need
  * the same time for a score, and what else there is to do must hide behind
  * them.  A block has one warpgroup that copies keys and values, and three that
  * take 64 queries each; these ask for products in turn, for the next scores and
  * behind them for the sum of the last values, and turn scores into weights
- * while the others' products run.
+ * while the others' products run.  Queries are asked for two tiles ahead.
+ * Where all of a head's keys fit, they stay while its tiles are taken.
  *
  * Weights are exact only relative to each other, so the top that is taken off
  * the scores need not be the highest: that of the first block of keys stays
@@ -25,26 +27,37 @@ enum {
   GROUPS = 3,  /* that compute */
   BLOCK = (GROUPS + 1) * GROUP,
   WARPS = GROUP / SHU_WARP,
-  ROWS = 64,  /* queries of a warpgroup */
-  KEYS = 128, /* of a stage, and values */
-  STAGES = 4,
+  ROWS = 64, /* queries of a warpgroup */
   ROW_BYTES = HEAD * sizeof (__half),
   TILE = ROWS * ROW_BYTES,
-  PART = KEYS * ROW_BYTES, /* keys or values */
-  STAGE = 2 * PART,
   ALIGN = 1024,
-  ROOM = ALIGN + STAGES * STAGE + GROUPS * TILE + 2 * (STAGES + GROUPS) * 8,
+  QUEUE = 3, /* tiles of queries that a warpgroup has asked for, at most */
 };
+
+/* Of KEYS keys and as many values each */
+template <int KEYS> struct Stages {
+  static constexpr int part = KEYS * ROW_BYTES, bytes = 2 * part;
+  static constexpr int n = 144 * 1024 / bytes;
+  static constexpr int room = ALIGN + n * bytes + QUEUE * GROUPS * TILE +
+                              (2 * n + (QUEUE + 1) * GROUPS) * 8;
+};
+
+/* For quotients of less than 2^31 */
+typedef struct {
+  unsigned by, factor, shift;
+} Divisor;
 
 typedef struct {
   __half *y;
-  unsigned Tq, Tk, NH, HD;
+  unsigned Tq, Tk, HD;
   unsigned blocks; /* of keys */
-  unsigned tiles;  /* of queries of a head */
-  unsigned whole;  /* tiles of all heads that a block takes as they are */
-  unsigned all;    /* with the parts of the others */
-  unsigned share;  /* warpgroups that have something to do in a part */
-  float scale;     /* with log2 e */
+  Divisor NH;
+  Divisor tiles;  /* of queries of a head */
+  unsigned whole; /* tiles of all heads that a block takes as they are */
+  unsigned all;   /* with the parts of the others */
+  bool stays;     /* keys do, while a head's tiles are taken in a row */
+  unsigned share; /* warpgroups that have something to do in a part */
+  float scale;    /* with log2 e */
 } Job;
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -57,50 +70,82 @@ typedef struct {
   uint32_t stages, queries, full, empty, q_full, turn;
 } Room;
 
+template <int KEYS>
 static __device__ inline Room
 room_of (void)
 {
+  using S = Stages<KEYS>;
   extern __shared__ uint8_t raw[];
   uint32_t begin = (uint32_t) __cvta_generic_to_shared (raw);
   Room r;
 
   r.stages = (begin + ALIGN - 1) / ALIGN * ALIGN;
-  r.queries = r.stages + STAGES * STAGE;
-  r.full = r.queries + GROUPS * TILE;
-  r.empty = r.full + STAGES * 8;
-  r.q_full = r.empty + STAGES * 8;
-  r.turn = r.q_full + GROUPS * 8;
+  r.queries = r.stages + S::n * S::bytes;
+  r.full = r.queries + QUEUE * GROUPS * TILE;
+  r.empty = r.full + S::n * 8;
+  r.q_full = r.empty + S::n * 8;
+  r.turn = r.q_full + QUEUE * GROUPS * 8;
   return r;
 }
 
+template <int KEYS>
 static __device__ inline void
 init_barriers (const Room &r)
 {
-  for (int i = 0; i < STAGES; i++) {
+  for (int i = 0; i < Stages<KEYS>::n; i++) {
     shu_barrier_init (r.full + i * 8, 1);
     shu_barrier_init (r.empty + i * 8, GROUPS * WARPS);
   }
-  for (int i = 0; i < GROUPS; i++) {
+  for (int i = 0; i < QUEUE * GROUPS; i++)
     shu_barrier_init (r.q_full + i * 8, 1);
+  for (int i = 0; i < GROUPS; i++)
     shu_barrier_init (r.turn + i * 8, WARPS);
-  }
   asm volatile("fence.mbarrier_init.release.cluster;" : : : "memory");
   asm volatile("fence.proxy.async;" : : : "memory");
 }
 
+/* Which tiles a block takes */
+typedef struct {
+  unsigned begin, step, end;
+} Order;
+
+static __device__ inline Order
+order_of (const Job &p)
+{
+  size_t all = p.all;
+  Order o = {blockIdx.x, gridDim.x, p.all};
+
+  if (p.stays) {
+    o.begin = (unsigned) (blockIdx.x * all / gridDim.x);
+    o.step = 1;
+    o.end = (unsigned) ((blockIdx.x + 1) * all / gridDim.x);
+  }
+  return o;
+}
+
+static __device__ inline unsigned
+divide (unsigned x, const Divisor &d)
+{
+  return (unsigned) ((uint64_t) x * d.factor >> d.shift);
+}
+
 /* What a block has next: queries of a head, 64 of which are a warpgroup's */
 typedef struct {
-  int b, head;  /* head of a sequence */
-  unsigned row; /* the first warpgroup's first */
-  unsigned n;   /* warpgroups with something to do; the others look on */
+  int b, head;      /* head of a sequence */
+  unsigned row;     /* the first warpgroup's first */
+  unsigned n;       /* warpgroups with something to do; the others look on */
+  bool first, last; /* of those that its keys are there for */
 } Tile;
 
+/* Beyond the last: one that nobody has a part of */
 static __device__ inline Tile
-tile_of (const Job &p, unsigned i)
+tile_of (const Job &p, const Order &o, unsigned at)
 {
-  unsigned first = 0, n = GROUPS, head, left;
-  Tile t;
+  unsigned first = 0, n = GROUPS, i = at, head, left;
+  Tile t = {};
 
+  if (at >= o.end)
+    return t;
   if (i >= p.whole) {
     unsigned parts = (GROUPS + p.share - 1) / p.share, part = i - p.whole;
 
@@ -108,12 +153,15 @@ tile_of (const Job &p, unsigned i)
     first = part % parts * p.share;
     n = p.share < GROUPS - first ? p.share : GROUPS - first;
   }
-  head = i / p.tiles;
-  t.b = (int) (head / p.NH);
-  t.head = (int) (head % p.NH);
-  t.row = (i % p.tiles * GROUPS + first) * ROWS;
+  head = divide (i, p.tiles);
+  i -= head * p.tiles.by;
+  t.b = (int) divide (head, p.NH);
+  t.head = (int) (head - t.b * p.NH.by);
+  t.row = (i * GROUPS + first) * ROWS;
   left = t.row < p.Tq ? (p.Tq - t.row + ROWS - 1) / ROWS : 0;
   t.n = n < left ? n : left;
+  t.first = !p.stays || at == o.begin || i == 0;
+  t.last = !p.stays || at + 1 == o.end || i + 1 == p.tiles.by;
   return t;
 }
 
@@ -122,33 +170,40 @@ typedef struct {
   unsigned at, parity;
 } Place;
 
+template <int KEYS>
 static __device__ inline void
 step (Place &p)
 {
-  if (++p.at == STAGES) {
+  if (++p.at == Stages<KEYS>::n) {
     p.at = 0;
     p.parity ^= 1;
   }
 }
 
 /* One thread: keys and values of all tiles that this block takes. */
+template <int KEYS>
 static __device__ inline void
 copy_all (
     const CUtensorMap *mk, const CUtensorMap *mv, const Job &p, const Room &r)
 {
+  using S = Stages<KEYS>;
   Place place = {0, 1};
+  Order o = order_of (p);
 
-  for (unsigned i = blockIdx.x; i < p.all; i += gridDim.x) {
-    Tile t = tile_of (p, i);
+  for (unsigned i = o.begin; i < o.end; i += o.step) {
+    Tile t = tile_of (p, o, i);
 
-    for (unsigned k = 0; t.n > 0 && k < p.blocks; k++, step (place)) {
-      uint32_t to = r.stages + place.at * STAGE, full = r.full + place.at * 8;
+    if (t.n == 0 || !t.first)
+      continue;
+    for (unsigned k = 0; k < p.blocks; k++, step<KEYS> (place)) {
+      uint32_t to = r.stages + place.at * S::bytes;
+      uint32_t full = r.full + place.at * 8;
       int row = (int) (k * KEYS);
 
       shu_barrier_wait (r.empty + place.at * 8, place.parity);
-      shu_barrier_expect (full, STAGE);
-      shu_copy_box (to, mk, 0, t.head, row, t.b, full);
-      shu_copy_box (to + PART, mv, 0, t.head, row, t.b, full);
+      shu_barrier_expect (full, S::bytes);
+      shu_copy_box (to, mk, 0, row, t.head, t.b, full);
+      shu_copy_box (to + S::part, mv, 0, row, t.head, t.b, full);
     }
   }
 }
@@ -157,6 +212,7 @@ copy_all (
 
 /* Scores to weights; sums of the lane's part of its two rows.  @top: with the
  * scale */
+template <int KEYS>
 static __device__ inline void
 weigh (
     float (&s)[KEYS / 2], const float (&top)[2], float (&ret)[2], float scale)
@@ -173,6 +229,7 @@ weigh (
 }
 
 /* Only @left of a block's keys exist. */
+template <int KEYS>
 static __device__ inline void
 mask (float (&s)[KEYS / 2], int left, unsigned lane)
 {
@@ -184,6 +241,7 @@ mask (float (&s)[KEYS / 2], int left, unsigned lane)
 }
 
 /* The top moves to the highest score so far; sum and o follow. */
+template <int KEYS>
 static __device__ inline void
 move_top (const float (&s)[KEYS / 2], float (&top)[2], float (&sum)[2],
     float (&o)[HEAD / 2], float scale)
@@ -207,6 +265,7 @@ move_top (const float (&s)[KEYS / 2], float (&top)[2], float (&sum)[2],
   }
 }
 
+template <int KEYS>
 static __device__ inline void
 pack (uint32_t (&w)[KEYS / 16][4], const float (&s)[KEYS / 2])
 {
@@ -227,6 +286,7 @@ load_word (uint32_t rows, unsigned row, unsigned x, unsigned lane)
 }
 
 /* The scores of the 16 rows of queries at @queries, by a warp for itself */
+template <int KEYS>
 static __device__ inline void
 multiply_again (
     float (&s)[KEYS / 2], uint32_t queries, uint32_t keys, unsigned lane)
@@ -267,6 +327,7 @@ same_of (uint32_t x)
 }
 
 /* @queries, @keys: of shu_wgmma_low() */
+template <int KEYS>
 static __device__ inline void
 ask_scores (float (&s)[KEYS / 2], uint32_t queries, uint32_t keys)
 {
@@ -279,6 +340,7 @@ ask_scores (float (&s)[KEYS / 2], uint32_t queries, uint32_t keys)
 }
 
 /* o += w values */
+template <int KEYS>
 static __device__ inline void
 ask_sum (
     float (&o)[HEAD / 2], const uint32_t (&w)[KEYS / 16][4], uint32_t values)
@@ -295,16 +357,13 @@ ask_sum (
 typedef struct {
   unsigned group, lane, warp;
   bool speaks; /* for its warp */
-  unsigned q_parity, turn_parity;
+  bool frees;  /* stages, for its warp, once it is through with them */
+  unsigned asked, taken; /* tiles of queries; they take turns in QUEUE places */
+  unsigned turn_parity;
   Place place;
-  uint32_t keys; /* of the current stage, as an operand */
+  uint32_t queries; /* of the current tile */
+  uint32_t keys;    /* of the current stage, as an operand */
 } Side;
-
-static __device__ inline uint32_t
-queries_of (const Room &r, const Side &me)
-{
-  return r.queries + me.group * TILE;
-}
 
 static __device__ inline void
 pass_turn (const Room &r, const Side &me)
@@ -329,134 +388,183 @@ side_of (const Room &r)
   return me;
 }
 
-/* For the next tile of this warpgroup, whose products before are all done */
+/* Of a tile that comes QUEUE - 1 after the current one: the place is that of
+ * the one before it, with which all of the warpgroup are through at the barrier
+ */
 static __device__ inline void
-fetch_queries (
-    const CUtensorMap *mq, const Room &r, Side &me, int head, int row, int b)
+ask_queries (const CUtensorMap *mq, const Tile &t, const Room &r, Side &me)
 {
-  uint32_t full = r.q_full + me.group * 8;
+  unsigned at = QUEUE * me.group + me.asked % QUEUE;
+  uint32_t full = r.q_full + at * 8;
 
+  if (me.group >= t.n)
+    return;
   asm volatile("barrier.cta.sync %0, 128;" : : "r"(me.group + 1) : "memory");
   if (threadIdx.x % GROUP == 0) {
     shu_barrier_expect (full, TILE);
-    shu_copy_box (queries_of (r, me), mq, 0, head, row, b, full);
+    shu_copy_box (r.queries + at * TILE, mq, 0, (int) (t.row + me.group * ROWS),
+        t.head, t.b, full);
   }
-  shu_barrier_wait (full, me.q_parity);
-  me.q_parity ^= 1;
+  me.asked++;
+}
+
+static __device__ inline void
+take_queries (const Room &r, Side &me)
+{
+  unsigned at = QUEUE * me.group + me.taken % QUEUE;
+
+  me.queries = same_of (r.queries + at * TILE);
+  shu_barrier_wait (r.q_full + at * 8, me.taken / QUEUE % 2);
+  me.taken++;
 }
 
 /* Until the stage is there and it is this warpgroup's turn */
+template <int KEYS>
 static __device__ inline void
 await (Side &me, const Room &r)
 {
-  me.keys = same_of (
-      shu_wgmma_low (r.stages) + me.place.at * (unsigned) (STAGE >> 4));
+  me.keys = same_of (shu_wgmma_low (r.stages) +
+                     me.place.at * (unsigned) (Stages<KEYS>::bytes >> 4));
   shu_barrier_wait (r.full + me.place.at * 8, me.place.parity);
   shu_barrier_wait (r.turn + me.group * 8, me.turn_parity);
   me.turn_parity ^= 1;
 }
 
+static __device__ inline void
+free_stage (unsigned at, const Room &r, const Side &me)
+{
+  if (me.frees)
+    shu_barrier_arrive (r.empty + at * 8);
+}
+
 /* The first block of keys: w of it, top and sum */
+template <int KEYS>
 static __device__ inline void
 attend_first (uint32_t (&w)[KEYS / 16][4], float (&top)[2], float (&sum)[2],
     float (&o)[HEAD / 2], const Job &p, const Room &r, Side &me)
 {
   float s[KEYS / 2];
 
-  await (me, r);
-  ask_scores (s, shu_wgmma_low (queries_of (r, me)), me.keys);
+  await<KEYS> (me, r);
+  ask_scores<KEYS> (s, shu_wgmma_low (me.queries), me.keys);
   pass_turn (r, me);
   shu_wgmma_wait<0> ();
   shu_wgmma_settle (s);
-  mask (s, (int) p.Tk, me.lane);
-  move_top (s, top, sum, o, p.scale);
-  weigh (s, top, sum, p.scale);
-  pack (w, s);
+  mask<KEYS> (s, (int) p.Tk, me.lane);
+  move_top<KEYS> (s, top, sum, o, p.scale);
+  weigh<KEYS> (s, top, sum, p.scale);
+  pack<KEYS> (w, s);
 }
 
 /* The next, of which @left exist; o gets the last one's values. */
+template <int KEYS>
 static __device__ inline void
 attend_next (uint32_t (&w)[KEYS / 16][4], float (&top)[2], float (&sum)[2],
     float (&o)[HEAD / 2], int left, const Job &p, const Room &r, Side &me)
 {
-  uint32_t values = me.keys + (PART >> 4);
-  uint32_t done = r.empty + me.place.at * 8;
+  using S = Stages<KEYS>;
+  uint32_t values = me.keys + (S::part >> 4);
+  unsigned done = me.place.at;
   float s[KEYS / 2], here[2];
 
-  step (me.place);
-  await (me, r);
-  ask_scores (s, shu_wgmma_low (queries_of (r, me)), me.keys);
-  ask_sum (o, w, values);
+  step<KEYS> (me.place);
+  await<KEYS> (me, r);
+  ask_scores<KEYS> (s, shu_wgmma_low (me.queries), me.keys);
+  ask_sum<KEYS> (o, w, values);
   pass_turn (r, me);
   shu_wgmma_wait<1> ();
   shu_wgmma_settle (s);
-  mask (s, left, me.lane);
-  weigh (s, top, here, p.scale);
+  mask<KEYS> (s, left, me.lane);
+  weigh<KEYS> (s, top, here, p.scale);
   shu_wgmma_wait<0> ();
   shu_wgmma_settle (o);
-  if (me.speaks)
-    shu_barrier_arrive (done);
-  pack (w, s);
+  free_stage (done, r, me);
+  pack<KEYS> (w, s);
   if (__any_sync (0xffffffff, !(here[0] < MOST && here[1] < MOST))) {
-    multiply_again (s, queries_of (r, me) + me.warp * 16 * ROW_BYTES,
-        r.stages + me.place.at * STAGE, me.lane);
-    mask (s, left, me.lane);
-    move_top (s, top, sum, o, p.scale);
-    weigh (s, top, here, p.scale);
-    pack (w, s);
+    multiply_again<KEYS> (s, me.queries + me.warp * 16 * ROW_BYTES,
+        r.stages + me.place.at * S::bytes, me.lane);
+    mask<KEYS> (s, left, me.lane);
+    move_top<KEYS> (s, top, sum, o, p.scale);
+    weigh<KEYS> (s, top, here, p.scale);
+    pack<KEYS> (w, s);
   }
   sum[0] += here[0];
   sum[1] += here[1];
 }
 
 /* The last one's values */
+template <int KEYS>
 static __device__ inline void
 finish (float (&o)[HEAD / 2], const uint32_t (&w)[KEYS / 16][4], const Room &r,
     Side &me)
 {
-  ask_sum (o, w, me.keys + (PART >> 4));
+  ask_sum<KEYS> (o, w, me.keys + (Stages<KEYS>::part >> 4));
   shu_wgmma_wait<0> ();
   shu_wgmma_settle (o);
-  if (me.speaks)
-    shu_barrier_arrive (r.empty + me.place.at * 8);
-  step (me.place);
+  free_stage (me.place.at, r, me);
+  step<KEYS> (me.place);
 }
 
 /* A tile of which this warpgroup has a part */
+template <int KEYS>
 static __device__ inline void
-attend (
-    const CUtensorMap *mq, const Tile &t, const Job &p, const Room &r, Side &me)
+attend (const Tile &t, const Job &p, const Room &r, Side &me)
 {
-  unsigned row = t.row + me.group * ROWS;
+  unsigned row = t.row + me.group * ROWS + me.warp * 16;
   float o[HEAD / 2] = {0}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
   uint32_t w[KEYS / 16][4];
-  size_t ld = p.NH * p.HD;
+  size_t ld = p.NH.by * p.HD;
 
-  fetch_queries (mq, r, me, t.head, (int) row, t.b);
-  attend_first (w, top, sum, o, p, r, me);
+  take_queries (r, me);
+  attend_first<KEYS> (w, top, sum, o, p, r, me);
   for (unsigned k = 1; k < p.blocks; k++)
-    attend_next (w, top, sum, o, (int) (p.Tk - k * KEYS), p, r, me);
-  finish (o, w, r, me);
-  row += me.warp * 16;
+    attend_next<KEYS> (w, top, sum, o, (int) (p.Tk - k * KEYS), p, r, me);
+  finish<KEYS> (o, w, r, me);
   if (row < p.Tq)
     shu_write_rows (p.y + ((size_t) t.b * p.Tq + row) * ld + t.head * p.HD, o,
         sum, (int) (p.Tq - row), p.HD, ld, me.lane);
 }
 
 /* One of which only others have */
+template <int KEYS>
 static __device__ inline void
 look_on (const Job &p, const Room &r, Side &me)
 {
-  for (unsigned k = 0; k < p.blocks; k++, step (me.place)) {
-    await (me, r);
+  for (unsigned k = 0; k < p.blocks; k++, step<KEYS> (me.place)) {
+    await<KEYS> (me, r);
     pass_turn (r, me);
-    if (me.speaks)
-      shu_barrier_arrive (r.empty + me.place.at * 8);
+    free_stage (me.place.at, r, me);
+  }
+}
+
+template <int KEYS>
+static __device__ inline void
+attend_all (const CUtensorMap *mq, const Job &p, const Room &r)
+{
+  Side me = side_of (r);
+  Order o = order_of (p);
+
+  for (unsigned k = 0; k < QUEUE - 1; k++)
+    ask_queries (mq, tile_of (p, o, o.begin + k * o.step), r, me);
+  for (unsigned i = o.begin; i < o.end; i += o.step) {
+    Tile t = tile_of (p, o, i);
+    Place begin = me.place;
+
+    ask_queries (mq, tile_of (p, o, i + (QUEUE - 1) * o.step), r, me);
+    me.frees = me.speaks && t.last;
+    if (me.group < t.n)
+      attend<KEYS> (t, p, r, me);
+    else if (t.n > 0)
+      look_on<KEYS> (p, r, me);
+    if (!t.last)
+      me.place = begin;
   }
 }
 
 #endif
 
+/* KEYS keys at a time */
+template <int KEYS>
 static __global__ void
 __launch_bounds__ (BLOCK, 1)
     attention_many (const __grid_constant__ CUtensorMap mq,
@@ -464,52 +572,68 @@ __launch_bounds__ (BLOCK, 1)
         const __grid_constant__ CUtensorMap mv, Job p)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-  Room r = room_of ();
+  Room r = room_of<KEYS> ();
 
   if (threadIdx.x == 0)
-    init_barriers (r);
+    init_barriers<KEYS> (r);
   __syncthreads ();
   shu_let_next_begin ();
   shu_await_grid ();
   if (threadIdx.x / GROUP == GROUPS) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 32;");
     if (threadIdx.x == GROUPS * GROUP)
-      copy_all (&mk, &mv, p, r);
+      copy_all<KEYS> (&mk, &mv, p, r);
     return;
   }
   asm volatile("setmaxnreg.inc.sync.aligned.u32 160;");
-
-  Side me = side_of (r);
-
-  for (unsigned i = blockIdx.x; i < p.all; i += gridDim.x) {
-    Tile t = tile_of (p, i);
-
-    if (me.group < t.n)
-      attend (&mq, t, p, r, me);
-    else if (t.n > 0)
-      look_on (p, r, me);
-  }
+  attend_all<KEYS> (&mq, p, r);
 #endif
 }
 
 /* ---- launch ---- */
+
+enum { MOST_KEYS = 128 };
 
 extern "C" int
 shu_launch_attention_many_fits (const ShuCudaHeads *h, int sm)
 {
 #ifdef SHU_SM90A
   return sm == 90 && h->HD <= HEAD && h->Tk > 0 && h->Tq > 0 &&
-         !shu_too_many (h->Tk + KEYS) &&
+         !shu_too_many (h->Tk + MOST_KEYS) &&
          !shu_too_many (h->B * h->NH * (h->Tq + GROUPS * ROWS));
 #else
   return 0;
 #endif
 }
 
+/* The number of keys at a time that wastes the least. */
+static unsigned
+best_keys (size_t Tk)
+{
+  static const unsigned keys[] = {MOST_KEYS, 96, 80};
+  unsigned best = keys[0];
+
+  for (unsigned n : keys)
+    if (shu_div_up (Tk, n) * n < shu_div_up (Tk, best) * best)
+      best = n;
+  return best;
+}
+
+static Divisor
+divisor_of (size_t by)
+{
+  Divisor d = {(unsigned) by, 0, 31};
+
+  while ((size_t) 1 << (d.shift - 31) < by)
+    d.shift++;
+  d.factor = (unsigned) ((((uint64_t) 1 << d.shift) + by - 1) / by);
+  return d;
+}
+
 /* Tiles that are left when all blocks have had as many are taken in parts, as
  * small ones as there are blocks for. */
 static void
-divide (Job &p, size_t tiles, unsigned n_sm)
+share_out (Job &p, size_t tiles, unsigned n_sm)
 {
   unsigned all = (unsigned) tiles, rest = all % n_sm;
 
@@ -520,32 +644,57 @@ divide (Job &p, size_t tiles, unsigned n_sm)
   p.all = p.whole + rest * (unsigned) shu_div_up (GROUPS, p.share);
 }
 
-extern "C" cudaError_t
-shu_launch_attention_many (const ShuCudaHeads *h, int n_sm, cudaStream_t stream)
+template <int KEYS>
+static cudaError_t
+launch (const ShuCudaHeads &h, Job &p, int n_sm, cudaStream_t stream)
 {
-  Job p = {(__half *) h->y, (unsigned) h->Tq, (unsigned) h->Tk,
-      (unsigned) h->NH, (unsigned) h->HD, (unsigned) shu_div_up (h->Tk, KEYS),
-      (unsigned) shu_div_up (h->Tq, GROUPS * ROWS), 0, 0, 0,
-      1.44269504f / sqrtf ((float) h->HD)};
+  enum { PASSES = 8 }; /* of all blocks, from where on one tile is little */
+
+  using S = Stages<KEYS>;
+  size_t tiles = p.tiles.by * h.B * h.NH;
   CUtensorMap mq, mk, mv;
   unsigned grid;
   cudaError_t e;
 
-  if (h->B * h->NH == 0)
-    return cudaSuccess;
-  divide (p, p.tiles * h->B * h->NH, (unsigned) n_sm);
-  if (!shu_box_map_of_heads (
-          &mq, h->q, h->B, h->Tq, h->NH, h->HD, h->ldq, ROWS) ||
-      !shu_box_map_of_heads (
-          &mk, h->k, h->B, h->Tk, h->NH, h->HD, h->ldk, KEYS) ||
-      !shu_box_map_of_heads (
-          &mv, h->v, h->B, h->Tk, h->NH, h->HD, h->ldv, KEYS))
+  p.blocks = (unsigned) shu_div_up (h.Tk, KEYS);
+  p.stays =
+      p.blocks <= S::n && p.tiles.by > 1 && tiles >= PASSES * (size_t) n_sm;
+  if (p.stays)
+    p.all = p.whole = (unsigned) tiles;
+  else
+    share_out (p, tiles, (unsigned) n_sm);
+  if (!shu_box_map_of_heads (&mq, h.q, h.B, h.Tq, h.NH, h.HD, h.ldq, ROWS) ||
+      !shu_box_map_of_heads (&mk, h.k, h.B, h.Tk, h.NH, h.HD, h.ldk, KEYS) ||
+      !shu_box_map_of_heads (&mv, h.v, h.B, h.Tk, h.NH, h.HD, h.ldv, KEYS))
     return cudaErrorNotSupported;
-  e = cudaFuncSetAttribute (
-      attention_many, cudaFuncAttributeMaxDynamicSharedMemorySize, ROOM);
+  e = shu_allow_shared<attention_many<KEYS>> (S::room);
   if (e != cudaSuccess)
     return e;
   grid = p.all < (unsigned) n_sm ? p.all : (unsigned) n_sm;
   return shu_launch_chained (
-      attention_many, dim3 (grid), BLOCK, ROOM, stream, mq, mk, mv, p);
+      attention_many<KEYS>, dim3 (grid), BLOCK, S::room, stream, mq, mk, mv, p);
+}
+
+extern "C" cudaError_t
+shu_launch_attention_many (const ShuCudaHeads *h, int n_sm, cudaStream_t stream)
+{
+  Job p = {};
+
+  if (h->B * h->NH == 0)
+    return cudaSuccess;
+  p.y = (__half *) h->y;
+  p.Tq = (unsigned) h->Tq;
+  p.Tk = (unsigned) h->Tk;
+  p.NH = divisor_of (h->NH);
+  p.HD = (unsigned) h->HD;
+  p.tiles = divisor_of (shu_div_up (h->Tq, GROUPS * ROWS));
+  p.scale = 1.44269504f / sqrtf ((float) h->HD);
+  switch (best_keys (h->Tk)) {
+  case 96:
+    return launch<96> (*h, p, n_sm, stream);
+  case 80:
+    return launch<80> (*h, p, n_sm, stream);
+  default:
+    return launch<MOST_KEYS> (*h, p, n_sm, stream);
+  }
 }

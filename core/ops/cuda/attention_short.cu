@@ -259,8 +259,7 @@ template <int KB>
 static cudaError_t
 launch (const Job &p, dim3 grid, size_t bytes, cudaStream_t stream)
 {
-  cudaError_t e = cudaFuncSetAttribute (attention_short<KB>,
-      cudaFuncAttributeMaxDynamicSharedMemorySize, (int) bytes);
+  cudaError_t e = shu_allow_shared<attention_short<KB>> (bytes);
 
   if (e != cudaSuccess)
     return e;

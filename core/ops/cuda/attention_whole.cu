@@ -300,8 +300,7 @@ shu_launch_attention_whole (
       !map_of (&mk, *h, h->k, h->Tk, h->ldk, HALF) ||
       !map_of (&mv, *h, h->v, h->Tk, h->ldv, HALF))
     return cudaErrorNotSupported;
-  e = cudaFuncSetAttribute (
-      attention_whole, cudaFuncAttributeMaxDynamicSharedMemorySize, ROOM);
+  e = shu_allow_shared<attention_whole> (ROOM);
   if (e != cudaSuccess)
     return e;
   return shu_launch_chained (attention_whole,

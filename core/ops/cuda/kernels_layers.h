@@ -151,7 +151,7 @@ cudaError_t shu_launch_attention_groups (void *y, const void *q, const void *k,
     const void *v, const int *order, const int *start, size_t N, size_t G,
     int NH, int HD, cudaStream_t stream);
 
-/* ---- attention_few.cu, _many, _short, _whole ---- */
+/* ---- attention_many.cu, _short, _whole ---- */
 
 /* q [B,Tq,NH*HD], k, v [B,Tk,NH*HD] with tokens ld elements apart -> y
  * [B,Tq,NH*HD]; all at multiples of 16 bytes, HD and ld at multiples of 8 */
@@ -164,9 +164,6 @@ typedef struct {
 
 /* Whether there is a kernel for such sizes on that card, and to run it.  @room:
  * bytes of shared memory that a block may have; @n_sm: multiprocessors */
-int shu_launch_attention_few_fits (const ShuCudaHeads *h, int sm);
-cudaError_t shu_launch_attention_few (
-    const ShuCudaHeads *h, int n_sm, cudaStream_t stream);
 int shu_launch_attention_many_fits (const ShuCudaHeads *h, int sm);
 cudaError_t shu_launch_attention_many (
     const ShuCudaHeads *h, int n_sm, cudaStream_t stream);

@@ -160,8 +160,6 @@ launch_of (ShuCuda *cuda, const ShuCudaSdpa *s)
 
   if (!fits_kernel (s))
     return NULL;
-  if (shu_launch_attention_few_fits (&h, cuda->sm))
-    return shu_launch_attention_few;
   if (shu_launch_attention_many_fits (&h, cuda->sm))
     return shu_launch_attention_many;
   if (shu_launch_attention_whole_fits (&h, cuda->sm))

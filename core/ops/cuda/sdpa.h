@@ -2,13 +2,12 @@
 /* Attention: y = softmax (q k^T / sqrt (HD)) v for each head; f16 in memory,
  * f32 scores and sums.
  *
- * On sm_90 heads of up to 64 have kernels of our own (attention_few.cu,
- * attention_many.cu), and those of 80 with few keys (attention_whole.cu);
- * elsewhere heads of 64 with few keys (attention_short.cu).  cuDNN's one-kernel
- * attention has the other sizes of heads that are multiples of 8 up to 256; it
- * compiles it for each shape (45 ms; libnvrtc must be there).  Others (the
- * VAE's single head of 512), and all where cuDNN refuses, go through scores in
- * memory, in pieces. */
+ * On sm_90 heads of up to 64 have a kernel of our own (attention_many.cu), and
+ * those of 80 with few keys (attention_whole.cu); elsewhere heads of 64 with
+ * few keys (attention_short.cu).  cuDNN's one-kernel attention has all other
+ * heads that are multiples of 8 up to 256; it compiles it for each shape (45
+ * ms; libnvrtc must be there).  What is left (the VAE's single head of 512),
+ * and all where cuDNN refuses, goes through scores in memory, in pieces. */
 #pragma once
 #include "ops/cuda/cuda_private.h"
 

@@ -255,19 +255,6 @@ shu_wgmma (float (&d)[40], uint64_t a, uint64_t b, int add)
       : "l"(a), "l"(b), "r"(add));
 }
 
-/* d [64,48] (+)= a b; adds where @add */
-static __device__ inline void
-shu_wgmma (float (&d)[24], uint64_t a, uint64_t b, int add)
-{
-  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %26, 0;\n"
-      "wgmma.mma_async.sync.aligned.m64n48k16.f32.f16.f16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23}, "
-      "%24, %25, p, 1, 1, 0, 0;\n}\n"
-      : EIGHT (0), EIGHT (8), EIGHT (16)
-      : "l"(a), "l"(b), "r"(add));
-}
-
 /* d [64,64] += a b; a in registers, as mma_private.h has them; of b the rows
  * of 64 halves are those of the sum */
 static __device__ inline void
@@ -527,15 +514,15 @@ shu_box_map_of (CUtensorMap *ret, const void *data, size_t B, size_t rows,
 }
 
 /* Of @B sequences of @rows tokens, @ld apart, with @NH heads of @HD halves side
- * by side, boxes of @box tokens by 64 halves of a head at (0, head, token,
+ * by side, boxes of @box tokens by 64 halves of a head at (0, token, head,
  * sequence): zeros beyond a head that is smaller */
 static inline bool
 shu_box_map_of_heads (CUtensorMap *ret, const void *data, size_t B, size_t rows,
     size_t NH, size_t HD, size_t ld, int box)
 {
-  const cuuint64_t dims[] = {HD, NH, rows, B};
-  const cuuint64_t steps[] = {HD * 2, ld * 2, rows * ld * 2};
-  const cuuint32_t boxes[] = {64, 1, (cuuint32_t) box, 1};
+  const cuuint64_t dims[] = {HD, rows, NH, B};
+  const cuuint64_t steps[] = {ld * 2, HD * 2, rows * ld * 2};
+  const cuuint32_t boxes[] = {64, (cuuint32_t) box, 1, 1};
 
   return shu_boxes (ret, data, 4, dims, steps, boxes);
 }
