@@ -155,9 +155,10 @@ layer (ShuCtx *c, const ShuClip *m, int i, ShuTensor *x, ShuTensor *h,
   h = shu_add_norm (
       c, x, &l->layer_norm2, &(ShuAddNorm){.h = h, .eps = m->eps}, &x);
   h = shu_linear_act (c, h, &l->fc1, SHU_ACT_GELU);
-  h = shu_linear (c, h, &l->fc2);
-  shu_tap (c, h, "layers.%d.mlp", i);
-  h = shu_add_norm (c, x, is_last ? &m->post_layernorm : &l[1].layer_norm1,
+  if (shu_tapped (c)) /* for listeners alone */
+    shu_tap (c, shu_linear (c, h, &l->fc2), "layers.%d.mlp", i);
+  h = shu_linear_add_norm (c, x, &l->fc2,
+      is_last ? &m->post_layernorm : &l[1].layer_norm1,
       &(ShuAddNorm){.h = h, .y_order = is_last ? &first : NULL, .eps = m->eps},
       &x);
   *ret_norm = shu_keep (c, h);

@@ -34,7 +34,8 @@ typedef enum {
   SHU_SCRATCH_UPSAMPLE, /* of a convolution */
   SHU_SCRATCH_CONV, /* of one without; n_heads: of each side, n_keys: stride */
   SHU_SCRATCH_FP8,  /* x of a layer in that */
-  SHU_SCRATCH_PATCHES, /* n_heads: their side */
+  SHU_SCRATCH_PATCHES,         /* n_heads: their side */
+  SHU_SCRATCH_LINEAR_ADD_NORM, /* of x, that of the layer; 0: not in one */
 } ShuScratch;
 
 /* @n_rows runs of @bytes each; offsets and steps in bytes. */
@@ -105,6 +106,15 @@ struct _ShuBackend {
   /* sum: NULL where there is no h; orders complete */
   void (*add_norm) (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
       const ShuNorm *norm, const ShuAddNorm *p);
+
+  /* that with what l makes of p->h in place of h, gate and eps, and nothing
+   * else of p; has_linear_add_norm: whether it should be asked for; NULL: never
+   */
+  gboolean (*has_linear_add_norm) (
+      ShuCtx *c, ShuTensor *x, const ShuLinear *l, const ShuAddNorm *p);
+  void (*linear_add_norm) (ShuCtx *c, ShuTensor *y, ShuTensor *sum,
+      ShuTensor *x, const ShuLinear *l, const ShuNorm *norm,
+      const ShuAddNorm *p);
 
   void (*attention) (ShuCtx *c, ShuTensor *y, ShuTensor *q, ShuTensor *k,
       ShuTensor *v, int n_heads);

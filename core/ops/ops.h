@@ -235,6 +235,11 @@ typedef struct {
 ShuTensor *shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
     const ShuAddNorm *p, ShuTensor **ret_sum);
 
+/* The same, with what @l makes of @p's h [...,K] in place of h: fewer steps
+ * where a device gains from that */
+ShuTensor *shu_linear_add_norm (ShuCtx *c, ShuTensor *x, const ShuLinear *l,
+    const ShuNorm *norm, const ShuAddNorm *p, ShuTensor **ret_sum);
+
 /* ---- attention: softmax (q k^T / sqrt (HD)) v, per head ---- */
 
 /* q [B,Tq,C], k, v [B,Tk,C] -> [B,Tq,C]; C = n_heads * HD */

@@ -60,13 +60,22 @@ blends (const ShuOrder *o, int blend)
          o->step[2] == o->step[3] * (o->size[2] > 1 ? o->size[3] : 0);
 }
 
-ShuTensor *
-shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
+static gboolean
+is_linear (ShuCtx *c, const ShuLinear *l, gint64 Co, gint64 Ci)
+{
+  return l && l->w && shu_is_weight (c, l->w) && l->w->n_dims == 2 &&
+         l->w->dims[0] == Co && l->w->dims[1] == Ci &&
+         shu_is_vector (c, l->b, Co);
+}
+
+/* @l: of p->h, in the same step, or NULL */
+static ShuTensor *
+add_norm (ShuCtx *c, ShuTensor *x, const ShuLinear *l, const ShuNorm *norm,
     const ShuAddNorm *params, ShuTensor **ret_sum)
 {
   const ShuBackend *be = SHU_BACKEND_FOR (c, add_norm);
   ShuAddNorm p = *params;
-  gint64 C, rows, y_rows;
+  gint64 C, K, rows, y_rows;
   ShuOrder plain = {{0, 1, 1, 1}, {1, 0, 0, 0}, 0, 1};
   ShuTensor *y, *sum = NULL;
   ShuDType dtype;
@@ -84,6 +93,7 @@ shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
   if (shu_ctx_failed (c))
     return c->nil;
   C = last (x);
+  K = l ? last (p.h) : C;
   plain.size[0] = rows = C > 0 ? (gint64) x->n / C : 0;
   p.h_order = p.h_order ? p.h_order : &plain;
   p.y_order = params->y_order ? params->y_order : &plain;
@@ -99,7 +109,7 @@ shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
         p.gate, p.scale, NULL);
   if (y_rows < 1 || !blends (p.h_order, p.h ? p.blend : 0) ||
       (p.h && (p.h->dtype != c->real ||
-                  order_rows (p.h_order, rows) * C != (gint64) p.h->n)))
+                  order_rows (p.h_order, rows) * K != (gint64) p.h->n)))
     return shu_op_wrong (
         c, "add_norm", "orders that fit x and h", x, p.h, NULL);
   if (p.h)
@@ -109,21 +119,58 @@ shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm,
                       : shu_scoped (c, dtype, x->n_dims, x->dims);
   if (shu_ctx_failed (c))
     return c->nil;
-  be->add_norm (c, y, sum, x, norm, &p);
+  if (l)
+    be->linear_add_norm (c, y, sum, x, l, norm, &p);
+  else
+    be->add_norm (c, y, sum, x, norm, &p);
   if (ret_sum)
     *ret_sum = sum ? sum : x;
   return y;
 }
 
-/* ---- attention ---- */
-
-static gboolean
-is_linear (ShuCtx *c, const ShuLinear *l, gint64 Co, gint64 Ci)
+ShuTensor *
+shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm, const ShuAddNorm *p,
+    ShuTensor **ret_sum)
 {
-  return l && l->w && shu_is_weight (c, l->w) && l->w->n_dims == 2 &&
-         l->w->dims[0] == Co && l->w->dims[1] == Ci &&
-         shu_is_vector (c, l->b, Co);
+  return add_norm (c, x, NULL, norm, p, ret_sum);
 }
+
+/* Whether a backend does the layer of p->h in the same step */
+static gboolean
+has_layer (ShuCtx *c, ShuTensor *x, const ShuLinear *l, const ShuAddNorm *p)
+{
+  const ShuBackend *be = shu_backend_of (c);
+  gboolean plain = !p->h_order && !p->y_order && !p->rest && !p->scale &&
+                   !p->blend && p->precision == SHU_PRECISION_F16 &&
+                   l->precision == SHU_PRECISION_F16;
+
+  return plain && be && be->has_linear_add_norm && x->dtype == c->real &&
+         p->h->dtype == c->real && last (p->h) > 0 &&
+         is_linear (c, l, last (x), last (p->h)) &&
+         be->has_linear_add_norm (c, x, l, p);
+}
+
+ShuTensor *
+shu_linear_add_norm (ShuCtx *c, ShuTensor *x, const ShuLinear *l,
+    const ShuNorm *norm, const ShuAddNorm *params, ShuTensor **ret_sum)
+{
+  SHU_SCOPE (c);
+  ShuAddNorm p = *params;
+  ShuTensor *y, *sum;
+
+  p.h = shu_operand (c, p.h);
+  if (!shu_ctx_failed (c) && has_layer (c, x, l, &p)) {
+    y = add_norm (c, x, l, norm, &p, &sum);
+  } else {
+    p.h = shu_linear (c, p.h, l);
+    y = add_norm (c, x, NULL, norm, &p, &sum);
+  }
+  if (ret_sum)
+    *ret_sum = shu_keep (c, sum);
+  return shu_keep (c, y);
+}
+
+/* ---- attention ---- */
 
 static gboolean
 is_gamma (ShuCtx *c, ShuTensor *g, gint64 NH, gint64 C)

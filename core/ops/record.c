@@ -111,6 +111,19 @@ has_fp8 (ShuCtx *c)
   return !c->dry && real->has_fp8 && real->has_fp8 (c);
 }
 
+/* Dry: whether the device that scratch is told of would */
+static gboolean
+has_linear_add_norm (
+    ShuCtx *c, ShuTensor *x, const ShuLinear *l, const ShuAddNorm *p)
+{
+  const ShuBackend *real = c->record->real;
+
+  if (c->dry)
+    return c->place == SHU_NOWHERE && real->scratch &&
+           real->scratch (SHU_SCRATCH_LINEAR_ADD_NORM, x, p->h, 0, 0) > 0;
+  return real->has_linear_add_norm && real->has_linear_add_norm (c, x, l, p);
+}
+
 static gboolean
 geglu_to_e4m3 (ShuCtx *c, gint64 M, gint64 C, gint64 K)
 {
@@ -292,6 +305,17 @@ add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
     const ShuNorm *norm, const ShuAddNorm *p)
 {
   RECORD_ (add_norm, 0, OPERANDS (y, sum, x, p->h), y, sum, x, norm, p);
+}
+
+static void
+linear_add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
+    const ShuLinear *l, const ShuNorm *norm, const ShuAddNorm *p)
+{
+  double K = last (p->h), M = (double) p->h->n / K;
+
+  scratch (c, SHU_SCRATCH_LINEAR_ADD_NORM, x, p->h, 0, 0);
+  RECORD_ (linear_add_norm, 2 * M * last (x) * K,
+      OPERANDS (y, sum, x, p->h, l->w, l->b), y, sum, x, l, norm, p);
 }
 
 /* ---- attention: 2 for q k^T, 2 for what follows ---- */
@@ -519,6 +543,8 @@ const ShuBackend shu_backend_record = {
     .layer_norm = layer_norm,
     .rms_norm_heads = rms_norm_heads,
     .add_norm = add_norm,
+    .has_linear_add_norm = has_linear_add_norm,
+    .linear_add_norm = linear_add_norm,
     .attention = attention,
     .self_attention = self_attention,
     .attention_gather = attention_gather,

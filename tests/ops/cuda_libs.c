@@ -137,6 +137,77 @@ test_gemm (void)
       check_gemm (&gemm_rows[i]);
 }
 
+/* ---- products in parts ---- */
+
+typedef struct {
+  gsize M, N, K;
+  unsigned parts;
+} PartsRow;
+
+typedef struct {
+  const PartsRow *row;
+  Array x, w, y;
+} PartsJob;
+
+static const PartsRow parts_rows[] = {
+    {514, 1280, 5120, 4}, {1374, 1024, 4096, 2}, {519, 1272, 5128, 4},
+    {300, 2040, 2120, 3},
+    {257, 1000, 264, 4}, /* the last part has a step less */
+};
+
+static gboolean
+parts_run (gpointer data, GError **error)
+{
+  PartsJob *j = data;
+  const PartsRow *r = j->row;
+
+  return shu_cuda_ok (
+      shu_launch_product_parts (j->y.device, j->x.device, j->w.device, r->M,
+          r->N, r->K, r->parts, cuda->n_sm, cuda->stream),
+      "product in parts", error);
+}
+
+static double
+parts_expect (gpointer data, gsize i)
+{
+  PartsJob *j = data;
+  const PartsRow *r = j->row;
+  gsize m = i / r->N % r->M, n = i % r->N, part = i / r->N / r->M;
+  gsize steps = (r->K + 63) / 64,
+        width = (steps + r->parts - 1) / r->parts * 64;
+  double sum = 0;
+
+  for (gsize k = part * width; k < MIN ((part + 1) * width, r->K); k++)
+    sum += value (&j->x, m * r->K + k) * value (&j->w, n * r->K + k);
+  return sum;
+}
+
+static void
+test_parts (void)
+{
+  if (cuda->sm != 90) {
+    g_test_skip ("no device of compute capability 9.0");
+    return;
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS (parts_rows); i++) {
+    const PartsRow *r = &parts_rows[i];
+    g_autofree char *name = g_strdup_printf ("product %d x %d x %d in %u parts",
+        (int) r->M, (int) r->N, (int) r->K, r->parts);
+    PartsJob j = {.row = r};
+    Row row = {name, parts_run, parts_expect, &j,
+        2. * (double) r->M * (double) r->N * (double) r->K,
+        2. * (double) r->K / r->parts};
+
+    array_random (&j.x, r->M * r->K, 1);
+    array_random (&j.w, r->N * r->K, 2 / sqrtf ((float) r->K));
+    array_new (&j.y, r->parts * r->M * r->N);
+    check_row (&row, &j.y);
+    array_clear (&j.x);
+    array_clear (&j.w);
+    array_clear (&j.y);
+  }
+}
+
 /* ---- GEGLU ---- */
 
 typedef struct {
@@ -603,6 +674,7 @@ main (int argc, char **argv)
   }
   cuda = shu_cuda (c);
   g_test_add_func ("/ops/cuda_libs/gemm", test_gemm);
+  g_test_add_func ("/ops/cuda_libs/product_parts", test_parts);
   g_test_add_func ("/ops/cuda_libs/geglu", test_geglu);
   g_test_add_func ("/ops/cuda_libs/conv", test_conv);
   g_test_add_func ("/ops/cuda_libs/sdpa", test_sdpa);

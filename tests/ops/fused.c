@@ -195,6 +195,94 @@ test_add_norm_wrong (void)
   }
 }
 
+/* ---- a layer before that ---- */
+
+/* @B: vectors of gate, scale and shift; h has @present of every @views rows */
+typedef struct {
+  gint64 B, views, T, K, C, present;
+  gboolean bias, gate, affine, modulated, rest;
+} LinearRow;
+
+static const LinearRow linear_rows[] = {
+    {1, 1, 3, 7, 5, 1},
+    {2, 3, 9, 64, 33, 2, .bias = TRUE, .gate = TRUE, .rest = TRUE},
+    {2, 1, 257, 5120, 1280, 1, .bias = TRUE, .gate = TRUE, .affine = TRUE},
+    {1, 1, 1374, 4096, 1024, 1, .bias = TRUE, .gate = TRUE, .affine = TRUE},
+    {1, 1, 519, 5128, 1272, 1, .affine = TRUE},
+    {3, 2, 173, 3080, 1160, 1, .bias = TRUE, .gate = TRUE, .modulated = TRUE,
+        .rest = TRUE},
+    {1, 1, 300, 2120, 2040, 1, .bias = TRUE, .affine = TRUE},
+};
+
+static double *
+values_of (ShuCtx *c, ShuTensor *x)
+{
+  ShuTensor *host = to_host (c, x);
+  double *ret = reference_new (host);
+
+  for (gsize i = 0; i < host->n; i++)
+    ret[i] = at (host, i);
+  return ret;
+}
+
+static void
+check_linear_row (ShuCtx *c, const LinearRow *r, const char *name)
+{
+  SHU_SCOPE (c);
+  gint64 rows = r->B * r->views * r->T, there = r->B * r->present * r->T;
+  const ShuOrder order = {{r->B, r->views, 1, r->T},
+      {r->present * r->T, r->T, 0, 1}, 0, r->present};
+  const gboolean modulated = r->modulated, gate = r->gate;
+  ShuLinear l = {random_tensor (c, SHU_DIMS (r->C, r->K)),
+      r->bias ? random_tensor (c, SHU_DIMS (r->C)) : NULL};
+  ShuNorm norm = {
+      random_tensor (c, SHU_DIMS (r->C)), random_tensor (c, SHU_DIMS (r->C))};
+  ShuAddNorm p = {.h = random_tensor (c, SHU_DIMS (there, r->K)),
+      .rest = r->rest ? random_tensor (c, SHU_DIMS (r->C)) : NULL,
+      .gate = gate ? random_tensor (c, SHU_DIMS (r->B, 1, r->C)) : NULL,
+      .scale = modulated ? random_tensor (c, SHU_DIMS (r->B, 1, r->C)) : NULL,
+      .shift = modulated ? random_tensor (c, SHU_DIMS (r->B, 1, r->C)) : NULL,
+      .h_order = r->views > 1 ? &order : NULL,
+      .eps = 1e-5f};
+  ShuTensor *x = random_tensor (c, SHU_DIMS (rows, r->C)), *y, *sum, *y2, *sum2;
+  double limit = on_gpu () ? 2e-6 : LIMIT;
+
+  y = shu_linear_add_norm (c, x, &l, r->affine ? &norm : NULL, &p, &sum);
+  p.h = shu_linear (c, p.h, &l);
+  y2 = shu_add_norm (c, x, r->affine ? &norm : NULL, &p, &sum2);
+  check_nmse (c, name, y, values_of (c, y2), limit);
+  check_nmse (c, name, sum, values_of (c, sum2), limit);
+}
+
+static void
+test_linear_add_norm (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (linear_rows); i++) {
+    g_autofree char *name = g_strdup_printf ("row %d", (int) i);
+
+    check_linear_row (c, &linear_rows[i], name);
+  }
+}
+
+static void
+test_linear_add_norm_wrong (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+  ShuTensor *x = random_tensor (c, SHU_DIMS (6, 8));
+  ShuTensor *h = random_tensor (c, SHU_DIMS (6, 24));
+  ShuLinear l = {random_tensor (c, SHU_DIMS (8, 24)), NULL};
+  ShuLinear other = {random_tensor (c, SHU_DIMS (8, 16)), NULL};
+  const ShuAddNorm fits = {.h = h};
+  const ShuAddNorm few = {.h = random_tensor (c, SHU_DIMS (5, 24))};
+
+  shu_linear_add_norm (c, x, &other, NULL, &fits, NULL);
+  CHECK_FAILS (c, SHU_ERROR_INVALID, "linear", "[6,24]");
+  shu_linear_add_norm (c, x, &l, NULL, &few, NULL);
+  CHECK_FAILS (c, SHU_ERROR_INVALID, "add_norm", "[6,8]");
+}
+
 /* ---- self-attention ---- */
 
 typedef struct {
@@ -305,6 +393,9 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   test_add ("/ops/add_norm/steps", test_add_norm);
   test_add ("/ops/add_norm/wrong_orders_fail", test_add_norm_wrong);
+  test_add ("/ops/linear_add_norm/steps", test_linear_add_norm);
+  test_add (
+      "/ops/linear_add_norm/wrong_shapes_fail", test_linear_add_norm_wrong);
   test_add ("/ops/self_attention/steps", test_self_attention);
   test_add (
       "/ops/self_attention/wrong_weights_fail", test_self_attention_wrong);

@@ -91,6 +91,24 @@ test_attention (void)
   g_assert_no_error (error);
 }
 
+/* In one step or two, that is the device's choice. */
+static void
+test_linear_add_norm (void)
+{
+  g_autoptr (ShuCtx) c = context_new ();
+  g_autoptr (ShuRecord) r = shu_record_new (c, SHU_RECORD_WORK);
+  ShuTensor *x = random_tensor (c, SHU_DIMS (2, 257, 1280));
+  ShuTensor *h = random_tensor (c, SHU_DIMS (2, 257, 5120));
+  ShuLinear l = {random_tensor (c, SHU_DIMS (1280, 5120)), NULL};
+  g_autoptr (GError) error = NULL;
+
+  shu_linear_add_norm (c, x, &l, NULL, &(ShuAddNorm){.h = h}, NULL);
+  g_assert_cmpfloat (
+      shu_record_total (r).flop, ==, 2.0 * 2 * 257 * 1280 * 5120);
+  shu_ctx_finish (c, &error);
+  g_assert_no_error (error);
+}
+
 /* Two voxels side by side along x: each has itself and one neighbour; of its
  * children four reach the neighbour, at one tap of the eight each. */
 static void
@@ -191,6 +209,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ops/record/complete", test_complete);
   test_add ("/ops/record/work", test_work);
   test_add ("/ops/record/attention", test_attention);
+  test_add ("/ops/record/linear_add_norm", test_linear_add_norm);
   test_add ("/ops/record/sparse", test_sparse);
   test_add ("/ops/record/time", test_time);
   g_test_add_func ("/ops/record/dry/cpu", test_dry);

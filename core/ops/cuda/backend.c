@@ -208,12 +208,13 @@ rows_of_part (const ShuTensor *v, gsize n)
   return v ? n / rows (v) : 1;
 }
 
-static void
-add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
-    const ShuNorm *norm, const ShuAddNorm *p)
+/* What @p says, but for the norm */
+static ShuCudaAddNorm
+steps_of (const ShuTensor *y, const ShuTensor *x, const ShuAddNorm *p)
 {
   gsize n = rows (x);
-  ShuCudaAddNorm k = {
+
+  return (ShuCudaAddNorm){
       .h = data_of (p->h),
       .rest = data_of (p->rest),
       .gate = data_of (p->gate),
@@ -227,10 +228,55 @@ add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
       .eps = p->eps,
       .e4m3 = y->dtype == SHU_DTYPE_E4M3,
   };
+}
+
+static void
+add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
+    const ShuNorm *norm, const ShuAddNorm *p)
+{
+  ShuCudaAddNorm k = steps_of (y, x, p);
 
   if (norm_vectors (c, norm, &k.w, &k.b))
     LAUNCH (c, "add_norm", shu_launch_add_norm, y->data, sum ? sum->data : NULL,
-        x->data, &k, n, last (x));
+        x->data, &k, rows (x), last (x));
+}
+
+static gboolean
+has_linear_add_norm (
+    ShuCtx *c, ShuTensor *x, const ShuLinear *l, const ShuAddNorm *p)
+{
+  ShuCuda *s = shu_cuda (c);
+
+  return s && shu_cuda_aligned16 (x->data) && shu_cuda_aligned16 (p->h->data) &&
+         shu_cuda_aligned16 (data_of (p->gate)) &&
+         shu_launch_add_norm_parts_fits (rows (x), last (x)) &&
+         shu_launch_product_parts_number (
+             rows (p->h), last (x), last (p->h), s->n_sm, s->sm) > 0;
+}
+
+/* The layer's product in parts of K, which the norm adds up */
+static void
+linear_add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
+    const ShuLinear *l, const ShuNorm *norm, const ShuAddNorm *p)
+{
+  SHU_SCOPE (c);
+  static const char op[] = "linear_add_norm";
+  ShuCuda *s = shu_cuda (c);
+  gsize M = rows (x), N = last (x), K = last (p->h);
+  unsigned n = shu_launch_product_parts_number (M, N, K, s->n_sm, s->sm);
+  gconstpointer w = shu_cuda_weight (c, l->w, SHU_CUDA_WEIGHT_F16);
+  gpointer parts = shu_cuda_scratch (c, n * M * N * sizeof (guint16));
+  ShuCudaAddNorm k = steps_of (y, x, p);
+  ShuCudaVector b;
+
+  k.h = parts;
+  if (!w || !parts || !shu_cuda_bias (c, l->b, &b) ||
+      !norm_vectors (c, norm, &k.w, &k.b))
+    return;
+  LAUNCH (c, op, shu_launch_product_parts, parts, p->h->data, w, M, N, K, n,
+      s->n_sm);
+  LAUNCH (c, op, shu_launch_add_norm_parts, y->data, sum->data, x->data, &k,
+      b.data, n, M, N);
 }
 
 /* ---- small attention ---- */
@@ -402,6 +448,8 @@ const ShuBackend shu_backend_cuda = {
     .layer_norm = layer_norm,
     .rms_norm_heads = rms_norm_heads,
     .add_norm = add_norm,
+    .has_linear_add_norm = has_linear_add_norm,
+    .linear_add_norm = linear_add_norm,
     .attention = shu_cuda_attention,
     .self_attention = shu_cuda_self_attention,
     .attention_gather = attention_gather,

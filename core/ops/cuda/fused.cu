@@ -263,6 +263,30 @@ row_sum (float v, float *room)
   return shu_lanes_sum (v, SHU_WARP);
 }
 
+/* Of the row of a block its norm; all call, @v is 0 where it ends before */
+template <int V>
+static __device__ inline void
+norm_row (float (&v)[V], bool here, const Steps &s)
+{
+  __shared__ float room[2][SHU_WARP];
+  float mean = 0, squares = 0, spread;
+
+#pragma unroll
+  for (int k = 0; k < V; k++)
+    mean += v[k];
+  mean = row_sum (mean, room[0]) / (float) s.C;
+#pragma unroll
+  for (int k = 0; k < V; k++) {
+    v[k] -= mean;
+    squares += here ? v[k] * v[k] : 0;
+  }
+  spread = row_sum (squares, room[1]) / (float) s.C + s.eps;
+  spread = 1 / sqrtf (spread);
+#pragma unroll
+  for (int k = 0; k < V; k++)
+    v[k] *= spread;
+}
+
 /* A block a row, V channels a thread: for few rows, of which every
  * multiprocessor should have some.  What the end needs is asked for before the
  * sums. */
@@ -270,11 +294,10 @@ template <int V>
 static __global__ void
 add_norm_few (void *y, __half *sum, const __half *x, Steps s)
 {
-  __shared__ float room[2][SHU_WARP];
   unsigned row = blockIdx.x, c = threadIdx.x * V;
   bool here = c < s.C;
   unsigned at = ABSENT, other = ABSENT, to, i[4];
-  float v[V] = {0}, mean, squares = 0, spread;
+  float v[V] = {0};
   End<V> end;
 
   if (here)
@@ -297,26 +320,58 @@ add_norm_few (void *y, __half *sum, const __half *x, Steps s)
       add_run<V> (v, h, s, row, at, other, c, sum);
     }
   }
-  mean = 0;
-#pragma unroll
-  for (int k = 0; k < V; k++)
-    mean += v[k];
-  mean = row_sum (mean, room[0]) / (float) s.C;
-#pragma unroll
-  for (int k = 0; k < V; k++) {
-    v[k] -= mean;
-    squares += here ? v[k] * v[k] : 0;
-  }
-  spread = row_sum (squares, room[1]) / (float) s.C + s.eps;
-  spread = 1 / sqrtf (spread);
+  norm_row (v, here, s);
   to = place_of (s.y_order, row, i);
   if (to == ABSENT || !here)
     return;
-#pragma unroll
-  for (int k = 0; k < V; k++)
-    v[k] *= spread;
   end.apply (v);
   shu_store_norm (y, (size_t) to * s.C + c, v, s.e4m3);
+}
+
+/* The same where h is in PARTS parts, which with @bias make it; without
+ * orders, rest and modulation, so that more blocks find registers.  All is
+ * asked for before the first is used. */
+template <int V, int PARTS>
+static __global__ void
+add_norm_parts (__half *y, __half *sum, const __half *x, const __half *bias,
+    size_t step, Steps s)
+{
+  unsigned row = blockIdx.x, c = threadIdx.x * V;
+  size_t at = (size_t) row * s.C + c;
+  bool here = c < s.C;
+  float v[V] = {0}, h[V] = {0};
+  End<V> end;
+
+  if (here) {
+    end.load_weights (s, c);
+    if (bias)
+      shu_load (h, bias + c);
+  }
+  shu_let_next_begin ();
+  shu_await_grid ();
+  if (here) {
+    Part<V> part[PARTS];
+
+    shu_load (v, x + at);
+#pragma unroll
+    for (int n = 0; n < PARTS; n++)
+      part[n] = *(const Part<V> *) (s.h + n * step + at);
+#pragma unroll
+    for (int n = 0; n < PARTS; n++) {
+      float more[V];
+
+      shu_load (more, part[n].half);
+#pragma unroll
+      for (int k = 0; k < V; k++)
+        h[k] += more[k];
+    }
+    add_run<V> (v, h, s, row, 0, ABSENT, c, sum);
+  }
+  norm_row (v, here, s);
+  if (!here)
+    return;
+  end.apply (v);
+  shu_store (y + at, v);
 }
 
 /* A warp a row of any length, which it reads again; the sum is where it is
@@ -410,6 +465,20 @@ launch_rows (void *y, void *sum, const void *x, const Steps &s, int lanes,
       y, (__half *) sum, (const __half *) x, s, lanes);
 }
 
+/* Whether a block has a row, which is aligned. */
+static bool
+are_few (size_t rows, size_t C)
+{
+  return rows <= FEW_ROWS && C % SHU_VECTOR == 0 &&
+         C / SHU_VECTOR <= 8 * SHU_WARP;
+}
+
+static unsigned
+threads_of (size_t C)
+{
+  return (unsigned) shu_div_up (C / SHU_VECTOR, SHU_WARP) * SHU_WARP;
+}
+
 extern "C" cudaError_t
 shu_launch_add_norm (void *y, void *sum, const void *x, const ShuCudaAddNorm *p,
     size_t rows, size_t C, cudaStream_t stream)
@@ -433,10 +502,9 @@ shu_launch_add_norm (void *y, void *sum, const void *x, const ShuCudaAddNorm *p,
         SHU_THREADS, 0, stream>>> (y, (__half *) sum, (const __half *) x, s);
     return cudaGetLastError ();
   }
-  if (rows <= FEW_ROWS)
+  if (are_few (rows, C))
     return shu_launch_chained (add_norm_few<SHU_VECTOR>, dim3 ((unsigned) rows),
-        (unsigned) shu_div_up (columns, SHU_WARP) * SHU_WARP, 0, stream, y,
-        (__half *) sum, (const __half *) x, s);
+        threads_of (C), 0, stream, y, (__half *) sum, (const __half *) x, s);
   /* the fewest lanes that have at most 5 pieces each: widths of 5 2^k and 4
    * 2^k leave none idle */
   while (lanes > 1 && columns <= lanes / 2 * 5)
@@ -448,4 +516,35 @@ shu_launch_add_norm (void *y, void *sum, const void *x, const ShuCudaAddNorm *p,
   else
     launch_rows<8> (y, sum, x, s, (int) lanes, stream);
   return cudaGetLastError ();
+}
+
+extern "C" int
+shu_launch_add_norm_parts_fits (size_t rows, size_t C)
+{
+  return are_few (rows, C);
+}
+
+extern "C" cudaError_t
+shu_launch_add_norm_parts (void *y, void *sum, const void *x,
+    const ShuCudaAddNorm *p, const void *bias, unsigned n_parts, size_t rows,
+    size_t C, cudaStream_t stream)
+{
+  auto kernel = n_parts == 2   ? add_norm_parts<SHU_VECTOR, 2>
+                : n_parts == 3 ? add_norm_parts<SHU_VECTOR, 3>
+                               : add_norm_parts<SHU_VECTOR, 4>;
+  Steps s = {};
+
+  s.h = (const __half *) p->h;
+  s.gate = (const __half *) p->gate;
+  s.gate_rows = (unsigned) p->gate_rows;
+  s.w = p->w;
+  s.b = p->b;
+  s.C = (unsigned) C;
+  s.eps = p->eps;
+  if (n_parts < 2 || n_parts > 4 || !are_few (rows, C) || !shu_aligned (bias) ||
+      !all_aligned (y, sum, x, s))
+    return cudaErrorInvalidValue;
+  return shu_launch_chained (kernel, dim3 ((unsigned) rows), threads_of (C), 0,
+      stream, (__half *) y, (__half *) sum, (const __half *) x,
+      (const __half *) bias, rows * C, s);
 }

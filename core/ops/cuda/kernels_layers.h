@@ -58,6 +58,13 @@ typedef struct {
 /* x, sum [rows,C]; sum NULL where there is no h; up to 2^26 rows */
 cudaError_t shu_launch_add_norm (void *y, void *sum, const void *x,
     const ShuCudaAddNorm *p, size_t rows, size_t C, cudaStream_t stream);
+/* The same of h = bias + the sum of p->h [n_parts,rows,C], in that order, with
+ * its gate, w, b and eps alone; bias [C] or NULL.  Only where it fits; all 16
+ * byte aligned; 2 to 4 parts. */
+int shu_launch_add_norm_parts_fits (size_t rows, size_t C);
+cudaError_t shu_launch_add_norm_parts (void *y, void *sum, const void *x,
+    const ShuCudaAddNorm *p, const void *bias, unsigned n_parts, size_t rows,
+    size_t C, cudaStream_t stream);
 /* rms_norm_heads of q and k in x [M,3,NH,HD], in place; gammas [NH,HD], NULL:
  * as it is */
 cudaError_t shu_launch_norm_packed (void *x, const float *q_gamma,
@@ -135,6 +142,16 @@ int shu_launch_product_few_fits (
 cudaError_t shu_launch_product_few (void *y, const void *x, const void *w,
     const void *b, const void *residual, size_t M, size_t N, size_t K, int act,
     int n_sm, cudaStream_t stream);
+
+/* In how many parts of K a product should be, if what is made of it adds them
+ * up; 0: in one, or not by this */
+unsigned shu_launch_product_parts_number (
+    size_t M, size_t N, size_t K, int n_sm, int sm);
+/* y [parts,M,N] = x [M,K] w [N,K]^T of each part of K; that many, and alignment
+ * and weight as of shu_launch_product_few() */
+cudaError_t shu_launch_product_parts (void *y, const void *x, const void *w,
+    size_t M, size_t N, size_t K, unsigned parts, int n_sm,
+    cudaStream_t stream);
 
 /* ---- attention_small.cu; scores are scaled by 1 / sqrt (HD) ---- */
 

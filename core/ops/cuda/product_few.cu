@@ -48,7 +48,7 @@ typedef struct {
   __half *y;
   const __half *b, *residual;
   unsigned M, N;  /* of y */
-  unsigned steps; /* of K */
+  unsigned steps; /* of K, of a part */
 } Job;
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -74,9 +74,10 @@ room_of (void)
   return r;
 }
 
-/* What a block has: the first row of x, and channel; steps of K */
+/* What a block has: the first row of x, and channel; steps of K, from the first
+ * on */
 typedef struct {
-  unsigned row, channel, steps;
+  unsigned row, channel, steps, first_step;
 } Tile;
 
 /* ---- copies ---- */
@@ -100,8 +101,8 @@ copy_weight (const CUtensorMap *mw, const Room &r, const Tile &t, unsigned k)
   unsigned at = k % F::stages;
 
   shu_barrier_expect (r.full + at * 8, F::stage);
-  shu_copy_box (r.stages + at * F::stage, mw, (int) (k * STEP), (int) t.channel,
-      r.full + at * 8);
+  shu_copy_box (r.stages + at * F::stage, mw, (int) ((t.first_step + k) * STEP),
+      (int) t.channel, r.full + at * 8);
 }
 
 template <class F>
@@ -110,8 +111,8 @@ copy_rows (const CUtensorMap *mx, const Room &r, const Tile &t, unsigned k)
 {
   unsigned at = k % F::stages;
 
-  shu_copy_box (r.stages + at * F::stage + F::weight, mx, (int) (k * STEP),
-      (int) t.row, r.full + at * 8);
+  shu_copy_box (r.stages + at * F::stage + F::weight, mx,
+      (int) ((t.first_step + k) * STEP), (int) t.row, r.full + at * 8);
 }
 
 /* Steps whose weight is asked for early: more of it would be in the way of the
@@ -322,7 +323,8 @@ write (const float (&d)[F::PER][F::T / 2], const Bias<F> &bias, const Job &p,
 
 #endif
 
-/* x [M,K], w [N,K] -> y [M,N] */
+/* x [M,K], w [N,K] -> y [M,N]; or, of as many blocks in z, [parts,M,N] of parts
+ * of K */
 template <class F, class E>
 static __global__ void
 __launch_bounds__ (F::threads, 1)
@@ -331,7 +333,8 @@ __launch_bounds__ (F::threads, 1)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   Room r = room_of<F> ();
-  Tile t = {blockIdx.y * F::T, blockIdx.x * F::channels, p.steps};
+  Tile t = {blockIdx.y * F::T, blockIdx.x * F::channels, p.steps,
+      blockIdx.z * p.steps};
   unsigned group = __shfl_sync (0xffffffff, threadIdx.x / GROUP, 0);
 
   if (threadIdx.x == 0) {
@@ -360,24 +363,32 @@ __launch_bounds__ (F::threads, 1)
 
   shu_await_grid ();
   multiply<F> (d, r, t, group);
+  p.y += (size_t) blockIdx.z * p.M * p.N;
   write<F, E> (d, bias, p, r, t, group);
 #endif
 }
 
 /* ---- launch ---- */
 
+static unsigned
+steps_of (size_t K, unsigned parts)
+{
+  return (unsigned) shu_div_up (shu_div_up (K, STEP), parts);
+}
+
 template <class F, class E>
 static cudaError_t
-launch (const void *x, const void *w, Job p, size_t K, cudaStream_t stream)
+launch (const void *x, const void *w, Job p, size_t K, unsigned parts,
+    cudaStream_t stream)
 {
   auto kernel = product_few<F, E>;
   int bytes = ALIGN + F::stages * F::stage + BARRIERS;
   dim3 grid ((unsigned) shu_div_up (p.N, F::channels),
-      (unsigned) shu_div_up (p.M, F::T));
+      (unsigned) shu_div_up (p.M, F::T), parts);
   CUtensorMap mx, mw;
   cudaError_t e;
 
-  p.steps = (unsigned) shu_div_up (K, STEP);
+  p.steps = steps_of (K, parts);
   if (!shu_box_map (&mx, x, p.M, K, K, F::T) ||
       !shu_box_map (&mw, w, p.N, K, K, F::channels))
     return cudaErrorNotSupported;
@@ -388,8 +399,8 @@ launch (const void *x, const void *w, Job p, size_t K, cudaStream_t stream)
       kernel, grid, F::threads, (size_t) bytes, stream, mx, mw, p);
 }
 
-typedef cudaError_t (*Launch) (
-    const void *x, const void *w, Job p, size_t K, cudaStream_t stream);
+typedef cudaError_t (*Launch) (const void *x, const void *w, Job p, size_t K,
+    unsigned parts, cudaStream_t stream);
 
 /* A form, to choose from; without act and with GELU */
 typedef struct {
@@ -420,53 +431,70 @@ enum {
   MIN_STEPS = 4,
   MIN_ROWS = 256,
   LONG = 2048, /* K: the beginning and end weigh less, the library is faster */
+  MAX_PARTS = 4,
 };
 
 /* Cycles that a block takes, about; SIZE_MAX: some would have to wait for
  * others, or too much would be idle. */
 static size_t
-cost_of (const Choice &c, size_t M, size_t N, size_t K, size_t n_sm)
+cost_of (
+    const Choice &c, size_t M, size_t N, size_t K, unsigned parts, size_t n_sm)
 {
-  size_t blocks = shu_div_up (N, c.channels) * shu_div_up (M, c.T);
+  size_t blocks = shu_div_up (N, c.channels) * shu_div_up (M, c.T) * parts;
   size_t products = c.T * c.channels / 32; /* cycles of a step */
   size_t bytes = c.channels / ROWS * (ROWS + c.T) + c.channels + c.T;
   size_t copies = bytes * ROW_BYTES / BYTES_A_CYCLE;
 
   if (blocks > n_sm || blocks * 2 < n_sm)
     return SIZE_MAX;
-  return shu_div_up (K, STEP) * (products > copies ? products : copies);
+  return steps_of (K, parts) * (products > copies ? products : copies);
 }
 
+/* The cheapest form for products in so many parts; NULL: none.  @least: only
+ * cheaper ones, and then what it costs */
 static const Choice *
-choose (size_t M, size_t N, size_t K, int n_sm)
+choose (size_t M, size_t N, size_t K, unsigned parts, int n_sm, size_t *least)
 {
   const Choice *best = NULL;
-  size_t least = SIZE_MAX;
 
   for (const Choice &c : choices) {
-    size_t cost = cost_of (c, M, N, K, (size_t) n_sm);
+    size_t cost = cost_of (c, M, N, K, parts, (size_t) n_sm);
 
-    if (cost < least) {
-      least = cost;
+    if (cost < *least) {
+      *least = cost;
       best = &c;
     }
   }
   return best;
 }
 
+static const Choice *
+choose (size_t M, size_t N, size_t K, unsigned parts, int n_sm)
+{
+  size_t least = SIZE_MAX;
+
+  return choose (M, N, K, parts, n_sm, &least);
+}
+
+static bool
+fits (size_t M, size_t N, size_t K, int sm)
+{
+#ifdef SHU_SM90A
+  return sm == 90 && M >= MIN_ROWS && N % 8 == 0 && K % 8 == 0 &&
+         K >= MIN_STEPS * STEP && !shu_too_many (M + N + K);
+#else
+  return false;
+#endif
+}
+
 extern "C" int
 shu_launch_product_few_fits (
     size_t M, size_t N, size_t K, int act, int n_sm, int sm)
 {
-#ifdef SHU_SM90A
-  return sm == 90 && M >= MIN_ROWS && N % 8 == 0 && K % 8 == 0 &&
-         K >= MIN_STEPS * STEP &&
+  return fits (M, N, K, sm) &&
          (act == SHU_CUDA_ACT_GELU ||
              (act == SHU_CUDA_ACT_NONE && K <= LONG)) &&
-         !shu_too_many (M + N + K) && choose (M, N, K, n_sm);
-#else
-  return 0;
-#endif
+         choose (M, N, K, 1, n_sm);
 }
 
 extern "C" cudaError_t
@@ -476,9 +504,33 @@ shu_launch_product_few (void *y, const void *x, const void *w, const void *b,
 {
   Job p = {(__half *) y, (const __half *) b, (const __half *) residual,
       (unsigned) M, (unsigned) N, 0};
-  const Choice *c = choose (M, N, K, n_sm);
+  const Choice *c = choose (M, N, K, 1, n_sm);
 
   if (!c)
     return cudaErrorInvalidValue;
-  return c->launch[act == SHU_CUDA_ACT_GELU](x, w, p, K, stream);
+  return c->launch[act == SHU_CUDA_ACT_GELU](x, w, p, K, 1, stream);
+}
+
+extern "C" unsigned
+shu_launch_product_parts_number (size_t M, size_t N, size_t K, int n_sm, int sm)
+{
+  size_t least = SIZE_MAX;
+  unsigned best = 0;
+
+  for (unsigned n = 2; K > LONG && fits (M, N, K, sm) && n <= MAX_PARTS; n++)
+    if (choose (M, N, K, n, n_sm, &least))
+      best = n;
+  return best;
+}
+
+extern "C" cudaError_t
+shu_launch_product_parts (void *y, const void *x, const void *w, size_t M,
+    size_t N, size_t K, unsigned parts, int n_sm, cudaStream_t stream)
+{
+  Job p = {(__half *) y, NULL, NULL, (unsigned) M, (unsigned) N, 0};
+  const Choice *c = choose (M, N, K, parts, n_sm);
+
+  if (!c)
+    return cudaErrorInvalidValue;
+  return c->launch[0](x, w, p, K, parts, stream);
 }

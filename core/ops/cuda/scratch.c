@@ -5,6 +5,21 @@
 #include "ops/cuda/gemm.h"
 #include "ops/cuda/sdpa.h"
 
+enum { SM = 90, N_SM = 132 }; /* of the card that is told of */
+
+/* Of a layer of @x in parts for rows like those of @y */
+static gsize
+parts_bytes (const ShuTensor *y, const ShuTensor *x)
+{
+  gsize N = (gsize) y->dims[y->n_dims - 1], K = (gsize) x->dims[x->n_dims - 1];
+  gsize M = x->n / K;
+
+  return shu_launch_add_norm_parts_fits (y->n / N, N)
+             ? shu_launch_product_parts_number (M, N, K, N_SM, SM) * M * N *
+                   sizeof (guint16)
+             : 0;
+}
+
 /* Of sides @k; padded as its result tells */
 static gsize
 conv_bytes (const ShuTensor *y, const ShuTensor *x, int k, gint64 stride)
@@ -52,6 +67,8 @@ shu_cuda_scratch_bytes (ShuScratch what, const ShuTensor *y, const ShuTensor *x,
   case SHU_SCRATCH_PATCHES:
     return (gsize) (y->dims[0] * y->dims[1] *
                     shu_cuda_padded_row (C * n_heads * n_heads) * 2);
+  case SHU_SCRATCH_LINEAR_ADD_NORM:
+    return parts_bytes (y, x);
   case SHU_SCRATCH_FP8:
     return sizeof (ShuCudaFp8) + x->n;
   default:
