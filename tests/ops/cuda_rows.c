@@ -35,6 +35,15 @@ array_clear (Array *a)
     must (cudaFree (a->device));
 }
 
+/* A copy of less than 64 KB may still be on its way when cudaMemcpy() returns,
+ * and the stream of the operations does not wait for it. */
+static void
+upload (gpointer to, gconstpointer from, gsize bytes)
+{
+  must (cudaMemcpy (to, from, bytes, cudaMemcpyHostToDevice));
+  must (cudaStreamSynchronize (cudaStreamLegacy));
+}
+
 /* Values in [-scale,scale), a sequence that repeats after PERIOD. */
 void
 array_random (Array *a, gsize n, float scale)
@@ -49,8 +58,7 @@ array_random (Array *a, gsize n, float scale)
   }
   for (gsize i = first; i < n; i++)
     a->host[i] = a->host[i - first];
-  must (cudaMemcpy (
-      a->device, a->host, n * sizeof (guint16), cudaMemcpyHostToDevice));
+  upload (a->device, a->host, n * sizeof (guint16));
 }
 
 /* ---- biases ---- */
@@ -68,7 +76,7 @@ vector_random (Vector *v, Bias bias, gsize n)
     return;
   shu_f16_to_f32_n (v->a.host, wide, n);
   must (cudaMalloc ((void **) &v->wide, n * sizeof (float)));
-  must (cudaMemcpy (v->wide, wide, n * sizeof (float), cudaMemcpyHostToDevice));
+  upload (v->wide, wide, n * sizeof (float));
   v->v = (ShuCudaVector){v->wide, 1};
 }
 
