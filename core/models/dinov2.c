@@ -219,9 +219,9 @@ block (ShuCtx *c, const ShuDinov2 *m, int i, ShuTensor *x, ShuTensor *h,
   h = shu_add_norm (
       c, x, &b->norm2, &(ShuAddNorm){.h = h, .gate = b->ls1, .eps = EPS}, &x);
   h = shu_linear_act (c, h, &b->fc1, SHU_ACT_GELU);
-  h = shu_linear (c, h, &b->fc2);
-  shu_tap (c, h, "blocks.%d.mlp", i);
-  h = shu_add_norm (c, x, is_last ? NULL : &b[1].norm1,
+  if (shu_tapped (c)) /* for listeners alone */
+    shu_tap (c, shu_linear (c, h, &b->fc2), "blocks.%d.mlp", i);
+  h = shu_linear_add_norm (c, x, &b->fc2, is_last ? NULL : &b[1].norm1,
       &(ShuAddNorm){
           .h = h, .gate = b->ls2, .eps = is_last ? CONDITION_EPS : EPS},
       &x);
