@@ -1,40 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* One root per model file, which keeps the sources, the tensors handed out so
  * far and the first failure; parts of it are views with a prefix. */
-#include "weights/weights.h"
+#include "weights/weights_private.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "tensor/source.h"
 #include "weights/config.h"
-#include "weights/probe_private.h"
 #include "weights/safetensors.h"
-#include "weights/tensor_file.h"
 #include <string.h>
-
-typedef struct {
-  gatomicrefcount refs;
-  GMutex lock;
-  char *label;
-  GPtrArray *files;   /* ShuTensorFile */
-  GHashTable *where;  /* name -> file index, for shards */
-  GHashTable *loaded; /* name -> ShuTensor, f32 */
-  GHashTable *views;  /* prefix -> ShuWeights */
-  GHashTable *uses;   /* ShuTensor -> ShuWeightUse */
-  gboolean deferred;  /* no values before somebody wants them here */
-  ShuFormula formula;
-  ShuMake make;
-  gboolean (*exists) (const char *, gpointer);
-  gpointer data;
-  GDestroyNotify data_free;
-  GError *error;
-  ShuProbe *probe; /* then nothing is loaded */
-  ShuTensor *nil;
-} Root;
-
-struct _ShuWeights {
-  Root *root;
-  char *prefix; /* "" or "blocks.0." */
-};
 
 static void
 view_free (ShuWeights *w)
@@ -46,7 +19,7 @@ view_free (ShuWeights *w)
 static ShuWeights *
 root_new (const char *label)
 {
-  Root *root = g_new0 (Root, 1);
+  ShuWeightsRoot *root = g_new0 (ShuWeightsRoot, 1);
   ShuWeights *w = g_new0 (ShuWeights, 1);
 
   g_atomic_ref_count_init (&root->refs);
@@ -79,7 +52,7 @@ shu_weights_ref (ShuWeights *w)
 void
 shu_weights_unref (ShuWeights *w)
 {
-  Root *root = w ? w->root : NULL;
+  ShuWeightsRoot *root = w ? w->root : NULL;
 
   if (!root || !g_atomic_ref_count_dec (&root->refs))
     return;
@@ -138,7 +111,7 @@ shu_weights_defer (ShuWeights *w)
 }
 
 static gboolean
-add_file (Root *root, const char *path, GError **error)
+add_file (ShuWeightsRoot *root, const char *path, GError **error)
 {
   ShuTensorFile *file = shu_tensor_file_open (path, error);
 
@@ -166,7 +139,7 @@ add_file (Root *root, const char *path, GError **error)
 
 /* The shards that an index file names; they lie beside it. */
 static gboolean
-add_shards (Root *root, const char *path, GError **error)
+add_shards (ShuWeightsRoot *root, const char *path, GError **error)
 {
   g_autoptr (ShuConfig) index = shu_config_open (path, error);
   g_autofree char *folder = g_path_get_dirname (path);
@@ -275,7 +248,7 @@ shu_weights_at (ShuWeights *w, const char *format, ...)
 /* ---- failures ---- */
 
 static void
-take_error (Root *root, GError *error)
+take_error (ShuWeightsRoot *root, GError *error)
 {
   if (root->probe) {
     shu_probe_take (root->probe, g_strdup (error->message));
@@ -322,7 +295,7 @@ shu_weights_finish (ShuWeights *w, GError **error)
 /* ---- lookups; all with the lock held ---- */
 
 static const ShuTensorFile *
-find (Root *root, const char *name, int *ret_i)
+find (ShuWeightsRoot *root, const char *name, int *ret_i)
 {
   const ShuTensorFile *file;
   gpointer at;
@@ -335,7 +308,7 @@ find (Root *root, const char *name, int *ret_i)
 }
 
 static gboolean
-has (Root *root, const char *name)
+has (ShuWeightsRoot *root, const char *name)
 {
   int i;
 
@@ -348,7 +321,7 @@ has (Root *root, const char *name)
 /* @t as f32, made now unless @root defers; NULL where there is no memory.
  * Takes @t over. */
 static ShuTensor *
-settle (Root *root, ShuTensor *t, const char *name, GError **error)
+settle (ShuWeightsRoot *root, ShuTensor *t, const char *name, GError **error)
 {
   if (t->dtype == SHU_DTYPE_F16 || t->dtype == SHU_DTYPE_BF16)
     t = shu_tensor_new_raw (t);
@@ -360,7 +333,7 @@ settle (Root *root, ShuTensor *t, const char *name, GError **error)
 }
 
 static ShuTensor *
-make (Root *root, const char *name, int n_dims, const gint64 *dims,
+make (ShuWeightsRoot *root, const char *name, int n_dims, const gint64 *dims,
     GError **error)
 {
   ShuTensor *t;
@@ -383,7 +356,7 @@ make (Root *root, const char *name, int n_dims, const gint64 *dims,
 }
 
 static ShuTensor *
-load (Root *root, const char *name, int n_dims, const gint64 *dims)
+load (ShuWeightsRoot *root, const char *name, int n_dims, const gint64 *dims)
 {
   ShuTensor *t = g_hash_table_lookup (root->loaded, name);
   GError *error = NULL;
@@ -412,7 +385,7 @@ load (Root *root, const char *name, int n_dims, const gint64 *dims)
 
 /* The lookup of shu_weights_probe(). */
 static void
-look (Root *root, const char *name, int n_dims, const gint64 *dims)
+look (ShuWeightsRoot *root, const char *name, int n_dims, const gint64 *dims)
 {
   const char *dtype = NULL;
   gint64 got[SHU_MAX_DIMS];
@@ -428,7 +401,7 @@ ShuTensor *
 shu_weights_get (
     ShuWeights *w, const char *name, int n_dims, const gint64 *dims)
 {
-  Root *root = w->root;
+  ShuWeightsRoot *root = w->root;
   g_autofree char *full = g_strconcat (w->prefix, name, NULL);
   gboolean fits;
   ShuTensor *t;
@@ -497,7 +470,7 @@ gboolean
 shu_weights_dims (
     ShuWeights *w, const char *name, int *ret_n_dims, gint64 *ret_dims)
 {
-  Root *root = w->root;
+  ShuWeightsRoot *root = w->root;
   g_autofree char *full = g_strconcat (w->prefix, name, NULL);
   const ShuTensorFile *file;
   ShuTensor *t;
@@ -515,194 +488,4 @@ shu_weights_dims (
   if (ret_n_dims && n > 0)
     *ret_n_dims = n;
   return n > 0;
-}
-
-static int
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(char *const *) a, *(char *const *) b);
-}
-
-char **
-shu_weights_names (ShuWeights *w)
-{
-  GPtrArray *names = g_ptr_array_new ();
-  g_autoptr (GHashTable) all = g_hash_table_new (g_str_hash, g_str_equal);
-  GHashTable *tables[] = {w->root->where, w->root->loaded};
-  gsize skip = strlen (w->prefix);
-  GHashTableIter iter;
-  gpointer key;
-
-  g_mutex_lock (&w->root->lock);
-  for (int k = 0; k < 2; k++) {
-    g_hash_table_iter_init (&iter, tables[k]);
-    while (g_hash_table_iter_next (&iter, &key, NULL))
-      if (g_str_has_prefix (key, w->prefix) && g_hash_table_add (all, key))
-        g_ptr_array_add (names, g_strdup ((char *) key + skip));
-  }
-  g_mutex_unlock (&w->root->lock);
-  g_ptr_array_sort (names, compare_names);
-  g_ptr_array_add (names, NULL);
-  return (char **) g_ptr_array_free (names, FALSE);
-}
-
-/* ---- looking without loading ---- */
-
-void
-shu_weights_probe (ShuWeights *w)
-{
-  g_mutex_lock (&w->root->lock);
-  if (!w->root->probe)
-    w->root->probe = shu_probe_new ();
-  g_mutex_unlock (&w->root->lock);
-}
-
-GPtrArray *
-shu_weights_problems (ShuWeights *w)
-{
-  g_return_val_if_fail (w->root->probe, NULL);
-  return shu_probe_problems (w->root->probe);
-}
-
-char **
-shu_weights_unused (ShuWeights *w)
-{
-  g_auto (GStrv) all = shu_weights_names (w);
-  g_autoptr (GStrvBuilder) unused = g_strv_builder_new ();
-
-  g_return_val_if_fail (w->root->probe, NULL);
-  for (char **name = all; *name; name++)
-    if (!shu_probe_has_seen (w->root->probe, *name))
-      g_strv_builder_add (unused, *name);
-  return g_strv_builder_end (unused);
-}
-
-void
-shu_weights_count (ShuWeights *w, int *ret_n, guint64 *ret_bytes)
-{
-  *ret_n = 0;
-  *ret_bytes = 0;
-  for (guint f = 0; f < w->root->files->len; f++) {
-    const ShuTensorFile *file = g_ptr_array_index (w->root->files, f);
-
-    for (int i = 0; i < shu_tensor_file_n (file); i++) {
-      const char *dtype;
-      gint64 dims[SHU_MAX_DIMS];
-      int n_dims;
-      guint64 n = 1;
-
-      shu_tensor_file_shape (file, i, &dtype, &n_dims, dims);
-      for (int d = 0; d < n_dims; d++)
-        n *= (guint64) dims[d];
-      *ret_n += 1;
-      *ret_bytes += n * shu_safetensors_type_size (dtype);
-    }
-  }
-}
-
-static void
-add_once (GPtrArray *list, const char *text)
-{
-  if (!g_ptr_array_find_with_equal_func (list, text, g_str_equal, NULL))
-    g_ptr_array_add (list, (gpointer) text);
-}
-
-char *
-shu_weights_describe (ShuWeights *w)
-{
-  g_autoptr (GPtrArray) list = g_ptr_array_new ();
-
-  for (guint f = 0; f < w->root->files->len; f++)
-    add_once (
-        list, shu_tensor_file_format (g_ptr_array_index (w->root->files, f)));
-  for (guint f = 0; f < w->root->files->len; f++) {
-    const ShuTensorFile *file = g_ptr_array_index (w->root->files, f);
-
-    for (int i = 0; i < shu_tensor_file_n (file); i++) {
-      const char *dtype;
-
-      shu_tensor_file_shape (file, i, &dtype, NULL, NULL);
-      add_once (list, dtype);
-    }
-  }
-  g_ptr_array_add (list, NULL);
-  return g_strjoinv (", ", (char **) list->pdata);
-}
-
-/* ---- on devices ---- */
-
-static void
-set_use (Root *root, ShuWeightUse use)
-{
-  if (use.w == root->nil)
-    return;
-  g_mutex_lock (&root->lock);
-  g_hash_table_replace (
-      root->uses, shu_tensor_ref (use.w), g_memdup2 (&use, sizeof use));
-  g_mutex_unlock (&root->lock);
-}
-
-ShuTensor *
-shu_weights_use (ShuWeights *w, ShuTensor *t, ShuUse use)
-{
-  set_use (w->root, (ShuWeightUse){.w = t, .use = use});
-  return t;
-}
-
-void
-shu_weights_use_joined (ShuWeights *w, int n, ShuTensor *const *t)
-{
-  for (int i = 0; i < n; i++)
-    set_use (w->root, (ShuWeightUse){t[i], SHU_USE_JOINED, t[0], i});
-}
-
-/* (transfer full): of ShuWeightUse; the tensors live as long as @root */
-static GArray *
-list_uses (Root *root)
-{
-  GArray *list = g_array_new (FALSE, FALSE, sizeof (ShuWeightUse));
-  GHashTableIter iter;
-  gpointer use;
-
-  g_mutex_lock (&root->lock);
-  g_hash_table_iter_init (&iter, root->uses);
-  while (g_hash_table_iter_next (&iter, NULL, &use))
-    if (((ShuWeightUse *) use)->use != SHU_USE_NONE)
-      g_array_append_vals (list, use, 1);
-  g_mutex_unlock (&root->lock);
-  return list;
-}
-
-gsize
-shu_weights_device_bytes (ShuWeights *w)
-{
-  g_autoptr (GArray) list = list_uses (w->root);
-  gsize bytes = 0;
-
-  for (guint i = 0; i < list->len; i++)
-    bytes += shu_weight_bytes (&g_array_index (list, ShuWeightUse, i));
-  return bytes;
-}
-
-static void
-array_unref (gpointer data)
-{
-  g_array_unref (data);
-}
-
-void
-shu_weights_upload (
-    int n, ShuWeights *const *w, ShuCtx *c, ShuUploadFunc func, gpointer data)
-{
-  g_autoptr (GPtrArray) lists = g_ptr_array_new_with_free_func (array_unref);
-  g_autofree ShuWeightSet *sets = g_new (ShuWeightSet, (gsize) n);
-
-  for (int i = 0; i < n; i++) {
-    GArray *list = list_uses (w[i]->root);
-
-    g_ptr_array_add (lists, list);
-    sets[i] =
-        (ShuWeightSet){(int) list->len, (const ShuWeightUse *) list->data};
-  }
-  shu_upload_weights (c, n, sets, func, data);
 }
