@@ -14,7 +14,8 @@ enum {
   GUTTER_SHARE = 128, /* of the side: 8 texels of 1024 */
   PACK_GRID = 512,    /* at most: cells a side of the board charts are put on */
   SWELL_GRID = 1024,  /* the same, of the one that gutters are measured on */
-  MAX_REPAIRS = 4,
+  MAX_REPAIRS = 8,
+  MAX_FINER = 3,  /* of these look twice as close as the one before */
   UNEVEN = 32,    /* of a split: one part has so many times the other's faces */
   GLUED = 8,      /* charts that gluing makes one of, at most; bodies 2 to 5 */
   MAX_UNEVEN = 4, /* such splits of a chart, or splitting would take forever */
@@ -348,11 +349,11 @@ pack_and_check (const ShuSurface *s, GPtrArray *charts, int size, int gutter,
       return NULL;
     g_clear_pointer (&out, shu_mesh_free);
     out = assemble (s->mesh, charts, scale, grid);
-    flat = !shu_atlas_raise_slivers (out) && repair == 0;
+    flat = !shu_atlas_raise_slivers (out, s->area) && repair == 0;
     shu_raster_uv (r, out, 0, &report->n_doubles);
     if ((!report->n_doubles && !flat) || repair == MAX_REPAIRS ||
-        !repair_charts (
-            s, charts, out, size, scale / grid * size * (4 << repair), detail))
+        !repair_charts (s, charts, out, size,
+            scale / grid * size * (4 << MIN (repair, MAX_FINER)), detail))
       break;
   }
   if (!report->n_doubles)

@@ -215,8 +215,10 @@ void shu_charts_swell (
 gboolean shu_atlas_turn_slivers (ShuMesh *mesh);
 
 /* Faces that coordinates of 24 bits leave without area get some: a corner moves
- * by a few units in the last place.  Returns: whether none is flat after it */
-gboolean shu_atlas_raise_slivers (ShuMesh *mesh);
+ * by a few units in the last place, if only smaller faces become flat for it.
+ * @area: of each face, on the surface.
+ * Returns: whether none is flat after it */
+gboolean shu_atlas_raise_slivers (ShuMesh *mesh, const float *area);
 
 /* What lies between packed charts, on a grid of cells. */
 typedef struct {

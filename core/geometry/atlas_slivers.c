@@ -134,24 +134,38 @@ fans_clear (Fans *fans)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Fans, fans_clear)
 
-static int
-count_flat (const ShuMesh *m, const GArray *faces)
+/* Appends those of @faces that stand and are no smaller than @least. */
+static void
+list_upright (const ShuMesh *m, const GArray *faces, const float *area,
+    float least, GArray *ret)
 {
-  int n = 0;
+  for (guint i = 0; i < faces->len; i++) {
+    gint32 f = g_array_index (faces, gint32, i);
 
-  for (guint i = 0; i < faces->len; i++)
-    n += !is_upright (m, g_array_index (faces, gint32, i));
-  return n;
+    if (area[f] >= least && is_upright (m, f))
+      g_array_append_val (ret, f);
+  }
 }
 
-/* Moves a corner of @face by as little as stands it up, if that leaves no more
- * faces flat than there were others. */
 static gboolean
-move_corner (ShuMesh *m, int face, gint32 vert, const GArray *around)
+all_stand (const ShuMesh *m, const GArray *faces)
 {
-  float *uv = m->uv + 2 * (gsize) vert, u = uv[0], v = uv[1];
-  int before = count_flat (m, around);
+  for (guint i = 0; i < faces->len; i++)
+    if (!is_upright (m, g_array_index (faces, gint32, i)))
+      return FALSE;
+  return TRUE;
+}
 
+/* Moves a corner of @face by as little as stands it up, if none as large falls
+ * for it. */
+static gboolean
+move_corner (
+    ShuMesh *m, const float *area, int face, gint32 vert, const GArray *around)
+{
+  g_autoptr (GArray) others = g_array_new (FALSE, FALSE, sizeof (gint32));
+  float *uv = m->uv + 2 * (gsize) vert, u = uv[0], v = uv[1];
+
+  list_upright (m, around, area, area[face], others);
   for (int reach = 1; reach <= REACH; reach++)
     for (int i = -reach; i <= reach; i++)
       for (int j = -reach; j <= reach; j++) {
@@ -159,7 +173,7 @@ move_corner (ShuMesh *m, int face, gint32 vert, const GArray *around)
           continue;
         uv[0] = CLAMP (u + (float) i * unit, 0, 1);
         uv[1] = CLAMP (v + (float) j * unit, 0, 1);
-        if (is_upright (m, face) && count_flat (m, around) < before)
+        if (is_upright (m, face) && all_stand (m, others))
           return TRUE;
       }
   uv[0] = u;
@@ -179,16 +193,13 @@ list_flat (const ShuMesh *m)
 }
 
 gboolean
-shu_atlas_raise_slivers (ShuMesh *m)
+shu_atlas_raise_slivers (ShuMesh *m, const float *area)
 {
-  g_autoptr (GArray) flat = NULL;
-  g_auto (Fans) fans = {0};
+  for (int round = 0; round < N_RAISE_ROUNDS && !all_upright (m); round++) {
+    g_autoptr (GArray) flat = list_flat (m);
+    g_auto (Fans) fans = {0};
 
-  if (all_upright (m))
-    return TRUE;
-  flat = list_flat (m);
-  fans_init (&fans, m, flat);
-  for (int round = 0; round < N_RAISE_ROUNDS; round++)
+    fans_init (&fans, m, flat);
     for (guint i = 0; i < flat->len; i++) {
       gint32 f = g_array_index (flat, gint32, i);
 
@@ -196,8 +207,10 @@ shu_atlas_raise_slivers (ShuMesh *m)
         gint32 vert = m->faces[3 * (gsize) f + k];
         gpointer at = g_hash_table_lookup (fans.index, GINT_TO_POINTER (vert));
 
-        move_corner (m, f, vert, fans.lists->pdata[GPOINTER_TO_UINT (at)]);
+        move_corner (
+            m, area, f, vert, fans.lists->pdata[GPOINTER_TO_UINT (at)]);
       }
     }
-  return count_flat (m, flat) == 0;
+  }
+  return all_upright (m);
 }
