@@ -278,7 +278,7 @@ const ShuBackend *shu_backend_of (ShuCtx *c);
 const ShuBackend *shu_backend_get (ShuCtx *c, const char *op, gsize slot);
 
 /* @x where the operations of @c can read it: weights, and other tensors in host
- * memory, go to the device.  After SHU_BACKEND_FOR. */
+ * memory, go to the device. */
 ShuTensor *shu_operand (ShuCtx *c, ShuTensor *x);
 /* Of a result, @rows of @C, that is for a layer of @precision alone. */
 ShuDType shu_result_dtype (

@@ -53,7 +53,7 @@ shu_operand (ShuCtx *c, ShuTensor *x)
     return c->place == SHU_HOST ? shu_operand_of_host (c, x) : x;
   if (x->storage->place == SHU_HOST)
     return shu_place_is_cpu (c->place) ? shu_operand_of_host (c, x)
-                                       : c->backend->adopt (c, x);
+                                       : shu_backend_of (c)->adopt (c, x);
   device = shu_tensor_device (x);
   shu_ctx_fail (c, SHU_ERROR_INVALID,
       "a tensor of %s is of no use to a context of %s", device, c->device);

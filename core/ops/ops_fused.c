@@ -135,16 +135,16 @@ shu_add_norm (ShuCtx *c, ShuTensor *x, const ShuNorm *norm, const ShuAddNorm *p,
   return add_norm (c, x, NULL, norm, p, ret_sum);
 }
 
-/* Whether a backend does the layer of p->h in the same step */
+/* Whether @be does the layer of p->h in the same step */
 static gboolean
-has_layer (ShuCtx *c, ShuTensor *x, const ShuLinear *l, const ShuAddNorm *p)
+has_layer (const ShuBackend *be, ShuCtx *c, ShuTensor *x, const ShuLinear *l,
+    const ShuAddNorm *p)
 {
-  const ShuBackend *be = shu_backend_of (c);
   gboolean plain = !p->h_order && !p->y_order && !p->rest && !p->scale &&
                    !p->blend && p->precision == SHU_PRECISION_F16 &&
                    l->precision == SHU_PRECISION_F16;
 
-  return plain && be && be->has_linear_add_norm && x->dtype == c->real &&
+  return plain && be->has_linear_add_norm && x->dtype == c->real &&
          p->h->dtype == c->real && last (p->h) > 0 &&
          is_linear (c, l, last (x), last (p->h)) &&
          be->has_linear_add_norm (c, x, l, p);
@@ -155,11 +155,17 @@ shu_linear_add_norm (ShuCtx *c, ShuTensor *x, const ShuLinear *l,
     const ShuNorm *norm, const ShuAddNorm *params, ShuTensor **ret_sum)
 {
   SHU_SCOPE (c);
+  const ShuBackend *be = SHU_BACKEND_FOR (c, add_norm);
   ShuAddNorm p = *params;
   ShuTensor *y, *sum;
 
+  if (ret_sum)
+    *ret_sum = c->nil;
+  if (!be)
+    return c->nil;
+  x = shu_operand (c, x);
   p.h = shu_operand (c, p.h);
-  if (!shu_ctx_failed (c) && has_layer (c, x, l, &p)) {
+  if (!shu_ctx_failed (c) && has_layer (be, c, x, l, &p)) {
     y = add_norm (c, x, l, norm, &p, &sum);
   } else {
     p.h = shu_linear (c, p.h, l);

@@ -127,20 +127,6 @@ clamp (ShuCtx *c, ShuTensor *y, ShuTensor *x, float lo, float hi)
 
 /* ---- norms ---- */
 
-/* The f32 vectors of @norm, NULL where it has none; FALSE where @c has failed.
- */
-static gboolean
-norm_vectors (
-    ShuCtx *c, const ShuNorm *norm, const float **ret_w, const float **ret_b)
-{
-  *ret_w = *ret_b = NULL;
-  if (norm && norm->w)
-    *ret_w = shu_cuda_weight (c, norm->w, SHU_CUDA_WEIGHT_SAME);
-  if (norm && norm->b)
-    *ret_b = shu_cuda_weight (c, norm->b, SHU_CUDA_WEIGHT_SAME);
-  return !shu_ctx_failed (c);
-}
-
 static void
 group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *add,
     const ShuNorm *norm, int n_groups, float eps, ShuAct kind)
@@ -152,7 +138,7 @@ group_norm (ShuCtx *c, ShuTensor *y, ShuTensor *x, ShuTensor *add,
   const float *w, *b;
   gpointer scratch;
 
-  if (!s || !norm_vectors (c, norm, &w, &b))
+  if (!s || !shu_cuda_norm_vectors (c, norm, &w, &b))
     return;
   if (shu_launch_group_norm_whole_fits (B, T, C, n_groups, s->sm) &&
       shu_cuda_aligned16 (x->data) && shu_cuda_aligned16 (y->data) &&
@@ -174,7 +160,7 @@ layer_norm (
 {
   const float *w, *b;
 
-  if (norm_vectors (c, norm, &w, &b))
+  if (shu_cuda_norm_vectors (c, norm, &w, &b))
     LAUNCH (c, "layer_norm", shu_launch_layer_norm, y->data, x->data, w, b,
         rows (x), last (x), eps);
 }
@@ -236,7 +222,7 @@ add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
 {
   ShuCudaAddNorm k = steps_of (y, x, p);
 
-  if (norm_vectors (c, norm, &k.w, &k.b))
+  if (shu_cuda_norm_vectors (c, norm, &k.w, &k.b))
     LAUNCH (c, "add_norm", shu_launch_add_norm, y->data, sum ? sum->data : NULL,
         x->data, &k, rows (x), last (x));
 }
@@ -271,7 +257,7 @@ linear_add_norm (ShuCtx *c, ShuTensor *y, ShuTensor *sum, ShuTensor *x,
 
   k.h = parts;
   if (!w || !parts || !shu_cuda_bias (c, l->b, &b) ||
-      !norm_vectors (c, norm, &k.w, &k.b))
+      !shu_cuda_norm_vectors (c, norm, &k.w, &k.b))
     return;
   LAUNCH (c, op, shu_launch_product_parts, parts, p->h->data, w, M, N, K, n,
       s->n_sm);

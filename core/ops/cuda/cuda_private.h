@@ -255,6 +255,10 @@ gboolean shu_cuda_product_fp8 (ShuCtx *c, gpointer y, ShuTensor *x,
 
 /* Of a bias, or nothing; FALSE where @c has failed. */
 gboolean shu_cuda_bias (ShuCtx *c, ShuTensor *b, ShuCudaVector *ret);
+/* The f32 vectors of @norm, NULL where it has none; FALSE where @c has failed.
+ */
+gboolean shu_cuda_norm_vectors (
+    ShuCtx *c, const ShuNorm *norm, const float **ret_w, const float **ret_b);
 /* Whether @p is what four convolutions of the map itself can do; channels such
  * that each one's part is aligned. */
 gboolean shu_cuda_is_doubled (const ShuConv *k, const ShuConvParams *p);

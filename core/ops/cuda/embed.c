@@ -54,14 +54,6 @@ shu_cuda_embed_patches (
   shu_cuda_done_error (c, "embed_patches", error);
 }
 
-static ShuCudaNorm
-norm_of (ShuCtx *c, const ShuNorm *norm)
-{
-  return (ShuCudaNorm){
-      .w = norm->w ? shu_cuda_weight (c, norm->w, SHU_CUDA_WEIGHT_SAME) : NULL,
-      .b = norm->b ? shu_cuda_weight (c, norm->b, SHU_CUDA_WEIGHT_SAME) : NULL};
-}
-
 void
 shu_cuda_embed_tokens (ShuCtx *c, ShuTensor *y, ShuTensor *tokens, ShuTensor *x,
     const ShuTokens *p)
@@ -76,11 +68,8 @@ shu_cuda_embed_tokens (ShuCtx *c, ShuTensor *y, ShuTensor *tokens, ShuTensor *x,
       .has_before = p->before != NULL,
       .eps = p->eps};
 
-  if (p->before)
-    t.before = norm_of (c, p->before);
-  if (p->norm)
-    t.norm = norm_of (c, p->norm);
-  if (!shu_ctx_failed (c))
+  if (shu_cuda_norm_vectors (c, p->before, &t.before.w, &t.before.b) &&
+      shu_cuda_norm_vectors (c, p->norm, &t.norm.w, &t.norm.b))
     shu_cuda_done (c, "embed_tokens",
         shu_launch_tokens (y->data, tokens->data, &t, (gsize) y->dims[0],
             (gsize) y->dims[2], s->stream));

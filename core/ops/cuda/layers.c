@@ -10,6 +10,18 @@
 #include "base/error.h"
 
 gboolean
+shu_cuda_norm_vectors (
+    ShuCtx *c, const ShuNorm *norm, const float **ret_w, const float **ret_b)
+{
+  *ret_w = *ret_b = NULL;
+  if (norm && norm->w)
+    *ret_w = shu_cuda_weight (c, norm->w, SHU_CUDA_WEIGHT_SAME);
+  if (norm && norm->b)
+    *ret_b = shu_cuda_weight (c, norm->b, SHU_CUDA_WEIGHT_SAME);
+  return !shu_ctx_failed (c);
+}
+
+gboolean
 shu_cuda_bias (ShuCtx *c, ShuTensor *b, ShuCudaVector *ret)
 {
   *ret = (ShuCudaVector){NULL, 0};
