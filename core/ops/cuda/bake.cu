@@ -20,8 +20,8 @@ differences (float *value, float *weight, GIVEN ShuBakeWorld w, int view,
 }
 
 extern "C" cudaError_t
-shu_launch_bake_differences (float *value, float *weight,
-    const ShuBakeWorld *w, int view, unsigned refs, int n, cudaStream_t stream)
+shu_launch_bake_differences (float *value, float *weight, const ShuBakeWorld *w,
+    int view, unsigned refs, int n, cudaStream_t stream)
 {
   differences PLACES (n) (value, weight, *w, view, refs, n);
   return cudaGetLastError ();
@@ -43,8 +43,8 @@ shu_launch_bake_lacks (float *value, float *weight, const ShuBakeWorld *w,
 }
 
 static __global__ void
-texels (float *y, uint8_t *charts, GIVEN ShuBakeWorld w, const int *face, const float *bary,
-    size_t n)
+texels (float *y, uint8_t *charts, GIVEN ShuBakeWorld w, const int *face,
+    const float *bary, size_t n)
 {
   for (size_t i = shu_task (); i < n; i += shu_task_step ()) {
     float rgb[3] = {0, 0, 0};

@@ -111,8 +111,8 @@ shu_launch_mask_measure (ShuCudaMaskMeasures *ret, const void *p, const void *q,
 
 /* Every pixel that counts is a root of its own. */
 static __global__ void
-begin (int *label, unsigned long long *sums, const uint8_t *x, size_t n,
-    int faint)
+begin (
+    int *label, unsigned long long *sums, const uint8_t *x, size_t n, int faint)
 {
   for (size_t i = shu_task (); i <= n; i += shu_task_step ()) {
     sums[i] = 0;
@@ -186,8 +186,7 @@ keep (uint8_t *y, const uint8_t *x, const int *label,
     const unsigned long long *sums, size_t n, int share)
 {
   for (size_t i = shu_task (); i < n; i += shu_task_step ())
-    y[i] = label[i] >= 0 &&
-                   sums[root_of (label, (int) i)] * share >= sums[n]
+    y[i] = label[i] >= 0 && sums[root_of (label, (int) i)] * share >= sums[n]
                ? x[i]
                : 0;
 }
