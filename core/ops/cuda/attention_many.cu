@@ -16,7 +16,7 @@
  * while no row's weights of a block add up to 2^15, and nothing has to look for
  * a top, nor to follow one.  Where they do, a warp multiplies the block's
  * scores again, and the top moves. */
-#include "ops/cuda/kernel_private.h"
+#include "ops/cuda/attention_tiles_private.h"
 #include "ops/cuda/kernels_layers.h"
 #include "ops/cuda/mma_private.h"
 #include "ops/cuda/wgmma_private.h"
@@ -24,10 +24,8 @@
 enum {
   HEAD = 64,   /* at most */
   GROUP = 128, /* threads of a warpgroup */
-  GROUPS = 3,  /* that compute */
   BLOCK = (GROUPS + 1) * GROUP,
   WARPS = GROUP / SHU_WARP,
-  ROWS = 64, /* queries of a warpgroup */
   ROW_BYTES = HEAD * sizeof (__half),
   TILE = ROWS * ROW_BYTES,
   ALIGN = 1024,
@@ -41,24 +39,6 @@ template <int KEYS> struct Stages {
   static constexpr int room = ALIGN + n * bytes + QUEUE * GROUPS * TILE +
                               (2 * n + (QUEUE + 1) * GROUPS) * 8;
 };
-
-/* For quotients of less than 2^31 */
-typedef struct {
-  unsigned by, factor, shift;
-} Divisor;
-
-typedef struct {
-  __half *y;
-  unsigned Tq, Tk, HD;
-  unsigned blocks; /* of keys */
-  Divisor NH;
-  Divisor tiles;  /* of queries of a head */
-  unsigned whole; /* tiles of all heads that a block takes as they are */
-  unsigned all;   /* with the parts of the others */
-  bool stays;     /* keys do, while a head's tiles are taken in a row */
-  unsigned share; /* warpgroups that have something to do in a part */
-  float scale;    /* with log2 e */
-} Job;
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
@@ -102,67 +82,6 @@ init_barriers (const Room &r)
     shu_barrier_init (r.turn + i * 8, WARPS);
   asm volatile("fence.mbarrier_init.release.cluster;" : : : "memory");
   asm volatile("fence.proxy.async;" : : : "memory");
-}
-
-/* Which tiles a block takes */
-typedef struct {
-  unsigned begin, step, end;
-} Order;
-
-static __device__ inline Order
-order_of (const Job &p)
-{
-  size_t all = p.all;
-  Order o = {blockIdx.x, gridDim.x, p.all};
-
-  if (p.stays) {
-    o.begin = (unsigned) (blockIdx.x * all / gridDim.x);
-    o.step = 1;
-    o.end = (unsigned) ((blockIdx.x + 1) * all / gridDim.x);
-  }
-  return o;
-}
-
-static __device__ inline unsigned
-divide (unsigned x, const Divisor &d)
-{
-  return (unsigned) ((uint64_t) x * d.factor >> d.shift);
-}
-
-/* What a block has next: queries of a head, 64 of which are a warpgroup's */
-typedef struct {
-  int b, head;      /* head of a sequence */
-  unsigned row;     /* the first warpgroup's first */
-  unsigned n;       /* warpgroups with something to do; the others look on */
-  bool first, last; /* of those that its keys are there for */
-} Tile;
-
-/* Beyond the last: one that nobody has a part of */
-static __device__ inline Tile
-tile_of (const Job &p, const Order &o, unsigned at)
-{
-  unsigned first = 0, n = GROUPS, i = at, head, left;
-  Tile t = {};
-
-  if (at >= o.end)
-    return t;
-  if (i >= p.whole) {
-    unsigned parts = (GROUPS + p.share - 1) / p.share, part = i - p.whole;
-
-    i = p.whole + part / parts;
-    first = part % parts * p.share;
-    n = p.share < GROUPS - first ? p.share : GROUPS - first;
-  }
-  head = divide (i, p.tiles);
-  i -= head * p.tiles.by;
-  t.b = (int) divide (head, p.NH);
-  t.head = (int) (head - t.b * p.NH.by);
-  t.row = (i * GROUPS + first) * ROWS;
-  left = t.row < p.Tq ? (p.Tq - t.row + ROWS - 1) / ROWS : 0;
-  t.n = n < left ? n : left;
-  t.first = !p.stays || at == o.begin || i == 0;
-  t.last = !p.stays || at + 1 == o.end || i + 1 == p.tiles.by;
-  return t;
 }
 
 /* A stage, and how often all of them were passed, odd or even */
@@ -617,31 +536,6 @@ best_keys (size_t Tk)
     if (shu_div_up (Tk, n) * n < shu_div_up (Tk, best) * best)
       best = n;
   return best;
-}
-
-static Divisor
-divisor_of (size_t by)
-{
-  Divisor d = {(unsigned) by, 0, 31};
-
-  while ((size_t) 1 << (d.shift - 31) < by)
-    d.shift++;
-  d.factor = (unsigned) ((((uint64_t) 1 << d.shift) + by - 1) / by);
-  return d;
-}
-
-/* Tiles that are left when all blocks have had as many are taken in parts, as
- * small ones as there are blocks for. */
-static void
-share_out (Job &p, size_t tiles, unsigned n_sm)
-{
-  unsigned all = (unsigned) tiles, rest = all % n_sm;
-
-  p.whole = all - rest;
-  for (p.share = 1; p.share < GROUPS; p.share++)
-    if (rest * shu_div_up (GROUPS, p.share) <= n_sm)
-      break;
-  p.all = p.whole + rest * (unsigned) shu_div_up (GROUPS, p.share);
 }
 
 template <int KEYS>
