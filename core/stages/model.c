@@ -167,6 +167,12 @@ read_taps (ShuConfig *pipeline, ShuModelDefaults *d)
   }
 }
 
+gboolean
+shu_model_is_inside (const char *name)
+{
+  return !strstr (name, "..") && !g_path_is_absolute (name);
+}
+
 static void
 read_stage2 (ShuModel *m, GError **error)
 {
@@ -185,7 +191,7 @@ read_stage2 (ShuModel *m, GError **error)
     if (!shu_nets[i].key)
       continue;
     name = shu_config_string (models, shu_nets[i].key, NULL);
-    if (strstr (name, "..") || g_path_is_absolute (name))
+    if (!shu_model_is_inside (name))
       shu_config_fail (
           models, "\"%s\": must be a folder inside", shu_nets[i].key);
     m->stage2_paths[i] = g_build_filename (shu_nets[i].path, name, NULL);

@@ -130,6 +130,8 @@ part_path (const char *folder, gsize i)
   if (pipeline)
     name = shu_config_string (
         shu_config_at (pipeline, "args/models"), kind->key, name);
+  if (!shu_model_is_inside (name)) /* the settings' fault, which says so */
+    name = parts[i].fallback;
   return g_build_filename (kind->path, name, NULL);
 }
 

@@ -29,6 +29,9 @@ ShuWeights *shu_model_weights (
 /* Absolute path of something in the folder; (transfer full) */
 char *shu_model_path (const ShuModel *m, const char *path);
 
+/* Whether @name, of a file or folder, leads out of none. */
+gboolean shu_model_is_inside (const char *name);
+
 /* FALSE for the CPU */
 gboolean shu_model_device_memory (
     const ShuModel *m, gsize *ret_free, gsize *ret_total);

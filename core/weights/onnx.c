@@ -3,29 +3,13 @@
  * that lead to weights are looked at: graph (7) -> initializer (5), node (1).
  * Numbers of fields and types are those of onnx.proto. */
 #include "weights/onnx.h"
-#include "base/bytes.h"
 #include "base/error.h"
 #include "weights/onnx_private.h"
-#include "weights/safetensors.h"
 #include <string.h>
 
-enum {
-  MAX_CONVS = 1 << 16,
-  MAX_NUMBERS = 1 << 30, /* bytes of a tensor that is not in one block */
-  /* wire types */
-  VARINT = 0,
-  FIXED64 = 1,
-  BYTES = 2,
-  FIXED32 = 5,
-};
+enum { MAX_CONVS = 1 << 16 };
 
-typedef struct {
-  guint field;
-  int wire;
-  guint64 value; /* of a number */
-  const guint8 *data;
-  gsize size;
-} Field;
+typedef ShuOnnxField Field;
 
 typedef struct {
   const char *label;
@@ -36,88 +20,6 @@ typedef struct {
   GArray *initializers; /* ShuStored */
   GHashTable *by_name;  /* name -> position + 1 */
 } Onnx;
-
-static const struct {
-  int type;
-  const char *dtype;
-} types[] = {
-    {1, "F32"},
-    {2, "U8"},
-    {3, "I8"},
-    {4, "U16"},
-    {5, "I16"},
-    {6, "I32"},
-    {7, "I64"},
-    {9, "BOOL"},
-    {10, "F16"},
-    {11, "F64"},
-    {12, "U32"},
-    {13, "U64"},
-    {16, "BF16"},
-};
-
-/* ---- the wire format ---- */
-
-static guint64
-take_varint (ShuCursor *c)
-{
-  guint64 v = 0;
-
-  for (int shift = 0; shift < 64; shift += 7) {
-    guint64 byte = shu_cursor_uint (c, 1);
-
-    v |= (byte & 0x7f) << shift;
-    if (!(byte & 0x80))
-      return v;
-  }
-  c->failed = TRUE;
-  return 0;
-}
-
-/* FALSE at the end, and where @c failed. */
-static gboolean
-next_field (ShuCursor *c, Field *f)
-{
-  guint64 tag;
-
-  if (c->failed || c->pos == c->size)
-    return FALSE;
-  tag = take_varint (c);
-  *f = (Field){.field = (guint) MIN (tag >> 3, G_MAXUINT), .wire = tag & 7};
-  switch (f->wire) {
-  case VARINT:
-    f->value = take_varint (c);
-    break;
-  case FIXED64:
-    f->size = 8;
-    break;
-  case FIXED32:
-    f->size = 4;
-    break;
-  case BYTES:
-    f->size = take_varint (c);
-    break;
-  default:
-    c->failed = TRUE;
-  }
-  if (f->wire != VARINT)
-    f->data = shu_cursor_take (c, f->size);
-  c->failed = c->failed || f->field == 0;
-  return !c->failed;
-}
-
-static ShuCursor
-inside (const Field *f)
-{
-  return shu_cursor (f->data, f->wire == BYTES ? f->size : 0);
-}
-
-static char *
-text_of (const Field *f)
-{
-  return f->wire == BYTES ? g_strndup ((const char *) f->data, f->size)
-                          : g_strdup ("");
-}
 
 static gboolean
 fail (
@@ -142,185 +44,22 @@ damaged (const Onnx *o, GError **error)
 
 /* ---- tensors ---- */
 
-/* Values may be in a block, or as numbers in a field of their type. */
-typedef struct {
-  char *name;
-  int type;
-  int n_dims;
-  gint64 dims[SHU_MAX_DIMS];
-  gboolean many_dims, external, has_raw;
-  const guint8 *raw;
-  gsize raw_size;
-  GByteArray *numbers; /* little endian, as long as the type is */
-} Proto;
-
-static void
-proto_clear (Proto *t)
-{
-  g_free (t->name);
-  g_clear_pointer (&t->numbers, g_byte_array_unref);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Proto, proto_clear)
-
-static void
-add_dim (Proto *t, guint64 value)
-{
-  if (t->n_dims == SHU_MAX_DIMS) {
-    t->many_dims = TRUE;
-    return;
-  }
-  t->dims[t->n_dims++] = (gint64) MIN (value, G_MAXINT64);
-}
-
-static void
-add_number (Proto *t, guint64 value, int size)
-{
-  guint64 le = GUINT64_TO_LE (value);
-
-  g_byte_array_append (t->numbers, (const guint8 *) &le, size);
-}
-
-/* A field of numbers: packed, or one number at a time. */
-static gboolean
-add_numbers (Proto *t, const Field *f, int size)
-{
-  ShuCursor c = inside (f);
-
-  if (!t->numbers)
-    t->numbers = g_byte_array_new ();
-  if (f->wire == VARINT)
-    add_number (t, f->value, size);
-  while (c.pos < c.size && !c.failed && t->numbers->len < MAX_NUMBERS)
-    add_number (t, take_varint (&c), size);
-  return !c.failed && t->numbers->len < MAX_NUMBERS;
-}
-
-static gboolean
-read_field (Proto *t, const Field *f)
-{
-  ShuCursor c = inside (f);
-
-  switch (f->field) {
-  case 1: /* dims */
-    if (f->wire == VARINT)
-      add_dim (t, f->value);
-    while (c.pos < c.size && !c.failed)
-      add_dim (t, take_varint (&c));
-    return !c.failed;
-  case 2: /* data_type */
-    t->type = (int) MIN (f->value, G_MAXINT);
-    return TRUE;
-  case 4: /* float_data: as long as they are, whether packed or not */
-    if (!t->numbers)
-      t->numbers = g_byte_array_new ();
-    if (f->size % 4 != 0 || f->size > MAX_NUMBERS - t->numbers->len)
-      return FALSE;
-    if (f->data)
-      g_byte_array_append (t->numbers, f->data, (guint) f->size);
-    return TRUE;
-  case 5: /* int32_data: halves as their bits */
-    return add_numbers (t, f, 2);
-  case 7: /* int64_data */
-    return add_numbers (t, f, 8);
-  case 8:
-    g_free (t->name);
-    t->name = text_of (f);
-    return TRUE;
-  case 9:
-    t->has_raw = f->wire == BYTES;
-    t->raw = f->data;
-    t->raw_size = f->size;
-    return t->has_raw;
-  case 13: /* external_data */
-    t->external = TRUE;
-    return TRUE;
-  case 14: /* data_location: 1 is external */
-    t->external = t->external || f->value != 0;
-    return TRUE;
-  default:
-    return TRUE;
-  }
-}
-
-/* Which type the numbers of @t have in @numbers. */
-static gboolean
-numbers_fit (const Proto *t, const char *dtype)
-{
-  if (strcmp (dtype, "F32") == 0 || strcmp (dtype, "I64") == 0)
-    return TRUE;
-  return strcmp (dtype, "F16") == 0 || strcmp (dtype, "BF16") == 0;
-}
-
-/* What is wrong with @t, or NULL with @ret. */
-static const char *
-make_stored (const Onnx *o, Proto *t, ShuStored *ret)
-{
-  gsize size, n = 1;
-  const guint8 *all = g_bytes_get_data (o->bytes, NULL);
-
-  for (gsize i = 0; i < G_N_ELEMENTS (types); i++)
-    if (types[i].type == t->type)
-      ret->dtype = types[i].dtype;
-  if (!ret->dtype)
-    return "its type is not supported";
-  if (t->many_dims)
-    return "it has more than 5 dimensions";
-  ret->n_dims = t->n_dims;
-  memcpy (ret->dims, t->dims, sizeof t->dims);
-  for (int i = 0; i < t->n_dims; i++)
-    if (!shu_mul_size (n, (gsize) t->dims[i], &n))
-      return "its shape is not valid";
-  if (!shu_mul_size (n, shu_safetensors_type_size (ret->dtype), &size))
-    return "its shape is not valid";
-  if (t->has_raw) {
-    ret->bytes = g_bytes_new_from_bytes (
-        o->bytes, t->raw ? t->raw - all : 0, t->raw_size);
-  } else {
-    if (t->numbers && !numbers_fit (t, ret->dtype))
-      return "numbers of its type are not supported outside of raw_data";
-    ret->bytes =
-        t->numbers ? g_byte_array_free_to_bytes (g_steal_pointer (&t->numbers))
-                   : g_bytes_new_static ("", 0);
-  }
-  return g_bytes_get_size (ret->bytes) == size
-             ? NULL
-             : "its shape and its data do not agree";
-}
-
 static gboolean
 read_tensor (Onnx *o, ShuCursor c, GError **error)
 {
-  g_auto (Proto) t = {.name = g_strdup ("")};
+  g_autofree char *name = NULL;
   ShuStored stored = {0};
-  const char *fault;
-  Field f;
+  int code;
+  const char *fault = shu_onnx_tensor (o->bytes, c, &name, &stored, &code);
 
-  while (next_field (&c, &f))
-    if (!read_field (&t, &f))
-      c.failed = TRUE;
-  if (c.failed || c.pos < c.size)
-    return damaged (o, error);
-  if (!g_utf8_validate (t.name, -1, NULL))
-    return fail (
-        o, SHU_ERROR_INVALID, NULL, "a tensor's name is not valid", error);
-  if (t.external)
-    return fail (o, SHU_ERROR_UNSUPPORTED, t.name,
-        "its data are in a file beside the model; save the model as one file",
-        error);
-  if (o->names->len >= SHU_TENSOR_FILE_MAX)
-    return fail (o, SHU_ERROR_LIMIT, NULL, "too many tensors", error);
-  fault = make_stored (o, &t, &stored);
-  if (fault) {
-    g_clear_pointer (&stored.bytes, g_bytes_unref);
-    return fail (o, SHU_ERROR_INVALID, t.name, fault, error);
-  }
-  g_ptr_array_add (o->names, g_steal_pointer (&t.name));
+  if (fault)
+    return code == SHU_ERROR_TRUNCATED ? damaged (o, error)
+                                       : fail (o, code, name, fault, error);
+  g_hash_table_insert (o->by_name, name, GUINT_TO_POINTER (o->names->len + 1));
+  g_ptr_array_add (o->names, g_steal_pointer (&name));
   g_array_append_val (o->initializers, stored);
-  g_hash_table_insert (o->by_name,
-      g_ptr_array_index (o->names, o->names->len - 1),
-      GUINT_TO_POINTER (o->names->len));
-  return TRUE;
+  return o->names->len <= SHU_TENSOR_FILE_MAX ||
+         fail (o, SHU_ERROR_LIMIT, NULL, "too many tensors", error);
 }
 
 /* ---- nodes ---- */
@@ -343,15 +82,15 @@ read_attribute (ShuCursor c, ShuOnnxConv *conv)
   gboolean found = FALSE;
   Field f;
 
-  while (next_field (&c, &f)) {
+  while (shu_onnx_next_field (&c, &f)) {
     if (f.field == 1) {
       g_free (name);
-      name = text_of (&f);
+      name = shu_onnx_text (&f);
     } else if (f.field == 8 && !found) { /* ints */
-      ShuCursor in = inside (&f);
+      ShuCursor in = shu_onnx_inside (&f);
 
-      value = f.wire == VARINT ? f.value : take_varint (&in);
-      found = f.wire == VARINT || !in.failed;
+      value = f.wire == SHU_ONNX_VARINT ? f.value : shu_onnx_varint (&in);
+      found = f.wire == SHU_ONNX_VARINT || !in.failed;
     }
   }
   if (found && name && strcmp (name, "dilations") == 0)
@@ -369,16 +108,17 @@ read_node (Onnx *o, ShuCursor c, GError **error)
   int n_inputs = 0;
   Field f;
 
-  while (ok && next_field (&c, &f)) {
+  while (ok && shu_onnx_next_field (&c, &f)) {
     if (f.field == 1 && n_inputs++ > 0) { /* data, weight, bias */
       char **to = n_inputs == 2 ? &conv.weight : &conv.bias;
 
       g_free (*to);
-      *to = text_of (&f);
+      *to = shu_onnx_text (&f);
     } else if (f.field == 4)
-      is_conv = f.wire == BYTES && f.size == 4 && !memcmp (f.data, "Conv", 4);
+      is_conv = f.wire == SHU_ONNX_BYTES && f.size == 4 &&
+                !memcmp (f.data, "Conv", 4);
     else if (f.field == 5)
-      ok = read_attribute (inside (&f), &conv);
+      ok = read_attribute (shu_onnx_inside (&f), &conv);
   }
   if (ok && is_conv && o->convs->len < MAX_CONVS) {
     conv.weight = conv.weight ? conv.weight : g_strdup ("");
@@ -455,10 +195,10 @@ read_graph (Onnx *o, ShuCursor c, GError **error)
 {
   Field f;
 
-  while (next_field (&c, &f)) {
-    if (f.field == 1 && !read_node (o, inside (&f), error))
+  while (shu_onnx_next_field (&c, &f)) {
+    if (f.field == 1 && !read_node (o, shu_onnx_inside (&f), error))
       return FALSE;
-    if (f.field == 5 && !read_tensor (o, inside (&f), error))
+    if (f.field == 5 && !read_tensor (o, shu_onnx_inside (&f), error))
       return FALSE;
     if (f.field == 15)
       return fail (o, SHU_ERROR_UNSUPPORTED, NULL,
@@ -475,8 +215,8 @@ read_model (Onnx *o, GError **error)
   ShuCursor c = shu_cursor (p, size);
   Field f;
 
-  while (next_field (&c, &f))
-    if (f.field == 7 && !read_graph (o, inside (&f), error))
+  while (shu_onnx_next_field (&c, &f))
+    if (f.field == 7 && !read_graph (o, shu_onnx_inside (&f), error))
       return FALSE;
   if (c.failed || c.pos < c.size)
     return damaged (o, error);

@@ -321,7 +321,7 @@ copy (const ShuTensorFile *file, const Entry *e, GError **error)
 {
   guint8 *block;
 
-  if (e->s.strided && !is_distinct (&e->s)) {
+  if (e->s.strided && e->n > 0 && !is_distinct (&e->s)) {
     unsupported (file, e, "its elements overlap, of type", error);
     return NULL;
   }

@@ -388,6 +388,14 @@ add_values (ShuTorch *t, const ShuPickleValue *v, GString *name, int depth,
   return TRUE;
 }
 
+static ShuTensorFile *
+no_tensors (const ShuTorch *t, GError **error)
+{
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      "%s: there are no tensors in it", t->label);
+  return NULL;
+}
+
 ShuTensorFile *
 shu_torch_finish (ShuTorch *t, const ShuPickleValue *root, const char *format,
     gsize file_size, GError **error)
@@ -395,11 +403,8 @@ shu_torch_finish (ShuTorch *t, const ShuPickleValue *root, const char *format,
   g_autoptr (GString) name = g_string_new (NULL);
   gsize room;
 
-  if (!may_hold (root)) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-        "%s: there are no tensors in it", t->label);
-    return NULL;
-  }
+  if (!may_hold (root))
+    return no_tensors (t, error);
   if (!shu_mul_size (file_size, MAX_SHARING, &room))
     room = G_MAXSIZE;
   if (root->type == SHU_PICKLE_OBJECT) {
@@ -411,5 +416,7 @@ shu_torch_finish (ShuTorch *t, const ShuPickleValue *root, const char *format,
   t->file = shu_tensor_file_new (t->label, format, room);
   if (!add_values (t, root, name, 0, error))
     return NULL;
+  if (shu_tensor_file_n (t->file) == 0)
+    return no_tensors (t, error);
   return g_steal_pointer (&t->file);
 }

@@ -208,17 +208,20 @@ names_tensors (Download *f, gconstpointer data)
 
 /* ---- files that are not what they should be ---- */
 
-typedef enum { GONE, EXTRA, SHORT, OTHER } Change;
+/* ALONE: another text, and no other problem follows from it */
+typedef enum { GONE, EXTRA, SHORT, OTHER, ALONE } Change;
 
 static const struct {
   const char *file; /* behind the root */
   Change change;
   const char *name, *message;
-  const char *from, *to; /* of OTHER */
+  const char *from, *to; /* of OTHER and ALONE */
 } changes[] = {
     {"ckpts/OneStage/pipeline_config.json", GONE, "settings",
         "OneStage/pipeline_config.json"},
     {"ckpts/SecondStage/pipeline.json", GONE, "settings", "pipeline.json"},
+    {"ckpts/SecondStage/pipeline.json", ALONE, "settings",
+        "must be a folder inside", "\"ckpts/slat_flow", "\"../x/slat_flow"},
     {"ckpts/OneStage/feature_extractor/preprocessor_config.json", GONE,
         "settings", "preprocessor_config.json"},
     {"ckpts/OneStage/vae/config.json", OTHER, "VAE",
@@ -290,7 +293,7 @@ names_files (Download *f, gconstpointer data)
       g_assert_cmpint (g_rename (path, aside), ==, 0);
     else if (changes[i].change == EXTRA)
       harness_put (f->root, changes[i].file, "x", 1);
-    else if (changes[i].change == OTHER)
+    else if (changes[i].change >= OTHER)
       change_text (path, changes[i].from, changes[i].to);
     else {
       g_assert_cmpint (g_stat (path, &st), ==, 0);
@@ -302,12 +305,14 @@ names_files (Download *f, gconstpointer data)
     for (guint k = 0; k < p->problems->len; k++)
       named = named || strstr (p->problems->pdata[k], changes[i].message);
     g_assert_true (named);
+    if (changes[i].change == ALONE)
+      g_assert_cmpint (c->n_problems, ==, 1);
     /* and back */
     if (changes[i].change == GONE)
       g_rename (aside, path);
     else if (changes[i].change == EXTRA)
       g_unlink (path);
-    else if (changes[i].change == OTHER)
+    else if (changes[i].change >= OTHER)
       change_text (path, changes[i].to, changes[i].from);
     else
       for (int k = 0; k < DOWNLOAD_N_PARTS; k++) {
