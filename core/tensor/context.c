@@ -40,6 +40,21 @@ say_why_cpu (const GError *why)
     g_info ("device auto: the CPU, because %s", why->message);
 }
 
+/* The first GPU that can be used; SHU_HOST: none */
+static int
+find_gpu (void)
+{
+  g_autoptr (GError) why = NULL;
+  int i = 0;
+
+  do {
+    if (shu_device_usable (i, why ? NULL : &why))
+      return i;
+  } while (++i < shu_device_count ());
+  say_why_cpu (why);
+  return SHU_HOST;
+}
+
 static gboolean
 find_place (const char *device, int *ret_place, GError **error)
 {
@@ -53,10 +68,7 @@ find_place (const char *device, int *ret_place, GError **error)
     return TRUE;
   }
   if (strcmp (device, "auto") == 0) {
-    if (shu_device_usable (0, &why))
-      *ret_place = 0;
-    else
-      say_why_cpu (why);
+    *ret_place = find_gpu ();
     return TRUE;
   }
   if (!is_cuda (device, ret_place)) {

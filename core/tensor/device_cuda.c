@@ -2,6 +2,8 @@
 /* CUDA devices.  cudart is linked statically and opens the driver itself, so
  * all this works, and says no, where there is none. */
 #include "tensor/device.h"
+#include "tensor/gpu_arch.h"
+#include "tensor/gpu_archs.h"
 #include "tensor/libs_cuda.h"
 #include "base/error.h"
 #include <cuda_runtime_api.h>
@@ -68,6 +70,11 @@ shu_device_usable (int device, GError **error)
     return refuse (error, SHU_ERROR_UNSUPPORTED,
         "the GPU has compute capability %d.%d, at least %d.0 is needed", major,
         minor, MIN_MAJOR);
+  if (!shu_gpu_arch_runs (SHU_GPU_ARCHS, major, minor))
+    return refuse (error, SHU_ERROR_UNSUPPORTED,
+        "the GPU has compute capability %d.%d, and this build is for others "
+        "(gpu_arch: " SHU_GPU_ARCHS "); build it for that one, too",
+        major, minor);
   return shu_cuda_libs_load (error);
 }
 

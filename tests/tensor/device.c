@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "tensor/context.h"
 #include "tensor/device.h"
+#include "tensor/gpu_arch.h"
 #include "tensor/libs_cuda.h"
 #include <cuda_runtime_api.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 static struct {
   cudaError_t count_error;
   int count, driver, major;
+  int first_major;     /* 0: like all others */
   const char *library; /* that is missing */
 } fake;
 
@@ -19,6 +21,12 @@ cudaGetDeviceCount (int *ret_count)
 {
   *ret_count = fake.count;
   return fake.count_error;
+}
+
+int
+shu_device_count (void)
+{
+  return fake.count;
 }
 
 cudaError_t
@@ -31,7 +39,9 @@ cudaDriverGetVersion (int *ret_version)
 cudaError_t
 cudaDeviceGetAttribute (int *ret_value, enum cudaDeviceAttr what, int device)
 {
-  *ret_value = what == cudaDevAttrComputeCapabilityMajor ? fake.major : 5;
+  int major = device == 0 && fake.first_major ? fake.first_major : fake.major;
+
+  *ret_value = what == cudaDevAttrComputeCapabilityMajor ? major : 5;
   return cudaSuccess;
 }
 
@@ -170,6 +180,60 @@ test_row (gconstpointer data)
   g_test_trap_assert_stderr_unmatched ("*device auto*device auto*");
 }
 
+/* An old card beside a good one is passed by. */
+static void
+test_second_card (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuCtx) c = NULL;
+
+  fake.count_error = cudaSuccess;
+  fake.count = 2;
+  fake.major = 9;
+  fake.first_major = 7;
+  fake.library = NULL;
+  c = shu_ctx_new ("auto", &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (shu_ctx_device (c), ==, "cuda:1");
+  g_assert_null (shu_ctx_new ("cuda", &error));
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED);
+  fake.first_major = 0;
+}
+
+static void
+test_archs (void)
+{
+  static const struct {
+    const char *archs;
+    int major, minor;
+    gboolean runs;
+  } cases[] = {
+      {"80 86 89 90 100", 8, 0, TRUE},
+      {"80 86 89 90 100", 8, 7, TRUE},
+      {"80 86 89 90 100", 9, 0, TRUE},
+      {"80 86 89 90 100", 10, 3, TRUE},
+      {"80 86 89 90 100", 12, 1, TRUE}, /* PTX */
+      {"86 90", 8, 0, FALSE},
+      {"86 90", 8, 9, TRUE},
+      {"90", 8, 9, FALSE},
+      {"90", 10, 0, TRUE},
+      {"90 86", 9, 0, TRUE},
+      {"100 86", 9, 0, TRUE}, /* PTX of the last */
+      {"90 80", 10, 0, TRUE},
+      {"80 90 100 86", 8, 0, TRUE},
+      {"90a", 9, 0, TRUE},
+      {"90a", 10, 0, FALSE},
+      {"80 100a", 9, 0, FALSE},
+      {"", 9, 0, FALSE},
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    if (shu_gpu_arch_runs (cases[i].archs, cases[i].major, cases[i].minor) !=
+        cases[i].runs)
+      g_error (
+          "\"%s\" on %d.%d", cases[i].archs, cases[i].major, cases[i].minor);
+}
+
 static void
 test_memory (void)
 {
@@ -188,6 +252,8 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, GSIZE_TO_POINTER (i), test_row);
   }
+  g_test_add_func ("/tensor/device/second_card", test_second_card);
+  g_test_add_func ("/tensor/device/archs", test_archs);
   g_test_add_func ("/tensor/device/no_memory", test_memory);
   return g_test_run ();
 }
