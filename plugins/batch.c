@@ -309,9 +309,10 @@ finalize (GObject *object)
 
 static const ShuProp props[] = {
     SHU_PROP_INT (ShuBatch, size, "batch-size", 1, SHU_BATCH_MAX, 1,
-        "Subjects that are worked on in one go; on a GPU together, as far as "
-        "there is memory for that.  One that cannot be worked on is left out "
-        "with a warning where this is more than 1"),
+        "Subjects that are collected and worked on in one go: by shustage1 on "
+        "a GPU together, as far as there is memory for that, else one after "
+        "the other.  One that cannot be worked on is left out with a warning "
+        "where this is more than 1"),
     SHU_PROP_INT (ShuBatch, latency, "batch-latency", 0, 3600000, 2000,
         "How long the first subject of a batch waits for others, milliseconds"),
 };

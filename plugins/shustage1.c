@@ -38,7 +38,8 @@ typedef struct {
   int steps;
   double guidance;
   int preview_interval;
-  int precision;          /* ShuPrecision */
+  int precision; /* ShuPrecision */
+  char *noise_gpu;
   ShuPreviewPad *preview; /* under the object lock; NULL: nobody looks */
 } ShuStage1;
 
@@ -92,6 +93,11 @@ static const ShuProp props[] = {
         SHU_PRECISION_F16,
         "What the denoiser computes in; fp8 needs a GPU of compute capability "
         "9.0 (H100, H200)"),
+    SHU_PROP_STRING (ShuStage1, noise_gpu, "noise-gpu",
+        "The GPU whose noise a seed means, on every device: what PyTorch draws "
+        "depends on it.  h100 (or H800, H200), a100, rtx4090, a40, or "
+        "multiprocessors x threads of each of another, e.g. 82x1536 (unset: "
+        "h100, as official)"),
 };
 
 /* Tells shupreprocess which sizes the model wants. */
@@ -191,18 +197,21 @@ run_batch (ShuBatch *batch, int n, const ShuBundle *const *in,
   g_autoptr (ShuModel) model =
       shu_transform_model (SHU_TRANSFORM (batch), error);
   g_autoptr (ShuPreviewPad) preview = ref_preview (self);
+  g_autofree char *noise_gpu = NULL;
   ShuStage1Params params;
 
   if (!model)
     return FALSE;
   GST_OBJECT_LOCK (self);
+  noise_gpu = g_strdup (self->noise_gpu);
   params = (ShuStage1Params){.seed = self->seed,
       .steps = self->steps,
       .guidance = self->guidance,
       .precision = (ShuPrecision) self->precision,
       .preview = preview ? show : NULL,
       .preview_data = preview,
-      .preview_interval = self->preview_interval};
+      .preview_interval = self->preview_interval,
+      .noise_gpu = noise_gpu};
   GST_OBJECT_UNLOCK (self);
   return shu_stage_stage1_batch (model, n, in, &params, progress, ret, error);
 }

@@ -384,7 +384,8 @@ shu_transform_init (ShuTransform *self)
 
 static const ShuProp model_props[] = {
     SHU_PROP_STRING (ShuTransform, user.model, "model",
-        "Model folder, or synthetic:SEED for weights from a formula (unset: "
+        "Model folder, or synthetic:SEED for weights from a formula and a "
+        "body of 6000 voxels, synthetic:SEED?voxels=N for another (unset: "
         "that of another element of the pipeline, else the environment's "
         "SHU_MODEL, else the first folder found)"),
     SHU_PROP_STRING (ShuTransform, user.device, "device",

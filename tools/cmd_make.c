@@ -14,7 +14,7 @@ typedef struct {
   char *seed, *steps, *guidance, *face_detail;
   char *texture_size, *texture_format, *texture_quality, *normal_map;
   char *max_bytes;
-  char *model, *device, *memory, *precision;
+  char *model, *device, *memory, *precision, *noise_gpu;
   char *from_stage1;
   char *sheet_file, *mesh_ply;
   gboolean sheet, keep_stages, fast, json, verbose, print_pipeline, quantize;
@@ -29,7 +29,7 @@ clear_options (Options *o)
 {
   char *strings[] = {o->output, o->seed, o->steps, o->guidance, o->model,
       o->device, o->memory, o->from_stage1, o->sheet_file, o->steps2,
-      o->texture_size, o->simplify, o->face_detail, o->precision,
+      o->texture_size, o->simplify, o->face_detail, o->precision, o->noise_gpu,
       o->texture_format, o->texture_quality, o->normal_map, o->max_bytes,
       o->mesh_ply};
 
@@ -89,7 +89,8 @@ parse (int argc, char **argv, Options *o, GError **error)
           "the mesh allows for it)",
           "N"},
       {"model", 0, 0, G_OPTION_ARG_FILENAME, &o->model,
-          "Model folder, or synthetic:SEED", "FOLDER"},
+          "Model folder, or synthetic:SEED (or synthetic:SEED?voxels=N)",
+          "FOLDER"},
       {"device", 0, 0, G_OPTION_ARG_STRING, &o->device, "auto, cpu or cuda:N",
           "DEVICE"},
       {"memory", 0, 0, G_OPTION_ARG_STRING, &o->memory,
@@ -98,6 +99,10 @@ parse (int argc, char **argv, Options *o, GError **error)
           "Of Stage 1's denoiser: f16, or fp8 on an H100 or H200, which is "
           "faster and less exact",
           "WORD"},
+      {"noise-gpu", 0, 0, G_OPTION_ARG_STRING, &o->noise_gpu,
+          "The GPU whose noise the seed means: h100, a100, rtx4090, a40, or "
+          "for instance 82x1536 (h100)",
+          "NAME"},
       {"fast", 0, 0, G_OPTION_ARG_NONE, &o->fast,
           "Fewer steps, smaller texture, more simplification", NULL},
       {"keep-stages", 0, 0, G_OPTION_ARG_NONE, &o->keep_stages,
@@ -411,6 +416,7 @@ describe (const Options *o, const char *input, const Names *n)
     add (s, "device", o->device);
     add (s, "memory", o->memory);
     add (s, "precision", o->precision);
+    add (s, "noise-gpu", o->noise_gpu);
     if (n->folder)
       g_string_append (s, " ! tee name=views ! queue");
   }

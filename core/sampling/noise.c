@@ -2,8 +2,10 @@
 /* Mersenne twister (Matsumoto and Nishimura 1998) and Philox4x32-10 (Salmon et
  * al. 2011) with the Box-Muller transforms that PyTorch puts behind them. */
 #include "noise.h"
+#include "base/error.h"
 #include "base/half.h"
 #include <math.h>
+#include <string.h>
 
 enum { MT_SIZE = 624, MT_SHIFT = 397 };
 
@@ -11,6 +13,47 @@ const ShuNoiseDevice shu_noise_h100 = {132, 2048};
 const ShuNoiseDevice shu_noise_a100 = {108, 2048};
 const ShuNoiseDevice shu_noise_rtx4090 = {128, 1536};
 const ShuNoiseDevice shu_noise_a40 = {84, 1536};
+
+/* "MULTIPROCESSORSxTHREADS" */
+static gboolean
+parse_sizes (const char *text, ShuNoiseDevice *ret)
+{
+  g_auto (GStrv) parts = g_strsplit (text, "x", 2);
+  guint64 n, threads;
+
+  if (g_strv_length (parts) != 2 ||
+      !g_ascii_string_to_unsigned (parts[0], 10, 1, 1024, &n, NULL) ||
+      !g_ascii_string_to_unsigned (parts[1], 10, 256, 4096, &threads, NULL))
+    return FALSE;
+  *ret = (ShuNoiseDevice){(int) n, (int) threads};
+  return TRUE;
+}
+
+gboolean
+shu_noise_device_parse (
+    const char *text, ShuNoiseDevice *ret_device, GError **error)
+{
+  static const struct {
+    const char *name;
+    const ShuNoiseDevice *device;
+  } known[] = {{"h100", &shu_noise_h100}, {"a100", &shu_noise_a100},
+      {"rtx4090", &shu_noise_rtx4090}, {"a40", &shu_noise_a40}};
+
+  if (!text || !*text)
+    text = known[0].name;
+  for (gsize i = 0; i < G_N_ELEMENTS (known); i++)
+    if (strcmp (text, known[i].name) == 0) {
+      *ret_device = *known[i].device;
+      return TRUE;
+    }
+  if (parse_sizes (text, ret_device))
+    return TRUE;
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      "noise GPU \"%.40s\": expected h100, a100, rtx4090, a40, or the "
+      "multiprocessors of another and the threads of each, as in 132x2048",
+      text);
+  return FALSE;
+}
 
 void
 shu_noise_init (ShuNoise *noise, guint64 seed, const ShuNoiseDevice *device)

@@ -23,6 +23,15 @@ extern const ShuNoiseDevice shu_noise_rtx4090;
 extern const ShuNoiseDevice shu_noise_a40;
 
 /**
+ * shu_noise_device_parse:
+ * @text: (nullable): "h100", "a100", "rtx4090" or "a40", or what another GPU
+ *   has, "MULTIPROCESSORSxTHREADS" (1 to 1024, 256 to 4096 threads of each);
+ *   NULL or "": "h100"
+ */
+gboolean shu_noise_device_parse (
+    const char *text, ShuNoiseDevice *ret_device, GError **error);
+
+/**
  * ShuNoise:
  * The state of both generators after manual_seed().  Each draw continues where
  * the one before it ended, so the order of the calls matters.

@@ -11,7 +11,6 @@
 #include "stages/stage1_private.h"
 #include "base/error.h"
 #include "sampling/flow_euler.h"
-#include "sampling/noise.h"
 #include "stages/fields_private.h"
 #include <string.h>
 
@@ -107,8 +106,8 @@ make_noise (const Job *job, int b, float *latents, float *structure)
   g_autofree float *noise2 = g_new (float, SHU_DOMAINS *n2);
   g_autofree float *noise3 = g_new (float, n3);
 
-  shu_noise_stage1 (job->subjects[b].seed, NULL, (gsize) ROWS * job->projection,
-      noise2, SHU_DOMAINS * n2, noise3, n3);
+  shu_noise_stage1 (job->subjects[b].seed, &job->noise,
+      (gsize) ROWS * job->projection, noise2, SHU_DOMAINS * n2, noise3, n3);
   for (int d = 0; d < SHU_DOMAINS; d++)
     channels_last (
         noise2 + d * n2, V, job->K, area, latents + (d * job->B + b) * n2);
@@ -269,6 +268,10 @@ fill_params (Job *job, const ShuStage1Params *params, GError **error)
   if (!(p->guidance >= 0 && p->guidance <= 20)) {
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
         "stage 1: guidance %g, expected 0..20", p->guidance);
+    return FALSE;
+  }
+  if (!shu_noise_device_parse (p->noise_gpu, &job->noise, error)) {
+    g_prefix_error (error, "stage 1: ");
     return FALSE;
   }
   return TRUE;

@@ -3,6 +3,7 @@
  * together, which do not see each other. */
 #pragma once
 #include "models/joint.h"
+#include "sampling/noise.h"
 #include "stages/model_private.h"
 #include "stages/preview_private.h"
 
@@ -28,6 +29,7 @@ typedef struct {
 typedef struct {
   ShuModel *model;
   ShuStage1Params p;
+  ShuNoiseDevice noise; /* of p.noise_gpu */
   int B;
   ShuStage1Subject *subjects;
   ShuCtx *c;

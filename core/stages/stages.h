@@ -108,6 +108,9 @@ typedef struct {
   ShuPreviewFunc preview; /* (nullable) */
   gpointer preview_data;
   int preview_interval; /* steps from one to the next, 0: 1; and the last */
+  /* (nullable): the GPU whose noise a seed means, "h100" where NULL; see
+   * shu_noise_device_parse() */
+  const char *noise_gpu;
 } ShuStage1Params;
 
 /**

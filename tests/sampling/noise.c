@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Noise against numbers that PyTorch drew: on the CPU, and on an H100 by way of
  * the specification of its Philox sequence. */
+#include "base/error.h"
 #include "base/half.h"
 #include "sampling/noise.h"
 #include <math.h>
@@ -115,6 +116,32 @@ test_cuda_device (gconstpointer data)
 }
 
 static void
+test_names (void)
+{
+  static const char *const wrong[] = {"H100 ", "132", "x", "0x2048", "132x255",
+      "132x2048x2", "1025x2048", "132 x 2048", "-1x2048"};
+  ShuNoiseDevice d;
+
+  for (guint i = 0; i < G_N_ELEMENTS (device_rows); i++) {
+    g_assert_true (shu_noise_device_parse (device_rows[i].name, &d, NULL));
+    g_assert_cmpmem (&d, sizeof d, device_rows[i].device, sizeof d);
+  }
+  for (int i = 0; i < 2; i++) {
+    g_assert_true (shu_noise_device_parse (i ? "" : NULL, &d, NULL));
+    g_assert_cmpmem (&d, sizeof d, &shu_noise_h100, sizeof d);
+  }
+  g_assert_true (shu_noise_device_parse ("82x1536", &d, NULL));
+  g_assert_cmpint (d.n_multiprocessors, ==, 82);
+  g_assert_cmpint (d.threads_per_multiprocessor, ==, 1536);
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++) {
+    g_autoptr (GError) error = NULL;
+
+    g_assert_false (shu_noise_device_parse (wrong[i], &d, &error));
+    g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+  }
+}
+
+static void
 test_stage1_order (void)
 {
   enum { N = 4096 };
@@ -176,6 +203,7 @@ main (int argc, char **argv)
   }
   g_test_add_func (
       "/sampling/noise/cuda_fills_all_loops", test_more_loops_than_one);
+  g_test_add_func ("/sampling/noise/names_of_gpus", test_names);
   g_test_add_func ("/sampling/noise/stage1_order", test_stage1_order);
   return g_test_run ();
 }

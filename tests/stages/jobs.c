@@ -168,6 +168,34 @@ test_seeds (void)
     g_bytes_unref (bytes[k]);
 }
 
+/* A seed means what a GPU of PyTorch's draws, an H100 where none is named. */
+static void
+test_noise_gpu (void)
+{
+  static const char *const names[] = {NULL, "132x2048", "1x256"};
+  g_autoptr (ShuModel) m = fixture_model ();
+  g_autoptr (ShuBundle) subject = fixture_subject ();
+  g_autoptr (GError) error = NULL;
+  ShuStage1Params params = fixture_stage1;
+  GBytes *bytes[3];
+
+  for (int k = 0; k < 3; k++) {
+    g_autoptr (ShuBundle) b = NULL;
+
+    params.noise_gpu = names[k];
+    b = shu_stage_stage1 (m, subject, &params, NULL, &error);
+    g_assert_no_error (error);
+    bytes[k] = shu_bundle_encode (b);
+  }
+  g_assert_true (g_bytes_equal (bytes[0], bytes[1]));
+  g_assert_false (g_bytes_equal (bytes[0], bytes[2]));
+  for (int k = 0; k < 3; k++)
+    g_bytes_unref (bytes[k]);
+  params.noise_gpu = "abacus";
+  g_assert_null (shu_stage_stage1 (m, subject, &params, NULL, &error));
+  fixture_expect (&error, SHU_ERROR_INVALID, "stage 1: noise GPU \"abacus\"");
+}
+
 /* ---- progress and interruption ---- */
 
 typedef struct {
@@ -444,6 +472,7 @@ main (int argc, char **argv)
   g_test_add_func ("/stages/jobs/same_with_two_at_a_time", test_two_at_a_time);
   g_test_add_func ("/stages/jobs/many_in_one_run", test_many_in_one_run);
   g_test_add_func ("/stages/jobs/seed_of_bundle", test_seeds);
+  g_test_add_func ("/stages/jobs/noise_of_a_gpu", test_noise_gpu);
   g_test_add_data_func ("/stages/jobs/stage1_stops_at_any_step",
       GINT_TO_POINTER (1), test_cancel);
   g_test_add_data_func ("/stages/jobs/stage2_stops_at_any_step",

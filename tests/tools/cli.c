@@ -193,6 +193,7 @@ refuses (Fixture *f, gconstpointer data)
       {"IN/good.png --device abacus", 1, "abacus"},
       {"IN/good.png --precision fp4", 2, "expected f16 or fp8"},
       {"IN/good.png --precision fp8 --device cpu", 1, "leave precision at f16"},
+      {"IN/good.png --noise-gpu abacus", 1, "noise GPU \"abacus\": expected"},
       {"IN/good.png IN/good.png", 2, "another photo"},
       {"IN/good.png IN/dot.png -o x.glb", 2, "folder"},
       {"--from-stage1 IN/nowhere", 1, "no such file"},
