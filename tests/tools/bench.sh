@@ -42,7 +42,18 @@ expect out "12.500" "PyTorch's time"
 expect out "No module named 'transformers'" "why there is none"
 PATH=$folder/bin:$PATH run --part clip,dino --pytorch "$folder" --json
 expect out '"pytorch_median_ms": 12.5000' "JSON"
-expect out '"tflop"' "JSON"
+expect out '"pytorch_missing": "ModuleNotFoundError: No module' "JSON"
+for field in part size median_ms min_ms tflop gb tflops gbs least_ms share bound memory_mb; do
+  expect out "\"$field\": " "JSON"
+done
+if command -v python3 >/dev/null; then
+  python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$folder/out" || status=1
+fi
+if run --part clip --ops --json; then
+  echo "--ops --json: no failure"
+  status=1
+fi
+expect err "leave out --json" "--ops --json"
 
 printf '#!/bin/sh\ncat >/dev/null\necho "no torch" >&2\nexit 1\n' >"$folder/bin/python3"
 if PATH=$folder/bin:$PATH run --part clip --pytorch "$folder"; then

@@ -152,6 +152,15 @@ runs_in_job (const ShuPart *p)
   return MAX (n, 1);
 }
 
+/* @text between quotation marks */
+static void
+print_text (const char *key, const char *text)
+{
+  g_autofree char *clean = g_utf8_make_valid (text, -1);
+
+  printf (", \"%s\": \"%s\"", key, g_strdelimit (clean, "\"\\\t\r", '\''));
+}
+
 static void
 print_json (ShuPart *p, const char *name, const Measured *m,
     const BenchCeiling *ceiling, gboolean first)
@@ -161,16 +170,22 @@ print_json (ShuPart *p, const char *name, const Measured *m,
       first ? "" : ",", name, shu_part_size (p), 1e3 * m->median, 1e3 * m->min,
       m->runs);
   if (m->least > 0)
-    printf (", \"tflop\": %.6f, \"gb\": %.6f, \"least_ms\": %.4f, "
-            "\"share\": %.4f, \"bound\": \"%s\"",
-        1e-12 * m->flop, 1e-9 * m->bytes, 1e3 * m->least, m->least / m->median,
+    printf (", \"tflop\": %.6f, \"gb\": %.6f, \"tflops\": %.3f, "
+            "\"gbs\": %.1f, \"least_ms\": %.4f, \"share\": %.4f, "
+            "\"bound\": \"%s\"",
+        1e-12 * m->flop, 1e-9 * m->bytes, 1e-12 * m->flop / m->median,
+        1e-9 * m->bytes / m->median, 1e3 * m->least, m->least / m->median,
         bound (p, m, ceiling));
   if (m->operations > 0)
     printf (", \"operations\": %" G_GUINT64_FORMAT ", \"results_mb\": %zu",
         m->operations, m->results >> 20);
-  if (m->pytorch && !m->pytorch->why)
-    printf (", \"pytorch_median_ms\": %.4f, \"pytorch_min_ms\": %.4f",
-        1e3 * m->pytorch->median, 1e3 * m->pytorch->min);
+  if (m->pytorch && m->pytorch->why)
+    print_text ("pytorch_missing", m->pytorch->why);
+  else if (m->pytorch)
+    printf (", \"pytorch_median_ms\": %.4f, \"pytorch_min_ms\": %.4f, "
+            "\"pytorch_times\": %.3f",
+        1e3 * m->pytorch->median, 1e3 * m->pytorch->min,
+        m->pytorch->median / m->median);
   printf (", \"runs_in_job\": %d, \"memory_mb\": %zu}", runs_in_job (p),
       m->memory >> 20);
 }

@@ -8,6 +8,11 @@
 static gboolean
 run (const BenchOptions *o, GError **error)
 {
+  if (o->ops && o->json) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "--ops shows its tables as text; leave out --json");
+    return FALSE;
+  }
   if (o->growth || bench_is_tail ((const char *const *) o->parts))
     return bench_tail (o, error);
   if (o->parts || o->device || o->ops || o->pytorch)
