@@ -207,7 +207,8 @@ cut_out (
   Settings s;
 
   if (!read_settings (model, &s, &error) ||
-      !(job.net = shu_nets_take (&nets, SHU_NET_MATTING, &error))) {
+      !(job.net = shu_nets_take (&nets, SHU_NET_MATTING, &error)) ||
+      !shu_progress (progress, "matting", 0, 1, &error)) {
     shu_ctx_take_error (c, error);
     return photo;
   }
@@ -241,8 +242,8 @@ shu_stage_matting_picture (ShuModel *model, ShuTensor *photo,
   g_autoptr (ShuTensor) cutout = NULL;
   g_autofree char *text = NULL;
 
-  if (!shu_progress (progress, "matting", 0, 1, error) ||
-      !(c = shu_model_context (model, progress, error)))
+  c = shu_model_context (model, progress, error);
+  if (!c)
     return NULL;
   {
     SHU_SCOPE (c);

@@ -4,6 +4,7 @@
  * what comes down. */
 #include "fixture.h"
 #include "../../plugins/bundle.h"
+#include "stages/model_private.h"
 
 enum { TEXTURE = 256 };
 
@@ -159,6 +160,91 @@ stays_on_gpu (void)
   folder = harness_folder ();
   harness_put_png (folder, "a.png", 90, 120);
   check_job (folder, "cuda:0");
+  harness_remove (folder);
+}
+
+/* ---- loading ---- */
+
+/* "ELEMENT CODE", as they begin, up to the end of the stream; each ends before
+ * the next of its element.  (transfer full) */
+static char *
+listen (GstElement *pipeline)
+{
+  GString *begun = g_string_new (NULL);
+  g_autofree char *open = g_strdup ("");
+
+  for (;;) {
+    g_autoptr (GstMessage) m = fixture_wait (
+        pipeline, GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_PROGRESS);
+    g_autofree char *code = NULL, *key = NULL;
+    GstProgressType type;
+
+    g_assert_cmpint (GST_MESSAGE_TYPE (m), !=, GST_MESSAGE_ERROR);
+    if (GST_MESSAGE_TYPE (m) == GST_MESSAGE_EOS)
+      break;
+    gst_message_parse_progress (m, &type, &code, NULL);
+    key = g_strdup_printf ("%s %s", GST_OBJECT_NAME (m->src), code);
+    if (type == GST_PROGRESS_TYPE_START) {
+      g_assert_cmpstr (open, ==, "");
+      g_string_append_printf (begun, "%s%s", begun->len ? ", " : "", key);
+    } else
+      g_assert_cmpstr (open, ==, key);
+    g_free (open);
+    open = g_strdup (type == GST_PROGRESS_TYPE_COMPLETE ? "" : key);
+  }
+  g_assert_cmpstr (open, ==, "");
+  return g_string_free (begun, FALSE);
+}
+
+/* Networks go up before the stage that wants them begins, and once. */
+static void
+loading_is_told (void)
+{
+  g_autofree char *folder = harness_folder ();
+  g_autofree char *text = g_strdup_printf (
+      "filesrc location=%s/a.png ! shuphotodec ! videoconvert ! "
+      "video/x-raw,format=RGB ! shumatting name=matting device=mock ! "
+      "shupreprocess name=preprocess ! shustage1 name=stage1 ! "
+      "shustage2 name=stage2 ! fakesink",
+      folder);
+  GstElement *pipeline = gst_parse_launch (text, NULL);
+  g_autofree char *heard = NULL;
+
+  harness_put_png (folder, "a.png", 90, 120);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  heard = listen (pipeline);
+  stop (pipeline);
+  g_assert_cmpstr (heard, ==,
+      "matting load, matting matting, preprocess preprocess, stage1 load, "
+      "stage1 stage1, stage2 load, stage2 stage2");
+  harness_remove (folder);
+}
+
+/* Whether the denoiser is loaded for somebody */
+static gboolean
+is_loaded (const char *device)
+{
+  g_autoptr (ShuModel) m = shu_model_get (TINY, device, NULL);
+
+  return m->loaded[SHU_NET_JOINT].net && m->loaded[SHU_NET_JOINT].is_there;
+}
+
+/* Networks of two pipelines are the same, and go with the last. */
+static void
+last_lets_go (void)
+{
+  g_autofree char *folder = harness_folder ();
+  GstElement *a, *b;
+
+  harness_put_png (folder, "a.png", 90, 120);
+  g_assert_false (is_loaded ("mock"));
+  a = run_job (folder, "mock", "a");
+  b = run_job (folder, "mock", "b");
+  g_assert_true (is_loaded ("mock"));
+  stop (a);
+  g_assert_true (is_loaded ("mock"));
+  stop (b);
+  g_assert_false (is_loaded ("mock"));
   harness_remove (folder);
 }
 
@@ -346,6 +432,8 @@ main (int argc, char **argv)
   fixture_init (&argc, &argv);
   g_test_add_func ("/plugins/device/stays_on_mock", stays_on_mock);
   g_test_add_func ("/plugins/device/stays_on_gpu", stays_on_gpu);
+  g_test_add_func ("/plugins/device/loading_is_told", loading_is_told);
+  g_test_add_func ("/plugins/device/last_lets_go", last_lets_go);
   g_test_add_func ("/plugins/device/two_at_once", two_at_once);
   g_test_add_func ("/plugins/device/one_over_two", one_over_two);
   g_test_add_func ("/plugins/device/leaves_device_where_it_must",

@@ -339,6 +339,68 @@ preview_interval (Fixture *f, gconstpointer data)
   }
 }
 
+/* Who looks at the preview, and holds the first frame until the views came out
+ */
+typedef struct {
+  GMutex lock;
+  GCond cond;
+  gboolean done;
+  guint n_frames;
+  GstClockTime last;
+} Looker;
+
+static void
+views_came (GstElement *sink, GstBuffer *buffer, GstPad *pad, gpointer data)
+{
+  Looker *l = data;
+
+  g_mutex_lock (&l->lock);
+  l->done = TRUE;
+  g_cond_signal (&l->cond);
+  g_mutex_unlock (&l->lock);
+}
+
+static void
+frame_came (GstElement *sink, GstBuffer *buffer, GstPad *pad, gpointer data)
+{
+  Looker *l = data;
+
+  g_mutex_lock (&l->lock);
+  while (!l->done)
+    g_cond_wait (&l->cond, &l->lock);
+  l->n_frames++;
+  l->last = GST_BUFFER_PTS (buffer);
+  g_mutex_unlock (&l->lock);
+}
+
+/* Of what nobody has taken the last frames are kept. */
+static void
+preview_drops (Fixture *f, gconstpointer data)
+{
+  enum { STEPS = 40, KEPT = 16 };
+
+  g_autofree char *d = g_strdup_printf (HEAD
+      "shupreprocess ! shustage1 name=s num-inference-steps=%d ! fakesink "
+      "name=views async=false signal-handoffs=true s.preview ! fakesink "
+      "name=look async=false sync=false signal-handoffs=true",
+      f->folder, STEPS);
+  g_autoptr (GstElement) pipeline = gst_parse_launch (d, NULL);
+  g_autoptr (GstElement) views =
+      gst_bin_get_by_name (GST_BIN (pipeline), "views");
+  g_autoptr (GstElement) look =
+      gst_bin_get_by_name (GST_BIN (pipeline), "look");
+  Looker l = {.n_frames = 0};
+
+  g_signal_connect (views, "handoff", G_CALLBACK (views_came), &l);
+  g_signal_connect (look, "handoff", G_CALLBACK (frame_came), &l);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  fixture_wait_for_end (pipeline);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  g_assert_cmpuint (l.n_frames, >=, KEPT);
+  g_assert_cmpuint (l.n_frames, <=, KEPT + 1);
+  g_assert_cmpuint (l.last, ==, (STEPS - 1) * 100 * GST_MSECOND);
+}
+
 /* Set on one element, the model reaches those before and behind it. */
 static void
 model_is_shared (Fixture *f, gconstpointer data)
@@ -458,6 +520,7 @@ main (int argc, char **argv)
   ADD ("job/mesh_report", mesh_report);
   ADD ("job/preview", preview);
   ADD ("job/preview_interval", preview_interval);
+  ADD ("job/preview_drops", preview_drops);
   ADD ("model/is_shared", model_is_shared);
   ADD ("model/from_application", model_from_application);
   ADD ("errors/exactly_one", errors);
