@@ -73,3 +73,14 @@ for file in bin/synchuman include/synchuman/shu.h "$libdir/pkgconfig/synchuman.p
   [ -s "$there/$file" ] || fail "not installed: $file"
 done
 LD_LIBRARY_PATH=$there/$libdir "$there/bin/synchuman" --version >/dev/null
+
+# a program of others finds all headers
+if command -v cc >/dev/null && command -v pkg-config >/dev/null; then
+  # shellcheck disable=SC2046
+  cc -o "$out/program" "$(dirname "$0")/../../examples/photo_to_glb.c" "-I$there/include/synchuman" \
+    "-L$there/$libdir" -lsynchuman $(pkg-config --cflags --libs gio-2.0) >"$out/log" 2>&1 ||
+    fail "a program: $(cat "$out/log")"
+  LD_LIBRARY_PATH=$there/$libdir "$out/program" "$photo" "$out/program.glb" >"$out/log" 2>&1 ||
+    fail "a program: $(cat "$out/log")"
+  [ "$(head -c 4 "$out/program.glb")" = glTF ] || fail "a program: no GLB file"
+fi
