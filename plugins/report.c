@@ -100,10 +100,21 @@ static const struct {
         "This is a fault of synchuman: please report it."},
 };
 
+/* What the library's own texts say where they tell what to do */
+static const char *const advice[] = {"lose other programs", "start it again",
+    "copy it again", "copy the file again", "get the file"};
+
 static char *
 as_sentences (const GError *error, const char *hint)
 {
   gboolean stop = g_str_has_suffix (error->message, ".");
+
+  if (strstr (error->message, "Looked in:\n")) /* which ends with folders */
+    return g_strdup_printf (
+        "%s\nPut what is missing into one of these.", error->message);
+  for (gsize i = 0; i < G_N_ELEMENTS (advice); i++)
+    if (strstr (error->message, advice[i]))
+      hint = NULL;
 
   return g_strdup_printf ("%s%s%s%s", error->message, stop ? "" : ".",
       hint ? " " : "", hint ? hint : "");

@@ -16,7 +16,7 @@ GBytes *harness_glb (void);
 
 /* (transfer full): the path of a new folder */
 char *harness_folder (void);
-/* With everything in it. */
+/* With everything in it; of links to folders, the links. */
 void harness_remove (const char *folder);
 
 void harness_put (

@@ -4,6 +4,7 @@
 #include "fixture.h"
 #include "../../plugins/model.h"
 #include <glib/gstdio.h>
+#include <unistd.h>
 
 #define HEAD "filesrc location=%s/a.png ! shuphotodec ! shumatting ! "
 #define TO_VIEWS HEAD "shupreprocess seed=5 ! shustage1 num-inference-steps=2"
@@ -273,134 +274,6 @@ mesh_report (Fixture *f, gconstpointer data)
   gst_structure_free (report);
 }
 
-/* The preview gives a frame a step, changes nothing and delays nothing: not
- * even where its sink holds the first frame until the job is done. */
-static void
-preview (Fixture *f, gconstpointer data)
-{
-  static const char *const sinks[] = {
-      "", "s.preview ! fakesink", "s.preview ! pngenc ! fakesink"};
-  g_autofree char *live = g_strdup_printf (HEAD
-      "shupreprocess ! shustage1 name=s num-inference-steps=5 ! fakesink "
-      "async=false s.preview ! pngenc ! multifilesink location=%s/p%%d.png",
-      f->folder, f->folder);
-  g_autoptr (GBytes) first = NULL;
-  g_autoptr (GBytes) last = NULL;
-  g_autoptr (ShuImage) picture = NULL;
-
-  for (int i = 0; i < 3; i++) {
-    g_autofree char *d = g_strdup_printf (TO_VIEWS
-        " name=s ! shubundleenc ! shufilesink location=%s/v%d %s",
-        f->folder, f->folder, i, sinks[i]);
-
-    runs (d);
-  }
-  for (int i = 1; i < 3; i++) {
-    g_autofree char *name = g_strdup_printf ("v%d", i);
-    g_autoptr (GBytes) with = harness_contents (f->folder, name);
-    g_autoptr (GBytes) without = harness_contents (f->folder, "v0");
-
-    g_assert_true (g_bytes_equal (with, without));
-  }
-  runs (live);
-  g_assert_true (harness_exists (f->folder, "p4.png"));
-  g_assert_false (harness_exists (f->folder, "p5.png"));
-  first = harness_contents (f->folder, "p0.png");
-  last = harness_contents (f->folder, "p4.png");
-  g_assert_false (g_bytes_equal (first, last));
-  picture = shu_photo_decode (last, NULL);
-  g_assert_nonnull (picture);
-  g_assert_cmpint (picture->width * 2, ==, picture->height * 5);
-}
-
-/* As many as asked for; also where the end of the stream begins the work. */
-static void
-preview_interval (Fixture *f, gconstpointer data)
-{
-  static const struct {
-    const char *properties;
-    int n_frames;
-  } rows[] = {{"preview-interval=2", 3}, {"preview-interval=9", 1},
-      {"batch-size=2 batch-latency=600000 preview-interval=5", 1}};
-
-  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
-    g_autofree char *d = g_strdup_printf (HEAD
-        "shupreprocess ! shustage1 name=s num-inference-steps=5 %s ! fakesink "
-        "async=false s.preview ! pngenc ! multifilesink "
-        "location=%s/%zu-%%d.png",
-        f->folder, rows[i].properties, f->folder, i);
-    g_autofree char *last =
-        g_strdup_printf ("%zu-%d.png", i, rows[i].n_frames - 1);
-    g_autofree char *none = g_strdup_printf ("%zu-%d.png", i, rows[i].n_frames);
-
-    runs (d);
-    g_assert_true (harness_exists (f->folder, last));
-    g_assert_false (harness_exists (f->folder, none));
-  }
-}
-
-/* Who looks at the preview, and holds the first frame until the views came out
- */
-typedef struct {
-  GMutex lock;
-  GCond cond;
-  gboolean done;
-  guint n_frames;
-  GstClockTime last;
-} Looker;
-
-static void
-views_came (GstElement *sink, GstBuffer *buffer, GstPad *pad, gpointer data)
-{
-  Looker *l = data;
-
-  g_mutex_lock (&l->lock);
-  l->done = TRUE;
-  g_cond_signal (&l->cond);
-  g_mutex_unlock (&l->lock);
-}
-
-static void
-frame_came (GstElement *sink, GstBuffer *buffer, GstPad *pad, gpointer data)
-{
-  Looker *l = data;
-
-  g_mutex_lock (&l->lock);
-  while (!l->done)
-    g_cond_wait (&l->cond, &l->lock);
-  l->n_frames++;
-  l->last = GST_BUFFER_PTS (buffer);
-  g_mutex_unlock (&l->lock);
-}
-
-/* Of what nobody has taken the last frames are kept. */
-static void
-preview_drops (Fixture *f, gconstpointer data)
-{
-  enum { STEPS = 40, KEPT = 16 };
-
-  g_autofree char *d = g_strdup_printf (HEAD
-      "shupreprocess ! shustage1 name=s num-inference-steps=%d ! fakesink "
-      "name=views async=false signal-handoffs=true s.preview ! fakesink "
-      "name=look async=false sync=false signal-handoffs=true",
-      f->folder, STEPS);
-  g_autoptr (GstElement) pipeline = gst_parse_launch (d, NULL);
-  g_autoptr (GstElement) views =
-      gst_bin_get_by_name (GST_BIN (pipeline), "views");
-  g_autoptr (GstElement) look =
-      gst_bin_get_by_name (GST_BIN (pipeline), "look");
-  Looker l = {.n_frames = 0};
-
-  g_signal_connect (views, "handoff", G_CALLBACK (views_came), &l);
-  g_signal_connect (look, "handoff", G_CALLBACK (frame_came), &l);
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  fixture_wait_for_end (pipeline);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  g_assert_cmpuint (l.n_frames, >=, KEPT);
-  g_assert_cmpuint (l.n_frames, <=, KEPT + 1);
-  g_assert_cmpuint (l.last, ==, (STEPS - 1) * 100 * GST_MSECOND);
-}
-
 /* Set on one element, the model reaches those before and behind it. */
 static void
 model_is_shared (Fixture *f, gconstpointer data)
@@ -471,6 +344,68 @@ errors (Fixture *f, gconstpointer data)
   }
 }
 
+/* The model folder @whole without DINOv2, as links: (transfer full) */
+static char *
+folder_without_dino (const char *root, const char *whole)
+{
+  g_autofree char *one = g_build_filename (whole, "OneStage", NULL);
+  g_autofree char *two = g_build_filename (whole, "SecondStage", NULL);
+  g_autofree char *own = g_build_filename (root, "model", "OneStage", NULL);
+  g_autofree char *rest = g_build_filename (root, "model", "SecondStage", NULL);
+  g_autoptr (GDir) dir = g_dir_open (one, 0, NULL);
+  const char *name;
+
+  g_assert_cmpint (g_mkdir_with_parents (own, 0777), ==, 0);
+  g_assert_cmpint (symlink (two, rest), ==, 0);
+  while ((name = g_dir_read_name (dir))) {
+    g_autofree char *from = g_build_filename (one, name, NULL);
+    g_autofree char *to = g_build_filename (own, name, NULL);
+
+    if (strcmp (name, "dinov2") != 0)
+      g_assert_cmpint (symlink (from, to), ==, 0);
+  }
+  return g_path_get_dirname (own);
+}
+
+/* What to do is said once: by the library, or behind what it says. */
+static void
+errors_advise_once (Fixture *f, gconstpointer data)
+{
+  g_autofree char *missing = NULL, *cut = NULL, *model = NULL, *whole = NULL;
+  g_autofree char *first = NULL, *second = NULL;
+  g_autoptr (GBytes) views = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModel) mini = NULL;
+
+  g_unsetenv ("SHU_MODEL");
+  mini = shu_model_get (NULL, "cpu", &error);
+  g_assert_no_error (error);
+  g_setenv ("TORCH_HOME", f->folder, TRUE);
+  model = folder_without_dino (f->folder, shu_model_folder (mini));
+  missing = g_strdup_printf (HEAD
+      "shupreprocess ! shustage1 model=%s device=cpu num-inference-steps=1 ! "
+      "fakesink",
+      f->folder, model);
+  first = fixture_run (missing, NULL);
+  g_unsetenv ("TORCH_HOME");
+  g_setenv ("SHU_MODEL", TINY, TRUE);
+  g_assert_nonnull (strstr (first, "there is no dinov2_vitl14_reg4_pretrain"));
+  g_assert_true (g_str_has_suffix (
+      first, "/hub/checkpoints\nPut what is missing into one of these."));
+
+  whole =
+      g_strdup_printf (TO_VIEWS " ! shubundleenc ! shufilesink location=%s/v",
+          f->folder, f->folder);
+  runs (whole);
+  views = harness_contents (f->folder, "v");
+  harness_put (f->folder, "cut", g_bytes_get_data (views, NULL),
+      g_bytes_get_size (views) - 100);
+  cut = g_strdup_printf (
+      "filesrc location=%s/cut ! shubundledec ! fakesink", f->folder);
+  second = fixture_run (cut, NULL);
+  g_assert_true (g_str_has_suffix (second, "; copy the file again."));
+}
+
 /* SHU_TAPS: what matches is written, named after network and result; where it
  * cannot be written the job fails. */
 static void
@@ -518,12 +453,10 @@ main (int argc, char **argv)
   ADD ("job/together_is_the_same", together_is_the_same);
   ADD ("job/subjects_overlap", subjects_overlap);
   ADD ("job/mesh_report", mesh_report);
-  ADD ("job/preview", preview);
-  ADD ("job/preview_interval", preview_interval);
-  ADD ("job/preview_drops", preview_drops);
   ADD ("model/is_shared", model_is_shared);
   ADD ("model/from_application", model_from_application);
   ADD ("errors/exactly_one", errors);
+  ADD ("errors/advise_once", errors_advise_once);
   ADD ("taps", taps);
   return g_test_run ();
 }
