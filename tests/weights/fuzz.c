@@ -66,6 +66,12 @@ make_onnx (void)
   onnx_text (t, 8, "numbers");
   onnx_bytes (t, 7, "\1\2\x80\1\3", 5);
   onnx_message (graph, 5, t);
+  t = g_byte_array_new ();
+  onnx_bytes (t, 1, "\2\2", 2);
+  onnx_number (t, 2, 9);
+  onnx_text (t, 8, "flags");
+  onnx_bytes (t, 5, "\1\0\1\1", 4);
+  onnx_message (graph, 5, t);
   return onnx_model (graph);
 }
 
