@@ -170,7 +170,9 @@ shu_part_free (ShuPart *p)
 ShuCtx *
 shu_part_context (ShuPart *p)
 {
-  return p->kind->net == SHU_N_NETS ? NULL : p->c;
+  gboolean counted = p->kind->counted && shu_ctx_on_gpu (p->c);
+
+  return p->kind->net == SHU_N_NETS && !counted ? NULL : p->c;
 }
 
 int

@@ -44,7 +44,7 @@ ShuPart *shu_part_new (
 void shu_part_free (ShuPart *p);
 
 /* (transfer none) (nullable): where it runs, for shu_record_new(); NULL for
- * what is no single network */
+ * what is no single network, nor an operation of a device */
 ShuCtx *shu_part_context (ShuPart *p);
 /* Runs of it in a stage of a job with the model's own settings. */
 int shu_part_runs (const ShuPart *p, ShuPartStage stage);

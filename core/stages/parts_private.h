@@ -17,6 +17,7 @@ typedef struct {
   /* in a scope of its own; failures of the context are looked at later */
   gboolean (*run) (ShuPart *p, GError **error);
   gboolean any_size; /* NAME@FACES is possible */
+  gboolean counted;  /* no network, but on a device made of operations */
 } ShuPartKind;
 
 struct _ShuPart {

@@ -273,6 +273,7 @@ const ShuPartKind shu_parts_stage2[] = {
     {"gs-decoder", SHU_NET_GS_DECODER, 0, prepare_gs_decoder, run_gs_decoder},
     {"mesh-decoder", SHU_NET_MESH_DECODER, 0, prepare_mesh_decoder,
         run_mesh_decoder},
-    {"flexicubes", SHU_N_NETS, 0, prepare_flexicubes, run_flexicubes},
+    {"flexicubes", SHU_N_NETS, 0, prepare_flexicubes, run_flexicubes,
+        .counted = TRUE},
     {NULL},
 };

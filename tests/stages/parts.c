@@ -64,6 +64,31 @@ test_each (void)
   g_assert_cmpint (networks, ==, SHU_N_NETS + 3);
 }
 
+/* On a GPU the surface's extraction is an operation with bytes to count: cells,
+ * their distances, and what comes down. */
+static void
+test_counts_extraction (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuModel) m = shu_model_get ("synthetic-tiny:7", "cuda", NULL);
+  g_autoptr (ShuPart) p = NULL;
+  g_autoptr (ShuRecord) r = NULL;
+  ShuRecordRow total;
+
+  if (!m) {
+    g_test_skip ("no CUDA device");
+    return;
+  }
+  p = shu_part_new (m, "flexicubes", SHU_PRECISION_F16, &error);
+  g_assert_no_error (error);
+  r = shu_record_new (shu_part_context (p), SHU_RECORD_WORK);
+  shu_part_run (p, &error);
+  g_assert_no_error (error);
+  total = shu_record_total (r);
+  g_assert_cmpfloat (total.flop, ==, 0);
+  g_assert_cmpfloat (total.bytes, >, 64 * 236 * (3 * 4 + 53 * 2));
+}
+
 static void
 test_runs (void)
 {
@@ -290,6 +315,7 @@ main (int argc, char **argv)
   g_test_add_func ("/stages/parts/tail_brings_down_the_texture_alone",
       tail_brings_down_the_texture_alone);
   g_test_add_func ("/stages/parts/each", test_each);
+  g_test_add_func ("/stages/parts/counts_extraction", test_counts_extraction);
   g_test_add_func ("/stages/parts/runs", test_runs);
   g_test_add_func ("/stages/parts/unknown", test_unknown);
   g_test_add_func ("/stages/parts/official", test_official);

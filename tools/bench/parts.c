@@ -218,8 +218,8 @@ print_row (ShuPart *p, const char *name, const Measured *m,
 
 /* ---- parts ---- */
 
-/* A network adds to @sums of the stages it runs in; a whole stage is made of
- * them. */
+/* A network, which has products, adds to @sums of the stages it runs in; a
+ * whole stage is made of them. */
 static void
 sum_up (const ShuPart *p, Measured *m, Sum *sums)
 {
@@ -231,6 +231,8 @@ sum_up (const ShuPart *p, Measured *m, Sum *sums)
       m->bytes += sums[i].bytes;
       m->least += sums[i].least;
     }
+    if (m->flop == 0)
+      continue;
     sums[i].flop += n * m->flop;
     sums[i].bytes += n * m->bytes;
     sums[i].least += n * m->least;
