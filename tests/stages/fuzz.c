@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What stages take from outside, damaged at random: bundles, an official
  * stage1_output folder, model folders.  A damaged bundle that can be read goes
- * on into the stage that takes it.  All of it shares half a minute; with
+ * on into the stage that takes it, and a model folder is checked.  All of it
+ * shares half a minute; with
  * --times=100 and under the sanitizers this searches for long. */
 #include "base/error.h"
 #include "base/file.h"
 #include "fixtures.h"
 #include "formats/bundle_file.h"
+#include "stages/model_check.h"
 #include "mutate.h"
 #include <glib/gstdio.h>
 #include <string.h>
@@ -148,9 +150,12 @@ read_stage1_folder (GBytes *bytes, gpointer data, GError **error)
 static ShuModel *
 open_model (GBytes *bytes, const Place *p, GError **error)
 {
+  g_autoptr (ShuModelCheck) check = NULL;
   ShuModel *m;
 
   put (p, bytes);
+  check = shu_model_check (p->folder, NULL);
+  g_assert_nonnull (check);
   m = shu_model_get (p->folder, "cpu", error);
   if (m && (shu_model_defaults (m)->view_size > 96 ||
                shu_model_defaults (m)->condition_size > 140 ||
