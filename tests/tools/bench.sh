@@ -28,6 +28,14 @@ done
 expect out "ms in operations" "--ops"
 expect out "to stage2" "--ops"
 
+if command -v python3 >/dev/null; then
+  if run --part clip --pytorch "$folder/nowhere"; then
+    echo "--pytorch with a folder that is not there: no failure"
+    status=1
+  fi
+  expect err "nowhere: not the official repository" "a folder that is not there"
+fi
+
 # a PyTorch that knows one part and lacks something for another
 mkdir "$folder/bin"
 cat >"$folder/bin/python3" <<'PYTHON'

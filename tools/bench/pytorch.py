@@ -157,14 +157,14 @@ def main():
 
 # what the modules print goes elsewhere
 out, sys.stdout = sys.stdout, sys.stderr
+if not os.path.isdir(os.path.join(sys.argv[1], 'SyncHuman', 'models')):
+  sys.exit('%s: not the official repository (there is no SyncHuman/models in it)' % sys.argv[1])
 try:
   import torch
 except ImportError as e:
   sys.exit('PyTorch is not there: %s' % e)
 if not torch.cuda.is_available():
   sys.exit('PyTorch sees no GPU')
-if not os.path.isdir(os.path.join(sys.argv[1], 'SyncHuman', 'models')):
-  sys.exit('%s: not the official repository (there is no SyncHuman/models in it)' % sys.argv[1])
 sys.path.insert(0, sys.argv[1])
 os.environ['ATTN_BACKEND'] = 'sdpa'
 stand_in('spconv', 'pytorch', SparseConvTensor=object)  # imported, but not called by these parts
