@@ -23,13 +23,39 @@ static const char usage[] =
     "beside\n"
     "it; --force replaces files that are there.\n";
 
+/* @text for a terminal: names of tensors can hold what it would obey.
+ * (transfer full) */
+static char *
+printable (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  GString *s = g_string_new (NULL);
+
+  for (const char *p = valid; *p; p = g_utf8_next_char (p)) {
+    gunichar ch = g_utf8_get_char (p);
+
+    g_string_append_unichar (
+        s, g_unichar_iscntrl (ch) && ch != '\n' ? '?' : ch);
+  }
+  return g_string_free (s, FALSE);
+}
+
+static void
+complain (const GError *error)
+{
+  g_autofree char *text = printable (error->message);
+
+  fprintf (stderr, "synchuman: %s\n", text);
+}
+
 /* ---- check ---- */
 
 static void
 print_list (const GPtrArray *list, const char *mark)
 {
   for (guint i = 0; i < MIN (list->len, MAX_SHOWN); i++) {
-    g_auto (GStrv) lines = g_strsplit (list->pdata[i], "\n", -1);
+    g_autofree char *all = printable (list->pdata[i]);
+    g_auto (GStrv) lines = g_strsplit (all, "\n", -1);
     g_autofree char *text = g_strjoinv ("\n      ", lines);
 
     printf ("    %s%s\n", mark, text);
@@ -144,7 +170,7 @@ check (const char *folder, gboolean json)
   g_autoptr (ShuModelCheck) result = shu_model_check (folder, &error);
 
   if (!result) {
-    fprintf (stderr, "synchuman: %s\n", error->message);
+    complain (error);
     return STATUS_FAILED;
   }
   if (json)
@@ -229,7 +255,7 @@ import_file (const Import *i, gboolean force)
     return !i->must;
   }
   if (!shu_weights_import (i->path, i->to, &n, &error)) {
-    fprintf (stderr, "synchuman: %s\n", error->message);
+    complain (error);
     return FALSE;
   }
   printf ("%s: %d tensor%s\n", i->to, n, n == 1 ? "" : "s");

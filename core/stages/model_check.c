@@ -190,7 +190,7 @@ note_unused (ShuPartCheck *p, ShuWeights *w)
   g_autoptr (GString) list = g_string_new (NULL);
 
   for (guint i = 0; i < MIN (n, SHOWN); i++)
-    g_string_append_printf (list, "%s%s", i > 0 ? ", " : "", names[i]);
+    g_string_append_printf (list, "%s%.200s", i > 0 ? ", " : "", names[i]);
   if (n > 0)
     take (p->notes, g_strdup_printf ("not used: %u tensor%s (%s%s)", n,
                         n > 1 ? "s" : "", list->str, n > SHOWN ? ", …" : ""));

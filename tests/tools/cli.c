@@ -593,6 +593,30 @@ checks_models (Fixture *f, gconstpointer data)
   g_assert_cmpint (run (f, program, "models --help"), ==, 0);
 }
 
+/* A terminal is not told what to do by the name of a tensor. */
+static void
+prints_names (Fixture *f, gconstpointer data)
+{
+  static const float values[] = {1, 2, 3, 4};
+  TorchTensor t = {
+      "\033[2Ja", "Float", "0", 4, 0, 1, {4}, NULL, values, sizeof values};
+  g_autoptr (GBytes) good = torch_zip (1, &t, NULL);
+  g_autoptr (GBytes) bad = NULL;
+
+  t.dims[0] = 5;
+  bad = torch_zip (1, &t, NULL);
+  harness_put (f->in, "empty-model/u2net.pth", g_bytes_get_data (good, NULL),
+      g_bytes_get_size (good));
+  harness_put (
+      f->in, "bad.pth", g_bytes_get_data (bad, NULL), g_bytes_get_size (bad));
+  g_assert_cmpint (run (f, program, "models check IN/empty-model"), ==, 1);
+  g_assert_nonnull (strstr (f->text, "not used: 1 tensor (?[2Ja)"));
+  g_assert_null (strchr (f->text, '\033'));
+  g_assert_cmpint (run (f, program, "models import IN/bad.pth"), ==, 1);
+  g_assert_nonnull (strstr (f->errors, "tensor \"?[2Ja\""));
+  g_assert_null (strchr (f->errors, '\033'));
+}
+
 static void
 imports_models (Fixture *f, gconstpointer data)
 {
@@ -741,6 +765,7 @@ main (int argc, char **argv)
   ADD ("takes_video", takes_video);
   ADD ("stops", stops);
   ADD ("checks_models", checks_models);
+  ADD ("prints_names", prints_names);
   ADD ("imports_models", imports_models);
   ADD ("renders", renders);
   ADD ("examples", examples);
