@@ -210,10 +210,7 @@ shu_part_run (ShuPart *p, GError **error)
 
     ok = p->kind->run (p, error);
   }
-  if (!ok || !shu_ctx_finish (p->c, error))
-    return FALSE;
-  shu_part_look_at_memory (p);
-  return TRUE;
+  return ok && shu_ctx_finish (p->c, error);
 }
 
 gsize

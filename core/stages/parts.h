@@ -63,10 +63,11 @@ gboolean shu_part_run (ShuPart *p, GError **error);
 
 /* The most bytes of results of a network that lived at once; 0 for others. */
 gsize shu_part_results (ShuPart *p);
-/* The most bytes of the device's memory seen in use in the runs so far,
- * whoever used them; 0 on the CPU. */
+/* The most bytes of the device's memory that were seen in use, whoever used
+ * them; 0 on the CPU.  Whole stages look while they run. */
 gsize shu_part_memory (const ShuPart *p);
-/* Looks now; from one other thread than that which runs it, too. */
+/* Looks now, which takes a few microseconds; from one other thread than that
+ * which runs it, too. */
 void shu_part_look_at_memory (ShuPart *p);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuPart, shu_part_free)

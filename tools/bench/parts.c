@@ -83,6 +83,7 @@ time_part (ShuPart *p, double budget, Measured *m, GError **error)
       return FALSE;
     times[n] = (double) (g_get_monotonic_time () - start) * 1e-6;
     sum += times[n++];
+    shu_part_look_at_memory (p);
   }
   m->runs = n;
   m->median = bench_median (times, n);
