@@ -489,6 +489,9 @@ static const SdpaRow sdpa_rows[] = {
     {1, 272, 272, 2, 80, TRUE},
     {2, 130, 271, 3, 80},
     {2, 200, 200, 2, 80, TRUE, FALSE, 30},
+    {3, 80, 100, 2, 80}, /* the last of the queries are taken apart */
+    {2, 260, 40, 5, 80, FALSE, FALSE, 30},
+    {40, 267, 267, 5, 80, TRUE, FALSE, 30},
     {2, 70, 273, 2, 80},
     {2, 1374, 1374, 4, 64},
     {2, 1374, 1374, 2, 64, TRUE},

@@ -22,27 +22,35 @@ shu_mma (float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
 /* Four 8x8 matrices; lanes 8 i .. 8 i + 7 point at the rows of the i-th, 16
  * bytes each.  Word i: columns 2t, 2t + 1 of row g of the i-th. */
 static __device__ inline void
-shu_ldmatrix (uint32_t (&ret)[4], const __half *row)
+shu_ldmatrix_at (uint32_t (&ret)[4], uint32_t at)
 {
-  uint32_t at = (uint32_t) __cvta_generic_to_shared (row);
-
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(ret[0]), "=r"(ret[1]), "=r"(ret[2]), "=r"(ret[3])
                : "r"(at)
                : "memory");
 }
 
+static __device__ inline void
+shu_ldmatrix (uint32_t (&ret)[4], const __half *row)
+{
+  shu_ldmatrix_at (ret, (uint32_t) __cvta_generic_to_shared (row));
+}
+
 /* The same of the transposed matrices: rows 2t, 2t + 1 of column g. */
 static __device__ inline void
-shu_ldmatrix_trans (uint32_t (&ret)[4], const __half *row)
+shu_ldmatrix_trans_at (uint32_t (&ret)[4], uint32_t at)
 {
-  uint32_t at = (uint32_t) __cvta_generic_to_shared (row);
-
   asm volatile(
       "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
       : "=r"(ret[0]), "=r"(ret[1]), "=r"(ret[2]), "=r"(ret[3])
       : "r"(at)
       : "memory");
+}
+
+static __device__ inline void
+shu_ldmatrix_trans (uint32_t (&ret)[4], const __half *row)
+{
+  shu_ldmatrix_trans_at (ret, (uint32_t) __cvta_generic_to_shared (row));
 }
 
 /* 16 bytes to shared memory, or zeros; both addresses multiples of 16, src
