@@ -199,7 +199,7 @@ plan_new (ShuCuda *cuda, const ShuCudaConv *c, gboolean bias, GError **error)
   g_autofree char *shapes = describe (c);
 
   p.engine = shu_cudnn_plan_new (graph_new (c, p.has_bias, p.has_act),
-      cuda->dnn, cuda->workspace_size, error);
+      cuda->dnn, SHU_CUDA_WORKSPACE, error);
   if (!p.engine)
     return NULL;
   g_debug ("%s, bias %d, act %d: %s", shapes, p.has_bias, p.has_act,
@@ -248,8 +248,8 @@ convolve (ShuCuda *cuda, const ShuCudaConv *c, void *y, const void *x,
   ShuAct act = c->act;
 
   if (!p || !shu_cuda_expect (cuda, y, pixels, 2 * c->Co, 2 * c->Co, error) ||
-      !shu_cudnn_plan_run (p->engine, cuda->dnn, p->has_bias ? 4 : 3, uids,
-          data, cuda->workspace, error))
+      !shu_cudnn_plan_run (
+          p->engine, cuda, p->has_bias ? 4 : 3, uids, data, error))
     return FALSE;
   if (!p->has_bias)
     rest = b;

@@ -22,13 +22,12 @@ typedef struct _ShuCudaChecks ShuCudaChecks;
 
 /* Of one context; all its work runs in one stream, and so do both handles. */
 typedef struct {
+  ShuCtx *c; /* that has it now */
   int device;
   cudaStream_t stream;
   cublasLtHandle_t lt;
   cudnnHandle_t dnn;
-  GHashTable *plans; /* plans.h */
-  void *workspace;   /* of products, convolutions and attention */
-  gsize workspace_size;
+  GHashTable *plans;       /* plans.h */
   int room;                /* bytes of shared memory that a block may have */
   int sm;                  /* compute capability, times 10 */
   int n_sm;                /* multiprocessors */
@@ -57,6 +56,15 @@ gboolean shu_cuda_check (ShuCtx *c, cudaError_t e, const char *what);
 void shu_cuda_done (ShuCtx *c, const char *op, cudaError_t e);
 void shu_cuda_done_error (ShuCtx *c, const char *op, GError *error);
 
+/* What a plan of a library may take beside its operands: enough for split sums
+ * of products on all cards; convolutions and attention choose what fits. */
+enum { SHU_CUDA_WORKSPACE = 64 << 20 };
+
+/* For a call of such a plan, in the innermost scope; FALSE where the context or
+ * @error says so.  @ret: NULL where it needs none */
+gboolean shu_cuda_workspace (
+    ShuCuda *s, gsize bytes, gpointer *ret, GError **error);
+
 /* Device memory in the innermost scope, 256 byte aligned, not cleared; NULL
  * where @c has failed. */
 gpointer shu_cuda_scratch (ShuCtx *c, gsize bytes);
@@ -68,7 +76,8 @@ gpointer shu_cuda_scratch (ShuCtx *c, gsize bytes);
  * Before a library writes @rows of @bytes: initcheck of before CUDA 13.1 does
  * not see bulk stores, and takes what they wrote for never written.  So where
  * every result has memory of its own for such tools (SHU_CUDA_HEAP=0), it is
- * filled with NaN first: a library that left something out would be seen.
+ * filled with NaN first: a library that left something out would be seen.  So
+ * is what it takes beside, which others have had.
  */
 gboolean shu_cuda_expect (ShuCuda *s, gpointer y, gint64 rows, gint64 bytes,
     gint64 step, GError **error);

@@ -20,6 +20,7 @@ struct _ShuCudnnPlan {
   ShuCudnnGraph *graph;
   cudnnBackendDescriptor_t config;
   cudnnBackendDescriptor_t plan;
+  gsize workspace;
   char *description;
 };
 
@@ -312,7 +313,8 @@ unwanted (cudnnBackendDescriptor_t config, GString *describe, GError **error)
  * @reasons, where not, and with @ret_error where that may pass. */
 static cudnnBackendDescriptor_t
 try_config (cudnnBackendDescriptor_t config, cudnnHandle_t dnn, gsize limit,
-    GString *describe, GString *reasons, GError **ret_error)
+    gsize *ret_workspace, GString *describe, GString *reasons,
+    GError **ret_error)
 {
   static const char *const call = "execution plan";
   g_autoptr (GError) error = NULL;
@@ -337,8 +339,10 @@ try_config (cudnnBackendDescriptor_t config, cudnnHandle_t dnn, gsize limit,
           plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, &workspace, &error)) {
     g_string_append_printf (
         describe, ", workspace %" G_GINT64_FORMAT, workspace);
-    if (workspace >= 0 && (guint64) workspace <= limit)
+    if (workspace >= 0 && (guint64) workspace <= limit) {
+      *ret_workspace = (gsize) workspace;
       return plan;
+    }
     why = "needs too much workspace";
   }
   g_string_append_printf (
@@ -361,14 +365,16 @@ choose_of (GPtrArray *configs, guint n, cudnnHandle_t dnn, gsize limit,
   ShuCudnnPlan *ret = NULL;
 
   for (guint i = 0; i < MIN (n, configs->len) && !ret && !*error; i++) {
-    cudnnBackendDescriptor_t plan =
-        try_config (configs->pdata[i], dnn, limit, describe, reasons, error);
+    gsize workspace = 0;
+    cudnnBackendDescriptor_t plan = try_config (
+        configs->pdata[i], dnn, limit, &workspace, describe, reasons, error);
 
     if (!plan)
       continue;
     ret = g_new0 (ShuCudnnPlan, 1);
     ret->config = g_ptr_array_remove_index (configs, i);
     ret->plan = plan;
+    ret->workspace = workspace;
     ret->description = g_strdup (describe->str);
   }
   return ret;
@@ -457,13 +463,16 @@ shu_cudnn_plan_describe (const ShuCudnnPlan *plan)
 }
 
 gboolean
-shu_cudnn_plan_run (ShuCudnnPlan *plan, cudnnHandle_t dnn, int n,
-    const gint64 *uids, void *const *data, void *workspace, GError **error)
+shu_cudnn_plan_run (ShuCudnnPlan *plan, ShuCuda *cuda, int n,
+    const gint64 *uids, void *const *data, GError **error)
 {
+  SHU_SCOPE (cuda->c);
   cudnnBackendDescriptor_t pack;
+  gpointer workspace;
   gboolean ok;
 
-  if (!create (CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack, error))
+  if (!shu_cuda_workspace (cuda, plan->workspace, &workspace, error) ||
+      !create (CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack, error))
     return FALSE;
   ok =
       check (cudnnBackendSetAttribute (pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS,
@@ -478,7 +487,7 @@ shu_cudnn_plan_run (ShuCudnnPlan *plan, cudnnHandle_t dnn, int n,
           error, "cudnnBackendSetAttribute", "workspace") &&
       check (cudnnBackendFinalize (pack), error, "cudnnBackendFinalize",
           "variant pack") &&
-      check (cudnnBackendExecute (dnn, plan->plan, pack), error,
+      check (cudnnBackendExecute (cuda->dnn, plan->plan, pack), error,
           "cudnnBackendExecute", plan->description);
   descriptor_free (pack);
   return ok;

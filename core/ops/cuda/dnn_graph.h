@@ -8,8 +8,7 @@
  * sums in f32 and is content with the workspace: nothing is timed, so the same
  * card always computes the same way. */
 #pragma once
-#include <cudnn.h>
-#include <glib.h>
+#include "ops/cuda/cuda_private.h"
 
 G_BEGIN_DECLS
 
@@ -81,10 +80,11 @@ const char *shu_cudnn_plan_describe (const ShuCudnnPlan *plan);
 /**
  * shu_cudnn_plan_run:
  * @uids, @data: the tensors that are in memory, and where
- * @workspace: as large as was said, 256 byte aligned
+ *
+ * Returns: FALSE where the context or @error says so
  */
-gboolean shu_cudnn_plan_run (ShuCudnnPlan *plan, cudnnHandle_t dnn, int n,
-    const gint64 *uids, void *const *data, void *workspace, GError **error);
+gboolean shu_cudnn_plan_run (ShuCudnnPlan *plan, ShuCuda *cuda, int n,
+    const gint64 *uids, void *const *data, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuCudnnGraph, shu_cudnn_graph_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuCudnnPlan, shu_cudnn_plan_free)

@@ -19,6 +19,7 @@ typedef struct {
   cublasLtMatmulDesc_t desc;
   cublasLtMatrixLayout_t a, b, c, d;
   cublasLtMatmulAlgo_t algo;
+  gsize workspace; /* bytes that it needs */
   gboolean has_bias, has_act, has_residual;
 } Plan;
 
@@ -203,10 +204,10 @@ prefer (cublasLtMatmulPreference_t pref,
 }
 
 static gboolean
-prefer_all (cublasLtMatmulPreference_t pref, gsize limit, const Plan *p,
-    const Call *job, GError **error)
+prefer_all (cublasLtMatmulPreference_t pref, const Plan *p, const Call *job,
+    GError **error)
 {
-  const guint64 workspace = limit;
+  const guint64 workspace = SHU_CUDA_WORKSPACE;
   const guint32 schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   const Alignments of = alignments (job);
   guint32 a = of.w, b = of.x, c = of.y, d = of.y;
@@ -242,7 +243,7 @@ choose (ShuCuda *cuda, Plan *p, const Call *job, GError **error)
   if (!ok (cublasLtMatmulPreferenceCreate (&pref),
           "cublasLtMatmulPreferenceCreate", job, error))
     return FALSE;
-  if (!prefer_all (pref, cuda->workspace_size, p, job, error)) {
+  if (!prefer_all (pref, p, job, error)) {
     cublasLtMatmulPreferenceDestroy (pref);
     return FALSE;
   }
@@ -253,8 +254,12 @@ choose (ShuCuda *cuda, Plan *p, const Call *job, GError **error)
     return FALSE;
   for (int i = 0; i < n && !done; i++)
     if (found[i].state == CUBLAS_STATUS_SUCCESS &&
-        found[i].workspaceSize <= cuda->workspace_size) {
+        found[i].workspaceSize <= SHU_CUDA_WORKSPACE) {
       p->algo = found[i].algo;
+      p->workspace = found[i].workspaceSize;
+      g_debug ("product of %" G_GINT64_FORMAT " rows, %" G_GINT64_FORMAT
+               " to %" G_GINT64_FORMAT " channels: workspace %zu",
+          job->g->M, job->g->K, job->g->N, p->workspace);
       done = TRUE;
     }
   return done || ok (CUBLAS_STATUS_NOT_SUPPORTED, call, job, error);
@@ -389,14 +394,16 @@ expect (ShuCuda *cuda, const Call *job, GError **error)
 static gboolean
 multiply (ShuCuda *cuda, Plan *p, const Call *job, GError **error)
 {
+  SHU_SCOPE (cuda->c);
   const float one = 1, beta = p->has_residual ? 1 : 0;
+  gpointer workspace;
 
-  return (!p->has_bias || set_bias (p, job, error)) &&
+  return shu_cuda_workspace (cuda, p->workspace, &workspace, error) &&
+         (!p->has_bias || set_bias (p, job, error)) &&
          expect (cuda, job, error) &&
          ok (cublasLtMatmul (cuda->lt, p->desc, &one, job->w, p->a, job->x,
                  p->b, &beta, p->has_residual ? job->residual : job->y, p->c,
-                 job->y, p->d, &p->algo, cuda->workspace, cuda->workspace_size,
-                 cuda->stream),
+                 job->y, p->d, &p->algo, workspace, p->workspace, cuda->stream),
              "cublasLtMatmul", job, error);
 }
 

@@ -101,7 +101,7 @@ plan_for (ShuCuda *cuda, const ShuCudaSdpa *s, ShuCudnnPlan **ret_plan,
   if (!shu_cuda_plans_lookup (cuda->plans, &key, &p)) {
     shu_cuda_libs_want_attention ();
     p = shu_cudnn_plan_new (
-        graph_new (s), cuda->dnn, cuda->workspace_size, &cause);
+        graph_new (s), cuda->dnn, SHU_CUDA_WORKSPACE, &cause);
     g_debug ("attention of [%" G_GINT64_FORMAT ",%" G_GINT64_FORMAT
              ",%d,%d] to %" G_GINT64_FORMAT " keys: %s",
         s->B, s->Tq, s->NH, s->HD, s->Tk,
@@ -126,8 +126,8 @@ run_kernel (
   gint64 row = 2 * (gint64) s->NH * s->HD;
 
   return shu_cuda_expect (cuda, s->y, s->B * s->Tq, row, row, error) &&
-         shu_cudnn_plan_run (plan, cuda->dnn, G_N_ELEMENTS (uids), uids, data,
-             cuda->workspace, error);
+         shu_cudnn_plan_run (
+             plan, cuda, G_N_ELEMENTS (uids), uids, data, error);
 }
 
 /* ---- our own kernels ---- */

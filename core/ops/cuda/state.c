@@ -8,10 +8,6 @@
 #include "base/error.h"
 #include "tensor/device.h"
 
-/* Enough for split sums of products on all cards; convolutions and attention
- * choose what fits. */
-static const gsize WORKSPACE = 64 << 20;
-
 static const char *
 advice (const ShuCtx *c, cudaError_t e)
 {
@@ -88,7 +84,6 @@ state_free (ShuCuda *s)
     cudnnDestroy (s->dnn);
   if (s->lt)
     cublasLtDestroy (s->lt);
-  cudaFree (s->workspace);
   if (s->stream)
     cudaStreamDestroy (s->stream);
   cudaGetLastError ();
@@ -98,7 +93,7 @@ state_free (ShuCuda *s)
 /* ---- states that no context has at the moment ---- */
 
 /* Handles and plans take longer to make than some networks take to run, so the
- * next context gets them; but not the memory. */
+ * next context gets them. */
 enum { MAX_IDLE = 4, MAX_IDLE_PLANS = 1000 };
 
 static struct {
@@ -130,8 +125,6 @@ give_back (gpointer p)
   if (cudaStreamSynchronize (s->stream) == cudaSuccess) {
     g_clear_pointer (&s->checks, shu_cuda_checks_free);
     g_clear_pointer (&s->staging, shu_cuda_staging_free);
-    cudaFree (s->workspace);
-    s->workspace = NULL;
     s->last = NULL;
     if (g_hash_table_size (s->plans) > MAX_IDLE_PLANS)
       g_hash_table_remove_all (s->plans);
@@ -222,9 +215,8 @@ shu_cuda (ShuCtx *c)
   }
   s->sync = g_strcmp0 (g_getenv ("SHU_CUDA_SYNC"), "1") == 0;
   s->watched = g_strcmp0 (g_getenv ("SHU_CUDA_HEAP"), "0") == 0;
-  s->workspace_size = WORKSPACE;
-  if (!shu_cuda_check (c, cudaSetDevice (s->device), "device") ||
-      !shu_cuda_check (c, cudaMalloc (&s->workspace, WORKSPACE), "start")) {
+  s->c = c;
+  if (!shu_cuda_check (c, cudaSetDevice (s->device), "device")) {
     state_free (s);
     return NULL;
   }
@@ -246,6 +238,15 @@ shu_cuda_expect (ShuCuda *s, gpointer y, gint64 rows, gint64 bytes, gint64 step,
          shu_cuda_ok (cudaMemset2DAsync (y, (gsize) step, 0xff, (gsize) bytes,
                           (gsize) rows, s->stream),
              "fill", error);
+}
+
+gboolean
+shu_cuda_workspace (ShuCuda *s, gsize bytes, gpointer *ret, GError **error)
+{
+  gint64 n = (gint64) bytes;
+
+  *ret = bytes > 0 ? shu_cuda_scratch (s->c, bytes) : NULL;
+  return bytes == 0 || (*ret && shu_cuda_expect (s, *ret, 1, n, n, error));
 }
 
 gpointer
