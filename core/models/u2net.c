@@ -130,12 +130,13 @@ upsample_like (ShuCtx *c, ShuTensor *x, ShuTensor *like)
   return shu_resize_bilinear (c, x, like->dims[1], like->dims[2]);
 }
 
+/* A stage of @h at half its size */
 static ShuTensor *
-decode (ShuCtx *c, const ShuRsu *stage, ShuTensor *deeper, ShuTensor *skip)
+encode (ShuCtx *c, const ShuRsu *stage, ShuTensor *h)
 {
   SHU_SCOPE (c);
 
-  return shu_keep (c, shu_rsu (c, stage, shu_resize_concat (c, deeper, skip)));
+  return shu_keep (c, shu_rsu (c, stage, shu_max_pool2 (c, h)));
 }
 
 ShuTensor *
@@ -147,12 +148,15 @@ shu_u2net (ShuCtx *c, const ShuU2net *m, ShuTensor *x, ShuTensor **ret_sides)
   if (!shu_ctx_failed (c) && (x->n_dims != 4 || x->dims[3] != 3))
     shu_ctx_fail (c, SHU_ERROR_INVALID, "u2net: pictures must be RGB");
   for (int i = 0; i < N_STAGES; i++)
-    h[i] = shu_rsu (c, &m->stages[i], i == 0 ? x : shu_max_pool2 (c, h[i - 1]));
-  for (int i = N_DECODER - 1; i >= 0; i--)
-    h[i] = decode (c, &m->decoder[i], h[i + 1], h[i]);
-  for (int i = 0; i < SHU_U2NET_SIDES; i++) {
+    h[i] = i == 0 ? shu_rsu (c, &m->stages[i], x)
+                  : encode (c, &m->stages[i], h[i - 1]);
+  for (int i = SHU_U2NET_SIDES - 1; i >= 0; i--) {
     sides[i] = shu_conv2d_same (c, h[i], &m->sides[i]);
     shu_tap (c, sides[i], "side%d", i + 1);
+    if (i > 0)
+      h[i - 1] = shu_rsu_joined (c, &m->decoder[i - 1], h[i], h[i - 1]);
+  }
+  for (int i = 0; i < SHU_U2NET_SIDES; i++) {
     sides[i] = upsample_like (c, sides[i], sides[0]);
     if (ret_sides)
       ret_sides[i] = shu_keep (c, shu_act (c, sides[i], SHU_ACT_SIGMOID));

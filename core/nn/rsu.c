@@ -115,28 +115,58 @@ run_unit (ShuCtx *c, const ShuRebnconv *unit, ShuTensor *x)
           .act = SHU_ACT_RELU});
 }
 
-ShuTensor *
-shu_rsu (ShuCtx *c, const ShuRsu *r, ShuTensor *x)
+/* [@d at the size of @skip, @skip], both let go, through a unit */
+static ShuTensor *
+run_joined (ShuCtx *c, const ShuRebnconv *unit, ShuTensor *d, ShuTensor *skip)
+{
+  SHU_SCOPE (c);
+  ShuTensor *joined = shu_resize_concat (c, d, skip);
+
+  shu_drop (c, d);
+  shu_drop (c, skip);
+  return shu_keep (c, run_unit (c, unit, joined));
+}
+
+/* a: of the first unit */
+static ShuTensor *
+run_others (ShuCtx *c, const ShuRsu *r, ShuTensor *a)
 {
   SHU_SCOPE (c);
   int L = r->height;
-  ShuTensor *a = run_unit (c, &r->in, x), *e[SHU_RSU_MAX_UNITS] = {NULL}, *d;
+  ShuTensor *e[SHU_RSU_MAX_UNITS] = {NULL}, *d;
 
   shu_tap (c, a, "%srebnconvin", r->name);
   for (int k = 0; k < L; k++) {
     ShuTensor *from = k == 0 ? a : e[k - 1];
+    gboolean pools = k > 0 && k < L - 1 && !r->dilated;
 
-    if (k > 0 && k < L - 1 && !r->dilated)
+    if (pools)
       from = shu_max_pool2 (c, from);
     e[k] = shu_tap (
         c, run_unit (c, &r->down[k], from), "%srebnconv%d", r->name, k + 1);
+    if (pools)
+      shu_drop (c, from);
   }
   d = e[L - 1];
-  for (int k = L - 2; k >= 0; k--) {
-    d = shu_resize_concat (c, d, e[k]);
+  for (int k = L - 2; k >= 0; k--)
     d = shu_tap (
-        c, run_unit (c, &r->up[k], d), "%srebnconv%dd", r->name, k + 1);
-  }
+        c, run_joined (c, &r->up[k], d, e[k]), "%srebnconv%dd", r->name, k + 1);
   d = shu_add (c, d, a);
   return shu_keep (c, shu_tap (c, d, "%.*s", SHU_NAME_ARGS (r->name)));
+}
+
+ShuTensor *
+shu_rsu (ShuCtx *c, const ShuRsu *r, ShuTensor *x)
+{
+  SHU_SCOPE (c);
+
+  return shu_keep (c, run_others (c, r, run_unit (c, &r->in, x)));
+}
+
+ShuTensor *
+shu_rsu_joined (ShuCtx *c, const ShuRsu *r, ShuTensor *deeper, ShuTensor *skip)
+{
+  SHU_SCOPE (c);
+
+  return shu_keep (c, run_others (c, r, run_joined (c, &r->in, deeper, skip)));
 }

@@ -36,5 +36,8 @@ void shu_rsu_clear (ShuRsu *r);
 
 /* x [B,H,W,Ci] -> [B,H,W,Co] */
 ShuTensor *shu_rsu (ShuCtx *c, const ShuRsu *r, ShuTensor *x);
+/* Of [deeper at the size of skip, skip], both let go */
+ShuTensor *shu_rsu_joined (
+    ShuCtx *c, const ShuRsu *r, ShuTensor *deeper, ShuTensor *skip);
 
 G_END_DECLS
