@@ -26,6 +26,7 @@ struct _ShuClip {
   ShuNorm pre_layrnorm, post_layernorm;
   Layer *layers;
   ShuLinear visual_projection; /* [P,C] */
+  ShuRecording *recording;     /* of embed() */
 };
 
 static void
@@ -79,6 +80,7 @@ shu_clip_new (ShuConfig *config, ShuWeights *w, GError **error)
   gint64 side, k;
 
   m->weights = shu_weights_ref (w);
+  m->recording = shu_recording_new ();
   read_config (m, config);
   if (!shu_config_finish (config, error))
     return NULL;
@@ -111,6 +113,7 @@ shu_clip_free (ShuClip *m)
 {
   if (!m)
     return;
+  shu_recording_free (m->recording);
   g_clear_pointer (&m->patch_embedding.w, shu_tensor_unref);
   g_free (m->layers);
   shu_weights_unref (m->weights);
@@ -167,10 +170,11 @@ layer (ShuCtx *c, const ShuClip *m, int i, ShuTensor *x, ShuTensor *h,
   return shu_keep (c, shu_tap (c, x, "layers.%d", i));
 }
 
-ShuTensor *
-shu_clip_embed (ShuCtx *c, const ShuClip *m, ShuTensor *pixels)
+static ShuTensor *
+embed (ShuCtx *c, gconstpointer data, ShuTensor *pixels)
 {
   SHU_SCOPE (c);
+  const ShuClip *m = data;
   const ShuTokens tokens = {.first = m->class_embedding,
       .positions = m->position_embedding,
       .before = &m->pre_layrnorm,
@@ -190,4 +194,10 @@ shu_clip_embed (ShuCtx *c, const ShuClip *m, ShuTensor *pixels)
     x = layer (c, m, i, x, h, &h);
   shu_tap (c, x, "last_hidden_state");
   return shu_keep (c, shu_linear (c, h, &m->visual_projection)); /* [B,P] */
+}
+
+ShuTensor *
+shu_clip_embed (ShuCtx *c, const ShuClip *m, ShuTensor *pixels)
+{
+  return shu_recorded (c, m->recording, embed, m, pixels);
 }

@@ -23,6 +23,7 @@ struct _ShuU2net {
   ShuRsu decoder[N_DECODER];      /* stage1d .. stage5d */
   ShuConv sides[SHU_U2NET_SIDES]; /* [1,C,3,3] */
   ShuConv outconv;                /* [1,6,1,1] */
+  ShuRecording *recording;        /* of mask() */
 };
 
 static const struct {
@@ -88,6 +89,7 @@ shu_u2net_new (ShuConfig *config, ShuWeights *w, GError **error)
   const Width *widths = u2net_widths;
 
   m->weights = shu_weights_ref (w);
+  m->recording = shu_recording_new ();
   if (config) {
     const char *arch = shu_config_string (config, "arch", "u2net");
 
@@ -113,6 +115,7 @@ shu_u2net_free (ShuU2net *m)
 {
   if (!m)
     return;
+  shu_recording_free (m->recording);
   for (int i = 0; i < N_STAGES; i++)
     shu_rsu_clear (&m->stages[i]);
   for (int i = 0; i < N_DECODER; i++)
@@ -139,8 +142,9 @@ encode (ShuCtx *c, const ShuRsu *stage, ShuTensor *h)
   return shu_keep (c, shu_rsu (c, stage, shu_max_pool2 (c, h)));
 }
 
-ShuTensor *
-shu_u2net (ShuCtx *c, const ShuU2net *m, ShuTensor *x, ShuTensor **ret_sides)
+/* @ret_sides: NULL, or where they go */
+static ShuTensor *
+forward (ShuCtx *c, const ShuU2net *m, ShuTensor *x, ShuTensor **ret_sides)
 {
   SHU_SCOPE (c);
   ShuTensor *h[N_STAGES], *sides[SHU_U2NET_SIDES];
@@ -165,4 +169,17 @@ shu_u2net (ShuCtx *c, const ShuU2net *m, ShuTensor *x, ShuTensor **ret_sides)
   x = shu_tap (
       c, shu_conv2d (c, x, &m->outconv, &(ShuConvParams){0}), "outconv");
   return shu_keep (c, shu_act (c, x, SHU_ACT_SIGMOID));
+}
+
+static ShuTensor *
+mask (ShuCtx *c, gconstpointer data, ShuTensor *x)
+{
+  return forward (c, data, x, NULL);
+}
+
+ShuTensor *
+shu_u2net (ShuCtx *c, const ShuU2net *m, ShuTensor *x, ShuTensor **ret_sides)
+{
+  return ret_sides ? forward (c, m, x, ret_sides)
+                   : shu_recorded (c, m->recording, mask, m, x);
 }

@@ -46,6 +46,11 @@ typedef struct {
   gsize x_offset, x_step;
 } ShuCopy;
 
+/* All of @x goes to @y. */
+typedef struct {
+  ShuTensor *y, *x;
+} ShuMove;
+
 typedef struct _ShuBackend ShuBackend;
 
 struct _ShuBackend {
@@ -254,10 +259,15 @@ struct _ShuBackend {
   /* From capture_begin() on operations are not done but recorded, until
    * capture_end() gives the record, or NULL where something could not be
    * recorded; @ret_void: another thread spoilt it.  FALSE: not now.  NULL where
-   * a device cannot do that. */
-  gboolean (*capture_begin) (ShuCtx *c);
+   * a device cannot do that.
+   * @lasts: for other contexts of the place, too, and longer than @c */
+  gboolean (*capture_begin) (ShuCtx *c, gboolean lasts);
   gpointer (*capture_end) (ShuCtx *c, gboolean *ret_void);
-  void (*replay) (ShuCtx *c, gpointer captured);
+  /* After what other contexts asked of it; @before, @after: what is copied,
+   * both of one that lasts, or NULL.  One thread at a time. */
+  void (*replay) (ShuCtx *c, gpointer captured, const ShuMove *before,
+      const ShuMove *after);
+  /* Of one that lasts: waits for it. */
   void (*captured_free) (gpointer captured);
 };
 

@@ -435,6 +435,30 @@ ShuReplay *shu_replay_new (ShuCtx *c, ShuReplayFunc func, gpointer data);
 void shu_replay_run (ShuReplay *r);
 void shu_replay_free (ShuReplay *r);
 
+typedef ShuTensor *(*ShuRecordedFunc) (
+    ShuCtx *c, gconstpointer data, ShuTensor *x);
+
+/**
+ * ShuRecording:
+ * A function of one tensor, and of what never changes, that many contexts ask
+ * one after the other: a network, with which it lives.  Where the device can,
+ * its operations are recorded once a second context asks for a result of the
+ * same shape, in memory of their own, and started together from then on.  It is
+ * run directly for any other shape, beside a context that asks at the same
+ * time, and for who listens to its operations; results are the same.
+ */
+typedef struct _ShuRecording ShuRecording;
+
+/* (transfer full) */
+ShuRecording *shu_recording_new (void);
+/* What contexts asked for may still be under way. */
+void shu_recording_free (ShuRecording *r);
+/* What @func makes of @x; scoped.  Not within a ShuReplay.
+ * @func, @data: always the same for @r */
+ShuTensor *shu_recorded (ShuCtx *c, ShuRecording *r, ShuRecordedFunc func,
+    gconstpointer data, ShuTensor *x);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuReplay, shu_replay_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ShuRecording, shu_recording_free)
 
 G_END_DECLS

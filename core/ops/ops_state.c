@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What a sampler keeps, and functions that run again and again. */
+/* What a sampler keeps. */
 #include "ops/backend_private.h"
 #include "base/error.h"
-
-/* ---- states ---- */
 
 static gboolean
 is_state (ShuCtx *c, const ShuTensor *x)
@@ -103,102 +101,4 @@ shu_count (ShuCtx *c, ShuTensor *step)
     be->count (c, step);
   else
     shu_op_wrong (c, "count", "I32 [1]", step, NULL);
-}
-
-/* ---- again and again ---- */
-
-/* The first run makes what is made once: weights' forms, plans, blocks of
- * memory.  The second is recorded.  What lies between has blocks of its own,
- * since a record writes to the same ones every time. */
-struct _ShuReplay {
-  ShuCtx *c;
-  ShuReplayFunc func;
-  gpointer data;
-  ShuPool *pool;
-  gpointer captured;
-  gboolean warm;   /* ran once */
-  gboolean direct; /* cannot be recorded */
-  int n_void;      /* records that others spoilt */
-};
-
-enum { MAX_VOID = 3 };
-
-ShuReplay *
-shu_replay_new (ShuCtx *c, ShuReplayFunc func, gpointer data)
-{
-  ShuReplay *r = g_new0 (ShuReplay, 1);
-
-  shu_pool_trim (c->pool); /* what waits there is of no use meanwhile */
-  *r = (ShuReplay){
-      .c = c, .func = func, .data = data, .pool = shu_pool_new_inner (c->pool)};
-  return r;
-}
-
-void
-shu_replay_free (ShuReplay *r)
-{
-  if (!r)
-    return;
-  if (r->captured) {
-    r->c->wait (r->c);
-    shu_backend_of (r->c)->captured_free (r->captured);
-  }
-  shu_pool_unref (r->pool);
-  g_free (r);
-}
-
-static void
-run_directly (ShuReplay *r)
-{
-  ShuPool *outer = r->c->pool;
-
-  r->c->pool = r->pool;
-  {
-    SHU_SCOPE (r->c);
-
-    r->func (r->c, r->data);
-  }
-  r->c->pool = outer;
-}
-
-/* Where others spoilt the record, nothing was done, and nothing has failed. */
-static void
-capture (ShuReplay *r)
-{
-  const ShuBackend *be = shu_backend_of (r->c);
-  gboolean spoilt = FALSE;
-
-  if (be->capture_begin && be->capture_begin (r->c)) {
-    run_directly (r);
-    r->captured = be->capture_end (r->c, &spoilt);
-  }
-  if (spoilt) {
-    g_clear_error (&r->c->error);
-    r->n_void++;
-  }
-  r->direct = !r->captured && (!spoilt || r->n_void == MAX_VOID);
-}
-
-void
-shu_replay_run (ShuReplay *r)
-{
-  ShuCtx *c = r->c;
-
-  if (!shu_ctx_ready (c))
-    return;
-  /* whoever listens wants to see the operations */
-  if (!r->warm || r->direct || c->tap || c->record) {
-    run_directly (r);
-    r->warm = !shu_ctx_failed (c);
-    return;
-  }
-  if (!r->captured) {
-    capture (r);
-    if (shu_ctx_failed (c))
-      return;
-  }
-  if (r->captured)
-    shu_backend_of (c)->replay (c, r->captured);
-  else
-    run_directly (r);
 }

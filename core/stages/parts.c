@@ -132,6 +132,22 @@ load (ShuPart *p, GError **error)
   return p->net != NULL;
 }
 
+/* A network's first run makes what is made once, and where it can be recorded,
+ * the next context does it: as in a job that is not its process's first. */
+static gboolean
+pass_first_job (ShuPart *p, GError **error)
+{
+  if (p->data || p->kind->net == SHU_N_NETS || !shu_ctx_on_gpu (p->c))
+    return TRUE;
+  if (!shu_part_run (p, error))
+    return FALSE;
+  shu_ctx_free (p->c);
+  p->c = shu_model_context (p->model, NULL, error);
+  if (p->c)
+    shu_ctx_set_part (p->c, p->kind->name);
+  return p->c != NULL;
+}
+
 ShuPart *
 shu_part_new (
     ShuModel *model, const char *name, ShuPrecision precision, GError **error)
@@ -148,7 +164,8 @@ shu_part_new (
   if (!p->c || !load (p, error))
     return NULL;
   shu_ctx_set_part (p->c, p->kind->name);
-  if (!p->kind->prepare (p, error) || !shu_ctx_finish (p->c, error))
+  if (!p->kind->prepare (p, error) || !shu_ctx_finish (p->c, error) ||
+      !pass_first_job (p, error))
     return NULL;
   return g_steal_pointer (&p);
 }

@@ -35,7 +35,8 @@ const char *const *shu_part_names (void);
  * @precision: of the joint denoiser, and of what has it in it
  *
  * Loads what is needed and prepares its inputs, as far as a job prepares them
- * once.
+ * once.  On a GPU a network that needs nothing else has run in a context
+ * before, as for a job that is not the first of its process.
  *
  * Returns: (transfer full): NULL with an error
  */

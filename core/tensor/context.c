@@ -86,8 +86,10 @@ find_place (const char *device, int *ret_place, GError **error)
 static ShuCtx *
 ctx_new (int place, char *device)
 {
+  static gint n_made;
   ShuCtx *c = g_new0 (ShuCtx, 1);
 
+  c->serial = g_atomic_int_add (&n_made, 1) + 1;
   c->place = place;
   c->device = device;
   c->real = shu_place_is_cpu (place) ? SHU_DTYPE_F32 : SHU_DTYPE_F16;

@@ -8,6 +8,7 @@ G_BEGIN_DECLS
 
 struct _ShuCtx {
   char *device;
+  gint serial;   /* no other context has it; not 0 */
   int place;     /* SHU_HOST, or the number of a CUDA device */
   ShuDType real; /* of activations */
   ShuPool *pool;

@@ -22,7 +22,8 @@ typedef struct _ShuCudaChecks ShuCudaChecks;
 
 /* Of one context; all its work runs in one stream, and so do both handles. */
 typedef struct {
-  ShuCtx *c; /* that has it now */
+  gatomicrefcount refs; /* the context, and records that last */
+  ShuCtx *c;            /* that has it now */
   int device;
   cudaStream_t stream;
   cublasLtHandle_t lt;
@@ -36,6 +37,7 @@ typedef struct {
   const char *last;        /* the operation that was started last */
   gboolean sync;           /* wait after each, so that errors name it */
   gboolean watched;        /* by a tool: shu_cuda_expect() */
+  gboolean lasting;        /* it makes a record that lasts */
 } ShuCuda;
 
 /* ---- state.c ---- */
@@ -64,6 +66,11 @@ enum { SHU_CUDA_WORKSPACE = 64 << 20 };
  * @error says so.  @ret: NULL where it needs none */
 gboolean shu_cuda_workspace (
     ShuCuda *s, gsize bytes, gpointer *ret, GError **error);
+
+/* FALSE, with @c failed, in a record that lasts: what @op uses does not. */
+gboolean shu_cuda_passes (ShuCtx *c, const char *op);
+
+void shu_cuda_unref (ShuCuda *s);
 
 /* Device memory in the innermost scope, 256 byte aligned, not cleared; NULL
  * where @c has failed. */

@@ -71,9 +71,11 @@ wait_for_stream (ShuCtx *c)
   }
 }
 
-static void
-state_free (ShuCuda *s)
+void
+shu_cuda_unref (ShuCuda *s)
 {
+  if (!g_atomic_ref_count_dec (&s->refs))
+    return;
   cudaSetDevice (s->device);
   if (s->stream)
     cudaStreamSynchronize (s->stream);
@@ -126,8 +128,10 @@ give_back (gpointer p)
     g_clear_pointer (&s->checks, shu_cuda_checks_free);
     g_clear_pointer (&s->staging, shu_cuda_staging_free);
     s->last = NULL;
-    if (g_hash_table_size (s->plans) > MAX_IDLE_PLANS)
-      g_hash_table_remove_all (s->plans);
+    if (g_hash_table_size (s->plans) > MAX_IDLE_PLANS) {
+      g_hash_table_unref (s->plans);
+      s->plans = shu_cuda_plans_new ();
+    }
     g_mutex_lock (&idle.lock);
     for (int i = 0; i < MAX_IDLE && s; i++)
       if (!idle.states[i])
@@ -135,7 +139,7 @@ give_back (gpointer p)
     g_mutex_unlock (&idle.lock);
   }
   if (s)
-    state_free (s);
+    shu_cuda_unref (s);
 }
 
 /* ---- the state of a context ---- */
@@ -206,10 +210,11 @@ shu_cuda (ShuCtx *c)
   s = take_idle (c->place);
   if (!s) {
     s = g_new0 (ShuCuda, 1);
+    g_atomic_ref_count_init (&s->refs);
     s->device = c->place;
     s->plans = shu_cuda_plans_new ();
     if (!start (c, s)) {
-      state_free (s);
+      shu_cuda_unref (s);
       return NULL;
     }
   }
@@ -217,7 +222,7 @@ shu_cuda (ShuCtx *c)
   s->watched = g_strcmp0 (g_getenv ("SHU_CUDA_HEAP"), "0") == 0;
   s->c = c;
   if (!shu_cuda_check (c, cudaSetDevice (s->device), "device")) {
-    state_free (s);
+    shu_cuda_unref (s);
     return NULL;
   }
   c->backend_state = s;
@@ -247,6 +252,17 @@ shu_cuda_workspace (ShuCuda *s, gsize bytes, gpointer *ret, GError **error)
 
   *ret = bytes > 0 ? shu_cuda_scratch (s->c, bytes) : NULL;
   return bytes == 0 || (*ret && shu_cuda_expect (s, *ret, 1, n, n, error));
+}
+
+gboolean
+shu_cuda_passes (ShuCtx *c, const char *op)
+{
+  ShuCuda *s = c->backend_state;
+
+  if (s->lasting)
+    shu_ctx_fail (c, SHU_ERROR_UNSUPPORTED,
+        "%s: %s: cannot be recorded for other contexts", c->device, op);
+  return !s->lasting;
 }
 
 gpointer

@@ -85,7 +85,7 @@ shu_cuda_stream_up (
   cudaError_t e = cudaSuccess;
   gsize n;
 
-  if (!s)
+  if (!s || !shu_cuda_passes (c, "upload"))
     return FALSE;
   if (!s->staging)
     s->staging = g_new0 (ShuCudaStaging, 1);
