@@ -16,8 +16,8 @@ G_BEGIN_DECLS
   SHU_BUNDLE_MEDIA_TYPE                                                        \
   "(" SHU_CAPS_FEATURE_DEVICE "), schema=(string)" schema                      \
   ", version=(int)1; " SHU_BUNDLE_CAPS (schema)
-#define SHU_BUNDLE_CAPS_ANY                                                    \
-  SHU_BUNDLE_CAPS ("{ subject, views, asset, mesh, model }")
+#define SHU_BUNDLE_SCHEMAS "{ subject, views, asset, mesh, model }"
+#define SHU_BUNDLE_CAPS_ANY SHU_BUNDLE_CAPS (SHU_BUNDLE_SCHEMAS)
 
 /**
  * ShuBundleField:

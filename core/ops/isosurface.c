@@ -11,9 +11,8 @@ fits (ShuCtx *c, const ShuSurfaceCells *k)
 
   return k->resolution >= 1 && k->resolution <= MAX_RESOLUTION &&
          x->dtype == SHU_DTYPE_I32 && x->n_dims == 2 && x->dims[0] >= 1 &&
-         x->dims[0] <= G_MAXINT / 8 && x->dims[1] == 3 &&
-         (f->dtype == SHU_DTYPE_F32 || f->dtype == c->real) && f->n_dims == 2 &&
-         f->dims[0] == x->dims[0] &&
+         x->dims[0] <= G_MAXINT / 8 && x->dims[1] == 3 && f->dtype == c->real &&
+         f->n_dims == 2 && f->dims[0] == x->dims[0] &&
          (f->dims[1] == SHU_SURFACE_PLAIN ||
              f->dims[1] == SHU_SURFACE_COLORED) &&
          cases->dtype == SHU_DTYPE_U8 &&
@@ -31,7 +30,8 @@ shu_isosurface (ShuCtx *c, const ShuSurfaceCells *cells, ShuSurface *ret)
   if (!fits (c, cells)) {
     shu_op_wrong (c, "isosurface",
         "expected cells I32 [n,3], 53 or 101 features"
-        " of each and the table of cases, in a grid of side 1..512",
+        " of each, of the device's type, and the table of cases, in a grid of "
+        "side 1..512",
         cells->coords, cells->feats, cells->cases, NULL);
     return FALSE;
   }

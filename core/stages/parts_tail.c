@@ -204,23 +204,18 @@ put_pictures (const ShuMesh *body, int S, ShuBundle *asset)
 
 /* ---- the part ---- */
 
-/* What the networks leave on their device. */
-static void
-bring (ShuPart *p, ShuBundle *asset)
+/* What the networks leave on their device goes there. */
+static gboolean
+bring (ShuPart *p, GError **error)
 {
-  static const char *const names[] = {"color", "normal", "gs_pos", "gs_scale",
-      "gs_quat", "gs_opacity", "gs_rgb"};
+  ShuBundle *there =
+      shu_bundle_to_device (p->data, shu_model_device (p->model), NULL, error);
 
-  SHU_SCOPE (p->c);
-  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
-    ShuTensor *here = shu_bundle_get (asset, names[i]);
-    ShuTensor *t =
-        here ? shu_own (p->c, shu_on_device (p->c, here, SHU_TRAFFIC_MESH))
-             : NULL;
-
-    if (t)
-      shu_bundle_take (asset, names[i], t);
-  }
+  if (!there)
+    return FALSE;
+  shu_bundle_unref (p->data);
+  p->data = there;
+  return TRUE;
 }
 
 static gboolean
@@ -243,8 +238,7 @@ prepare_tail (ShuPart *p, GError **error)
   if (!mesh)
     return FALSE;
   put_pictures (mesh, S, asset);
-  bring (p, asset);
-  return TRUE;
+  return bring (p, error);
 }
 
 static gboolean
@@ -293,8 +287,7 @@ prepare_gaussians (ShuPart *p, GError **error)
   p->data_free = (GDestroyNotify) shu_bundle_unref;
   put_gaussians (&body, b);
   g_array_unref (body.rows);
-  bring (p, b);
-  return TRUE;
+  return bring (p, error);
 }
 
 /* Those that a texture is made from */

@@ -209,6 +209,21 @@ GBytes *shu_stage_gaussian_ply (
     const ShuBundle *bundle, const ShuProgress *progress, GError **error);
 
 /**
+ * shu_bundle_to_device:
+ * @b: from a file, or from another device
+ * @device: auto, cpu or cuda:N
+ * @traffic: (nullable): counts the copies
+ *
+ * What Stage 1 and Stage 2 would have left on @device - pictures, features and
+ * Gaussians - goes there, so that the mesh work is done there, too; arrays of
+ * voxels and of the mesh stay where they are.
+ *
+ * Returns: (transfer full): NULL with an error
+ */
+ShuBundle *shu_bundle_to_device (const ShuBundle *b, const char *device,
+    ShuTraffic *traffic, GError **error);
+
+/**
  * shu_views_frame:
  * @views: bundle "views" or later
  *

@@ -163,6 +163,77 @@ stays_on_gpu (void)
   harness_remove (folder);
 }
 
+static void
+assert_same_file (const char *folder, const char *name, const char *other)
+{
+  g_autoptr (GBytes) a = harness_contents (folder, name);
+  g_autoptr (GBytes) b = harness_contents (folder, other);
+
+  g_assert_true (g_bytes_equal (a, b));
+}
+
+/* ---- from files ---- */
+
+#define REST                                                                   \
+  "shumesh name=mesh ! shutexture name=texture texture-size=256 ! shuglbmux "  \
+  "! shufilesink"
+
+/* What was saved goes on where shubundledec brings it, with the same result. */
+static void
+saved_goes_on_there (void)
+{
+  g_autofree char *folder = harness_folder ();
+  g_autofree char *save = g_strdup_printf (
+      "filesrc location=%s/a.png ! shuphotodec ! shumatting device=cpu ! "
+      "shupreprocess seed=5 ! shustage1 num-inference-steps=2 ! shustage2 "
+      "num-steps=2 ! tee name=t ! queue ! shubundleenc ! shufilesink "
+      "location=%s/asset  t. ! queue ! " REST " location=%s/straight.glb",
+      folder, folder, folder);
+  g_autofree char *go_on = g_strdup_printf (
+      "filesrc location=%s/asset ! shubundledec name=dec device=mock ! " REST
+      " location=%s/there.glb",
+      folder, folder);
+  g_autofree char *file = g_strdup_printf (
+      "filesrc location=%s/asset ! shubundledec name=dec device=mock ! "
+      "shunpzenc ! fakesink",
+      folder);
+  g_autofree char *nowhere = g_strdup_printf (
+      "filesrc location=%s/asset ! shubundledec device=cuda:900 ! " REST
+      " location=%s/no.glb",
+      folder, folder);
+  g_autofree char *refused = NULL, *there = NULL, *here = NULL;
+  GstElement *pipeline;
+
+  harness_put_png (folder, "a.png", 90, 120);
+  g_assert_null (fixture_run (save, NULL));
+  pipeline = gst_parse_launch (go_on, NULL);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  fixture_wait_for_end (pipeline);
+  there = caps_after (pipeline, "dec");
+  g_assert_nonnull (strstr (there, "memory:ShuDevice"));
+  g_assert_nonnull (strstr (there, "mock"));
+  /* colours, normals, the condition and the cut-out; features and Gaussians */
+  g_assert_cmpuint (stat_of (pipeline, "dec", "image-n-up"), ==, 4);
+  g_assert_cmpuint (stat_of (pipeline, "dec", "mesh-n-up"), ==, 6);
+  g_assert_cmpuint (stat_of (pipeline, "mesh", "image-n-up"), ==, 0);
+  g_assert_cmpuint (stat_of (pipeline, "texture", "image-n-up"), ==, 0);
+  g_assert_cmpuint (stat_of (pipeline, "texture", "image-n-down"), ==, 1);
+  stop (pipeline);
+  assert_same_file (folder, "straight.glb", "there.glb");
+  /* what takes host memory alone gets that */
+  pipeline = gst_parse_launch (file, NULL);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  fixture_wait_for_end (pipeline);
+  here = caps_after (pipeline, "dec");
+  g_assert_null (strstr (here, "ShuDevice"));
+  g_assert_cmpuint (stat_of (pipeline, "dec", "image-n-up"), ==, 0);
+  stop (pipeline);
+  refused = fixture_run (nowhere, NULL);
+  g_assert_nonnull (strstr (refused, "device cuda:900"));
+  g_assert_false (harness_exists (folder, "no.glb"));
+  harness_remove (folder);
+}
+
 /* ---- loading ---- */
 
 /* "ELEMENT CODE", as they begin, up to the end of the stream; each ends before
@@ -265,15 +336,6 @@ skip_without_two (void)
     }
   }
   return FALSE;
-}
-
-static void
-assert_same_file (const char *folder, const char *name, const char *other)
-{
-  g_autoptr (GBytes) a = harness_contents (folder, name);
-  g_autoptr (GBytes) b = harness_contents (folder, other);
-
-  g_assert_true (g_bytes_equal (a, b));
 }
 
 /* Two pipelines of one process, each on its GPU, one after the other and at the
@@ -432,6 +494,7 @@ main (int argc, char **argv)
   fixture_init (&argc, &argv);
   g_test_add_func ("/plugins/device/stays_on_mock", stays_on_mock);
   g_test_add_func ("/plugins/device/stays_on_gpu", stays_on_gpu);
+  g_test_add_func ("/plugins/device/saved_goes_on_there", saved_goes_on_there);
   g_test_add_func ("/plugins/device/loading_is_told", loading_is_told);
   g_test_add_func ("/plugins/device/last_lets_go", last_lets_go);
   g_test_add_func ("/plugins/device/two_at_once", two_at_once);

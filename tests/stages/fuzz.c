@@ -50,6 +50,7 @@ static void
 run_exports (const ShuBundle *b)
 {
   static const ShuGlbParams glb = {.height = 1.7f};
+  g_autoptr (ShuBundle) there = shu_bundle_to_device (b, "mock", NULL, NULL);
   GBytes *files[] = {shu_stage_mesh_ply (b, &glb, NULL, NULL),
       shu_stage_gaussian_ply (b, NULL, NULL), shu_bundle_encode (b)};
 

@@ -60,22 +60,38 @@ say (const Counters *k)
     }
 }
 
-/* As if @views had been saved, and read again */
+/* From where a job goes on as if that had been saved, and read again */
+typedef enum { AT_ONCE, FROM_VIEWS, FROM_ASSET } Resume;
+
 static void
-bring_to_host (ShuBundle **views)
+bring_to_host (ShuBundle **b)
 {
   g_autoptr (GError) error = NULL;
-  ShuBundle *host = shu_bundle_to_host (*views, NULL, &error);
+  ShuBundle *host = shu_bundle_to_host (*b, NULL, &error);
 
   g_assert_no_error (error);
-  shu_bundle_unref (*views);
-  *views = host;
+  shu_bundle_unref (*b);
+  *b = host;
 }
 
-/* (transfer full): the file made of @photo; @resumes: from its views */
+static void
+bring_to_device (ShuBundle **b, const char *device)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ShuTraffic) traffic = shu_traffic_new ();
+  ShuBundle *there = shu_bundle_to_device (*b, device, traffic, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (shu_traffic_get (traffic, SHU_TRAFFIC_IMAGE).n_up, >=, 2);
+  g_assert_cmpuint (shu_traffic_get (traffic, SHU_TRAFFIC_MESH).n_up, ==, 6);
+  g_assert_cmpuint (shu_traffic_get (traffic, SHU_TRAFFIC_TENSOR).n_up, ==, 0);
+  shu_bundle_unref (*b);
+  *b = there;
+}
+
+/* (transfer full): the file made of @photo */
 static GBytes *
-run (ShuModel *m, ShuTensor *photo, int steps, gboolean resumes,
-    const Counters *k)
+run (ShuModel *m, ShuTensor *photo, int steps, Resume resume, const Counters *k)
 {
   const ShuModelDefaults *d = shu_model_defaults (m);
   const ShuProgress *p = k->progress;
@@ -96,10 +112,14 @@ run (ShuModel *m, ShuTensor *photo, int steps, gboolean resumes,
   g_assert_no_error (error);
   views = shu_stage_stage1 (m, subject, &p1, p + STAGE1, &error);
   g_assert_no_error (error);
-  if (resumes)
+  if (resume == FROM_VIEWS)
     bring_to_host (&views);
   asset = shu_stage_stage2 (m, views, &p2, p + STAGE2, &error);
   g_assert_no_error (error);
+  if (resume == FROM_ASSET) {
+    bring_to_host (&asset);
+    bring_to_device (&asset, shu_model_device (m));
+  }
   mesh = shu_stage_mesh (asset, &(ShuMeshParams){-1, 0}, p + MESH, &error);
   g_assert_no_error (error);
   model = shu_stage_texture (
@@ -158,7 +178,7 @@ run_and_check (const char *folder, const char *device, ShuTensor *photo,
     g_autoptr (GBytes) file = NULL;
 
     counters_init (&k);
-    file = run (m, photo, steps, FALSE, &k);
+    file = run (m, photo, steps, AT_ONCE, &k);
     say (&k);
     check (&k);
     if (!first)
@@ -203,8 +223,8 @@ test_resumed (gconstpointer device)
     g_test_skip ("no CUDA device");
     return;
   }
-  straight = run (m, photo, 2, FALSE, &k);
-  resumed = run (m, photo, 2, TRUE, &k2);
+  straight = run (m, photo, 2, AT_ONCE, &k);
+  resumed = run (m, photo, 2, FROM_VIEWS, &k2);
   say (&k2);
   g_assert_true (g_bytes_equal (straight, resumed));
   /* colours and normals */
@@ -212,6 +232,33 @@ test_resumed (gconstpointer device)
   g_assert_cmpuint (count (&k2, SURFACE, SHU_TRAFFIC_IMAGE).n_down, ==, 1);
   g_assert_cmpuint (count (&k2, SURFACE, SHU_TRAFFIC_TENSOR).n_down, ==, 0);
   g_assert_cmpuint (count (&k2, SURFACE, SHU_TRAFFIC_MESH).n_down, ==, 0);
+}
+
+/* An asset from a file that is brought to the device is as if it had never left
+ * it. */
+static void
+test_resumed_asset (gconstpointer device)
+{
+  g_autoptr (ShuTensor) photo = cut_out (60, 90);
+  g_autoptr (ShuModel) m = shu_model_get ("synthetic-tiny:7", device, NULL);
+  g_autoptr (GBytes) straight = NULL, resumed = NULL;
+  g_auto (Counters) k = {{NULL}}, k2 = {{NULL}};
+
+  counters_init (&k);
+  counters_init (&k2);
+  if (!m) {
+    g_test_skip ("no CUDA device");
+    return;
+  }
+  straight = run (m, photo, 2, AT_ONCE, &k);
+  resumed = run (m, photo, 2, FROM_ASSET, &k2);
+  g_assert_true (g_bytes_equal (straight, resumed));
+  for (int stage = MESH; stage <= SURFACE; stage++)
+    for (int kind = 0; kind < SHU_N_TRAFFIC_KINDS; kind++) {
+      ShuTrafficCount a = count (&k, stage, kind), b = count (&k2, stage, kind);
+
+      g_assert_cmpmem (&a, sizeof a, &b, sizeof b);
+    }
 }
 
 static void
@@ -258,8 +305,12 @@ main (int argc, char **argv)
   path = argv[1];
   g_test_add_func ("/stages/traffic/mock", test_mock);
   g_test_add_data_func ("/stages/traffic/resumed_mock", "mock", test_resumed);
+  g_test_add_data_func (
+      "/stages/traffic/resumed_asset_mock", "mock", test_resumed_asset);
   g_test_add_func ("/stages/traffic/gpu", test_gpu);
   g_test_add_data_func ("/stages/traffic/resumed_gpu", "cuda", test_resumed);
+  g_test_add_data_func (
+      "/stages/traffic/resumed_asset_gpu", "cuda", test_resumed_asset);
   g_test_add_func ("/stages/traffic/gpu_official_size", test_official);
   return g_test_run ();
 }
