@@ -1,160 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* The program as people run it: what it writes, what it refuses, and that it
  * leaves nothing behind.
- *   test_cli SYNCHUMAN PHOTO_TO_GLB EMBED MINI_MODEL */
-#include "../harness.h"
+ *   test_cli SYNCHUMAN PHOTO_TO_GLB EMBED */
+#include "cli_fixture.h"
 #include "../bad_assets.h"
 #include "../ply_reader.h"
-#include "../weights/fixtures.h"
 #include "formats/glb.h"
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char *program, *example, *embed, *models_mini;
-
-/**
- * Fixture:
- * @in: folder with the photos
- * @out: the program's current folder, empty at first
- */
-typedef struct {
-  char *in, *out;
-  char *text, *errors;
-  gboolean disk_full;
-} Fixture;
-
-/* ---- pictures ---- */
-
-/* A PNG file whose header promises 60000 x 60000 pixels. */
-static void
-put_huge (Fixture *f)
-{
-  static const guint8 huge[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0,
-      0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60, 8, 2, 0,
-      0, 0, 0x0f, 0xb0, 0xe2, 0x15, 0x00, 0x00, 0x00, 0x0b, 0x49, 0x44, 0x41,
-      0x54, 0x78, 0x9c, 0x63, 0x60, 0x80, 0x01, 0x00, 0x00, 0x0a, 0x00, 0x01,
-      0x7f, 0x80, 0x74, 0x5e, 0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xae, 0x42, 0x60,
-      0x82};
-
-  harness_put (f->in, "huge.png", huge, sizeof huge);
-}
-
-static void
-setup (Fixture *f, gconstpointer data)
-{
-  static const guint8 jpeg[] = {
-      0xff, 0xd8, 0xff, 0xe0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1};
-  g_autofree char *empty = NULL;
-  g_autoptr (GBytes) png = harness_png (90, 130, TRUE);
-  g_autoptr (GBytes) clear = harness_png (80, 80, FALSE);
-  g_autoptr (GBytes) glb = harness_glb ();
-
-  f->in = harness_folder ();
-  f->out = harness_folder ();
-  harness_put (
-      f->in, "good.png", g_bytes_get_data (png, NULL), g_bytes_get_size (png));
-  harness_put (f->in, "short.png", g_bytes_get_data (png, NULL), 200);
-  harness_put (f->in, "clear.png", g_bytes_get_data (clear, NULL),
-      g_bytes_get_size (clear));
-  harness_put (
-      f->in, "box.glb", g_bytes_get_data (glb, NULL), g_bytes_get_size (glb));
-  harness_put (f->in, "short.glb", g_bytes_get_data (glb, NULL), 800);
-  harness_put_png (f->in, "dot.png", 1, 1);
-  harness_put (f->in, "short.jpg", jpeg, sizeof jpeg);
-  harness_put (f->in, "empty.jpg", "", 0);
-  harness_put (f->in, "text.jpg", "no picture", 10);
-  put_huge (f);
-  empty = g_build_filename (f->in, "empty-model", NULL);
-  g_mkdir (empty, 0777);
-}
-
-static void
-teardown (Fixture *f, gconstpointer data)
-{
-  harness_remove (f->in);
-  harness_remove (f->out);
-  g_free (f->in);
-  g_free (f->out);
-  g_free (f->text);
-  g_free (f->errors);
-}
-
-/* ---- running ---- */
-
-static void
-in_child (gpointer data)
-{
-  const Fixture *f = data;
-  struct rlimit limit = {50000, 50000};
-
-  /* a write beyond this fails, as on a full disk */
-  if (f->disk_full) {
-    signal (SIGXFSZ, SIG_IGN);
-    setrlimit (RLIMIT_FSIZE, &limit);
-  }
-}
-
-/* Words of @args are separated by spaces; "IN/" stands for the photos' folder.
- * Returns: the exit status */
-static int
-run (Fixture *f, const char *what, const char *args)
-{
-  g_auto (GStrv) words = g_strsplit (args, " ", -1);
-  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
-  g_auto (GStrv) argv = NULL;
-  g_autoptr (GError) error = NULL;
-  int status;
-
-  g_strv_builder_add (builder, what);
-  for (char **w = words; *w; w++) {
-    g_autofree char *path = g_str_has_prefix (*w, "IN/")
-                                ? g_build_filename (f->in, *w + 3, NULL)
-                                : g_strdup (*w);
-
-    if (*path)
-      g_strv_builder_add (builder, path);
-  }
-  argv = g_strv_builder_end (builder);
-  g_clear_pointer (&f->text, g_free);
-  g_clear_pointer (&f->errors, g_free);
-  g_spawn_sync (f->out, argv, NULL, G_SPAWN_DEFAULT, in_child, f, &f->text,
-      &f->errors, &status, &error);
-  g_assert_no_error (error);
-  g_assert_true (WIFEXITED (status));
-  return WEXITSTATUS (status);
-}
-
-static int
-count_files (const char *folder)
-{
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  int n = 0;
-
-  while (g_dir_read_name (dir))
-    n++;
-  return n;
-}
-
-/* Lines in which the program complains; warnings are none. */
-static int
-count_errors (const char *text)
-{
-  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
-  int n = 0;
-
-  for (char **l = lines; *l; l++)
-    n += g_str_has_prefix (*l, "synchuman: ") && !strstr (*l, ": warning: ");
-  return n;
-}
+static char *program, *example, *embed;
 
 /* ---- tests ---- */
 
 static void
-refuses (Fixture *f, gconstpointer data)
+refuses (CliFixture *f, gconstpointer data)
 {
   static const struct {
     const char *args;
@@ -241,44 +104,44 @@ refuses (Fixture *f, gconstpointer data)
 
     g_test_message ("synchuman %s", rows[i].args);
     f->disk_full = rows[i].disk_full;
-    status = run (f, program, rows[i].args);
+    status = cli_run (f, program, rows[i].args);
     g_test_message ("%d: %s", status, f->errors);
     g_assert_cmpint (status, ==, rows[i].status);
     g_assert_nonnull (strstr (f->errors, rows[i].expected));
     if (strcmp (rows[i].args, "run") != 0)
-      g_assert_cmpint (count_errors (f->errors), ==, 1);
-    g_assert_cmpint (count_files (f->out), ==, 0);
+      g_assert_cmpint (cli_count_errors (f->errors), ==, 1);
+    g_assert_cmpint (cli_count_files (f->out), ==, 0);
   }
   f->disk_full = FALSE;
 }
 
 static void
-makes_one (Fixture *f, gconstpointer data)
+makes_one (CliFixture *f, gconstpointer data)
 {
   g_autoptr (GBytes) a = NULL;
   g_autoptr (GBytes) b = NULL;
 
-  g_assert_cmpint (run (f, program, "--fast IN/good.png"), ==, 0);
+  g_assert_cmpint (cli_run (f, program, "--fast IN/good.png"), ==, 0);
   g_assert_nonnull (strstr (f->errors, "will take about"));
   g_assert_nonnull (strstr (f->text, "good.glb"));
-  g_assert_cmpint (count_files (f->out), ==, 1);
+  g_assert_cmpint (cli_count_files (f->out), ==, 1);
   a = harness_contents (f->out, "good.glb");
   g_assert_true (memcmp (g_bytes_get_data (a, NULL), "glTF", 4) == 0);
   /* the same photo and seed give the same bytes, another seed others */
-  g_assert_cmpint (run (f, program, "--fast IN/good.png -o b.glb"), ==, 0);
+  g_assert_cmpint (cli_run (f, program, "--fast IN/good.png -o b.glb"), ==, 0);
   b = harness_contents (f->out, "b.glb");
   g_assert_true (g_bytes_equal (a, b));
   g_bytes_unref (b);
   g_assert_cmpint (
-      run (f, program, "--fast --seed 7 IN/good.png -o b.glb"), ==, 0);
+      cli_run (f, program, "--fast --seed 7 IN/good.png -o b.glb"), ==, 0);
   b = harness_contents (f->out, "b.glb");
   g_assert_false (g_bytes_equal (a, b));
-  g_assert_cmpint (run (f, program, "inspect b.glb"), ==, 0);
+  g_assert_cmpint (cli_run (f, program, "inspect b.glb"), ==, 0);
   g_assert_nonnull (strstr (f->text, "vertices"));
 }
 
 static void
-keeps_stages (Fixture *f, gconstpointer data)
+keeps_stages (CliFixture *f, gconstpointer data)
 {
   g_autoptr (GBytes) a = NULL;
   g_autoptr (GBytes) b = NULL;
@@ -288,8 +151,8 @@ keeps_stages (Fixture *f, gconstpointer data)
   g_autoptr (PlyFile) gaussians = NULL;
 
   g_assert_cmpint (
-      run (f, program, "--fast --keep-stages --sheet IN/good.png -o m/"), ==,
-      0);
+      cli_run (f, program, "--fast --keep-stages --sheet IN/good.png -o m/"),
+      ==, 0);
   g_assert_true (harness_exists (f->out, "m/good.glb"));
   g_assert_true (harness_exists (f->out, "m/good-sheet.png"));
   g_assert_true (harness_exists (f->out, "m/good/stage1_output/color_4.png"));
@@ -304,8 +167,8 @@ keeps_stages (Fixture *f, gconstpointer data)
   a = harness_contents (f->out, "m/good.glb");
   b = harness_contents (f->out, "m/good/stage2_output/output.glb");
   g_assert_true (g_bytes_equal (a, b));
-  g_assert_cmpint (
-      run (f, program, "--fast -v --from-stage1 m/good/stage1_output -o c.glb"),
+  g_assert_cmpint (cli_run (f, program,
+                       "--fast -v --from-stage1 m/good/stage1_output -o c.glb"),
       ==, 0);
   g_assert_nonnull (strstr (f->errors, " faces extracted"));
   g_assert_true (harness_exists (f->out, "c.glb"));
@@ -313,14 +176,14 @@ keeps_stages (Fixture *f, gconstpointer data)
 
 /* Instead of what is extracted, the mesh of the file. */
 static void
-keeps_final_mesh (Fixture *f, gconstpointer data)
+keeps_final_mesh (CliFixture *f, gconstpointer data)
 {
   g_autoptr (GBytes) glb = NULL;
   g_autoptr (GBytes) mesh = NULL;
   g_autoptr (PlyFile) ply = NULL;
   g_autoptr (ShuGlb) file = NULL;
 
-  g_assert_cmpint (run (f, program,
+  g_assert_cmpint (cli_run (f, program,
                        "--fast --keep-stages --mesh-ply final IN/good.png "
                        "-o final/"),
       ==, 0);
@@ -330,15 +193,15 @@ keeps_final_mesh (Fixture *f, gconstpointer data)
   ply = ply_read (mesh);
   g_assert_cmpint (ply->n_faces, ==, file->mesh->n_faces);
   g_assert_cmpint (
-      run (f, program, "--keep-stages --mesh-ply raw IN/good.png"), ==, 2);
+      cli_run (f, program, "--keep-stages --mesh-ply raw IN/good.png"), ==, 2);
   g_assert_nonnull (strstr (f->errors, "none of extracted, final"));
-  g_assert_cmpint (run (f, program, "--mesh-ply final IN/good.png"), ==, 2);
+  g_assert_cmpint (cli_run (f, program, "--mesh-ply final IN/good.png"), ==, 2);
   g_assert_nonnull (strstr (f->errors, "--keep-stages"));
 }
 
 /* Bundles of which no model can be made: one error, no file. */
 static void
-bad_bundles_end (Fixture *f, gconstpointer data)
+bad_bundles_end (CliFixture *f, gconstpointer data)
 {
   for (const BadBundle *b = bad_bundles; b->name; b++) {
     g_autoptr (GBytes) bytes = bad_bundle_make (b);
@@ -355,7 +218,7 @@ bad_bundles_end (Fixture *f, gconstpointer data)
         g_bytes_get_size (bytes));
     args = g_strdup_printf (
         "run IN/tail.pipeline in=%s/asset.safetensors out=bad.glb", f->in);
-    g_assert_cmpint (run (f, program, args), ==, b->says ? 1 : 0);
+    g_assert_cmpint (cli_run (f, program, args), ==, b->says ? 1 : 0);
     g_assert_cmpint (harness_exists (f->out, "bad.glb"), ==, b->says == NULL);
     g_assert_true (!b->says || strstr (f->errors, b->says) != NULL);
     if (!b->says) {
@@ -368,7 +231,7 @@ bad_bundles_end (Fixture *f, gconstpointer data)
 
 /* Every line is an object; the last one says where the file is. */
 static void
-speaks_json (Fixture *f, gconstpointer data)
+speaks_json (CliFixture *f, gconstpointer data)
 {
   g_auto (GStrv) lines = NULL;
   const char *last = NULL;
@@ -376,7 +239,7 @@ speaks_json (Fixture *f, gconstpointer data)
   g_autoptr (JsonParser) parser = json_parser_new ();
 
   g_assert_cmpint (
-      run (f, program, "--json --fast IN/good.png IN/text.jpg"), ==, 1);
+      cli_run (f, program, "--json --fast IN/good.png IN/text.jpg"), ==, 1);
   g_assert_cmpstr (f->errors, ==, "");
   lines = g_strsplit (g_strstrip (f->text), "\n", -1);
   for (char **l = lines; *l; l++) {
@@ -400,13 +263,13 @@ speaks_json (Fixture *f, gconstpointer data)
   g_assert_cmpstr (last, ==, "error");
   g_assert_cmpint (n_reports, ==, 1);
   g_assert_true (harness_exists (f->out, "good.glb"));
-  g_assert_cmpint (count_files (f->out), ==, 1);
+  g_assert_cmpint (cli_count_files (f->out), ==, 1);
 }
 
 /* Every stage says how far it is, and when it is done; steps of one only grow.
  */
 static void
-reports_progress (Fixture *f, gconstpointer data)
+reports_progress (CliFixture *f, gconstpointer data)
 {
   static const char *const stages[] = {"matting", "preprocess", "stage1",
       "stage2", "mesh", "texture", "glb", "sheet"};
@@ -416,8 +279,8 @@ reports_progress (Fixture *f, gconstpointer data)
 
   for (guint i = 0; i < G_N_ELEMENTS (stages); i++)
     last[i] = -1;
-  g_assert_cmpint (
-      run (f, program, "--json --fast --sheet --normal-map png IN/good.png"),
+  g_assert_cmpint (cli_run (f, program,
+                       "--json --fast --sheet --normal-map png IN/good.png"),
       ==, 0);
   lines = g_strsplit (g_strstrip (f->text), "\n", -1);
   for (char **l = lines; *l; l++) {
@@ -446,7 +309,7 @@ reports_progress (Fixture *f, gconstpointer data)
 
 /* A name stays one name on its way through the launch description. */
 static void
-strange_names (Fixture *f, gconstpointer data)
+strange_names (CliFixture *f, gconstpointer data)
 {
   static const char *const names[] = {"\"q", "a\"b\\c!d;e$(f).x", "'s' ! x=y",
       "\xc3\xa9\xe2\x82\xac", "(string)x", "a,b", "${in}", "%d"};
@@ -470,20 +333,20 @@ strange_names (Fixture *f, gconstpointer data)
 }
 
 static void
-named_pipelines (Fixture *f, gconstpointer data)
+named_pipelines (CliFixture *f, gconstpointer data)
 {
-  g_assert_cmpint (run (f, program, "run --help"), ==, 0);
+  g_assert_cmpint (cli_run (f, program, "run --help"), ==, 0);
   g_assert_nonnull (strstr (f->text, "resume"));
   g_assert_cmpint (
-      run (f, program,
+      cli_run (f, program,
           "run photo in=IN/good.png out=a.glb steps=2 texture-size=256"),
       ==, 1);
-  g_assert_cmpint (count_files (f->out), ==, 0);
+  g_assert_cmpint (cli_count_files (f->out), ==, 0);
 }
 
 /* The paths in KEY=VALUE are the shell's, so they are made here. */
 static void
-resumes (Fixture *f, gconstpointer data)
+resumes (CliFixture *f, gconstpointer data)
 {
   g_autofree char *photo = g_strdup_printf (
       "run photo in=%s/good.png out=a.glb steps=2 steps2=2 texture-size=256",
@@ -493,37 +356,38 @@ resumes (Fixture *f, gconstpointer data)
   g_autoptr (GBytes) a = NULL;
   g_autoptr (GBytes) b = NULL;
 
-  g_assert_cmpint (run (f, program, photo), ==, 0);
-  g_assert_cmpint (run (f, program, views), ==, 0);
+  g_assert_cmpint (cli_run (f, program, photo), ==, 0);
+  g_assert_cmpint (cli_run (f, program, views), ==, 0);
   g_assert_cmpint (
-      run (f, program,
+      cli_run (f, program,
           "run resume in=v.safetensors out=b.glb steps2=2 texture-size=256"),
       ==, 0);
   a = harness_contents (f->out, "a.glb");
   b = harness_contents (f->out, "b.glb");
   g_assert_true (g_bytes_equal (a, b));
-  g_assert_cmpint (run (f, program, "inspect v.safetensors"), ==, 0);
+  g_assert_cmpint (cli_run (f, program, "inspect v.safetensors"), ==, 0);
   g_assert_nonnull (strstr (f->text, "bundle \"views\""));
   g_assert_cmpint (
-      run (f, program, "run pictures in=v.safetensors out=v-%02d.png"), ==, 0);
+      cli_run (f, program, "run pictures in=v.safetensors out=v-%02d.png"), ==,
+      0);
   g_assert_true (harness_exists (f->out, "v-09.png"));
 }
 
 /* decodebin in place of shuphotodec: a video, here of one frame. */
 static void
-takes_video (Fixture *f, gconstpointer data)
+takes_video (CliFixture *f, gconstpointer data)
 {
   g_autofree char *video =
       g_strdup_printf ("run video in=%s/good.png out=f-%%d.glb", f->in);
 
-  g_assert_cmpint (run (f, program, video), ==, 0);
+  g_assert_cmpint (cli_run (f, program, video), ==, 0);
   g_assert_true (harness_exists (f->out, "f-0.glb"));
-  g_assert_cmpint (count_files (f->out), ==, 1);
+  g_assert_cmpint (cli_count_files (f->out), ==, 1);
 }
 
 /* Ctrl-C in the middle: soon over, status 130, nothing left. */
 static void
-stops (Fixture *f, gconstpointer data)
+stops (CliFixture *f, gconstpointer data)
 {
   g_autofree char *photo = g_build_filename (f->in, "good.png", NULL);
   const char *argv[] = {
@@ -551,140 +415,23 @@ stops (Fixture *f, gconstpointer data)
   g_assert_false (harness_exists (f->out, "good.glb"));
 }
 
-static JsonObject *
-last_json (Fixture *f, JsonParser *parser)
-{
-  g_assert_true (json_parser_load_from_data (parser, f->text, -1, NULL));
-  return json_node_get_object (json_parser_get_root (parser));
-}
-
 static void
-checks_models (Fixture *f, gconstpointer data)
-{
-  g_autofree char *good = g_strconcat ("models check ", models_mini, NULL);
-  g_autofree char *json =
-      g_strconcat ("models check --json ", models_mini, NULL);
-  g_autoptr (JsonParser) parser = json_parser_new ();
-  JsonObject *o, *part;
-
-  g_assert_cmpint (run (f, program, good), ==, 0);
-  g_assert_nonnull (strstr (f->text, "Everything is there"));
-  g_assert_cmpint (run (f, program, json), ==, 0);
-  o = last_json (f, parser);
-  g_assert_true (json_object_get_boolean_member (o, "ok"));
-  g_assert_cmpint (run (f, program, "models check IN/empty-model"), ==, 1);
-  g_assert_nonnull (strstr (f->text, "pipeline_config.json"));
-  g_assert_nonnull (strstr (f->text, "IGL-HKUST/SyncHuman"));
-  g_assert_nonnull (strstr (f->text, "rembg"));
-  g_assert_cmpint (
-      run (f, program, "models check IN/empty-model --json"), ==, 1);
-  o = last_json (f, parser);
-  g_assert_false (json_object_get_boolean_member (o, "ok"));
-  part = json_array_get_object_element (
-      json_object_get_array_member (o, "parts"), 1);
-  g_assert_cmpstr (
-      json_object_get_string_member (part, "name"), ==, "joint denoiser");
-  g_assert_false (json_object_get_boolean_member (part, "found"));
-  g_assert_cmpuint (
-      json_array_get_length (json_object_get_array_member (part, "problems")),
-      >, 0);
-  g_assert_cmpint (run (f, program, "models"), ==, 2);
-  g_assert_cmpint (run (f, program, "models check"), ==, 2);
-  g_assert_cmpint (run (f, program, "models --help"), ==, 0);
-}
-
-/* A terminal is not told what to do by the name of a tensor. */
-static void
-prints_names (Fixture *f, gconstpointer data)
-{
-  static const float values[] = {1, 2, 3, 4};
-  TorchTensor t = {
-      "\033[2Ja", "Float", "0", 4, 0, 1, {4}, NULL, values, sizeof values};
-  g_autoptr (GBytes) good = torch_zip (1, &t, NULL);
-  g_autoptr (GBytes) bad = NULL;
-
-  t.dims[0] = 5;
-  bad = torch_zip (1, &t, NULL);
-  harness_put (f->in, "empty-model/u2net.pth", g_bytes_get_data (good, NULL),
-      g_bytes_get_size (good));
-  harness_put (
-      f->in, "bad.pth", g_bytes_get_data (bad, NULL), g_bytes_get_size (bad));
-  g_assert_cmpint (run (f, program, "models check IN/empty-model"), ==, 1);
-  g_assert_nonnull (strstr (f->text, "not used: 1 tensor (?[2Ja)"));
-  g_assert_null (strchr (f->text, '\033'));
-  g_assert_cmpint (run (f, program, "models import IN/bad.pth"), ==, 1);
-  g_assert_nonnull (strstr (f->errors, "tensor \"?[2Ja\""));
-  g_assert_null (strchr (f->errors, '\033'));
-}
-
-static void
-imports_models (Fixture *f, gconstpointer data)
-{
-  static const float values[] = {1, 2, 3, 4};
-  const TorchTensor t = {
-      "a", "Float", "0", 4, 0, 2, {2, 2}, NULL, values, sizeof values};
-  g_autoptr (GBytes) torch = torch_zip (1, &t, NULL);
-  g_autoptr (GBytes) onnx = onnx_u2net ();
-  g_autofree char *inner = g_build_filename (f->in, "models", "inner", NULL);
-  g_autoptr (GBytes) before = NULL, after = NULL;
-
-  g_mkdir_with_parents (inner, 0777);
-  harness_put (f->in, "models/a.pth", g_bytes_get_data (torch, NULL),
-      g_bytes_get_size (torch));
-  harness_put (f->in, "models/inner/u2net.onnx", g_bytes_get_data (onnx, NULL),
-      g_bytes_get_size (onnx));
-  harness_put (f->in, "models/bad.pt", "no pickle", 9);
-  g_assert_cmpint (run (f, program, "models import IN/models"), ==, 1);
-  g_assert_nonnull (strstr (f->text, "a.safetensors: 1 tensor\n"));
-  g_assert_nonnull (strstr (f->text, "u2net.safetensors: 238 tensors"));
-  g_assert_nonnull (strstr (f->errors, "bad.pt"));
-  g_assert_cmpint (count_errors (f->errors), ==, 1);
-  g_assert_false (harness_exists (f->in, "models/bad.safetensors"));
-  before = harness_contents (f->in, "models/a.safetensors");
-  /* what is there stays */
-  harness_put (f->in, "models/a.safetensors", "mine", 4);
-  g_assert_cmpint (run (f, program, "models import IN/models/a.pth"), ==, 1);
-  g_assert_nonnull (strstr (f->errors, "--force"));
-  after = harness_contents (f->in, "models/a.safetensors");
-  g_assert_cmpuint (g_bytes_get_size (after), ==, 4);
-  g_bytes_unref (after);
-  g_assert_cmpint (
-      run (f, program, "models import --force IN/models/a.pth"), ==, 0);
-  after = harness_contents (f->in, "models/a.safetensors");
-  g_assert_true (g_bytes_equal (before, after));
-  /* of two that would become one, neither */
-  harness_put (f->in, "models/inner/u2net.pth", "no pickle", 9);
-  harness_put (f->in, "models/inner/u2net.safetensors", "mine", 4);
-  g_assert_cmpint (
-      run (f, program, "models import --force IN/models/inner"), ==, 1);
-  g_assert_nonnull (strstr (f->errors, "u2net.pth would become the same"));
-  g_assert_cmpint (count_errors (f->errors), ==, 2);
-  g_bytes_unref (after);
-  after = harness_contents (f->in, "models/inner/u2net.safetensors");
-  g_assert_cmpuint (g_bytes_get_size (after), ==, 4);
-  g_assert_cmpint (
-      run (f, program, "models import --force IN/models/inner/u2net.onnx"), ==,
-      0);
-  g_assert_cmpint (count_files (f->out), ==, 0);
-}
-
-static void
-examples (Fixture *f, gconstpointer data)
+examples (CliFixture *f, gconstpointer data)
 {
   g_autoptr (GBytes) a = NULL;
   g_autoptr (GBytes) b = NULL;
 
-  g_assert_cmpint (run (f, example, "IN/good.png a.glb"), ==, 0);
-  g_assert_cmpint (run (f, embed, "IN/good.png b.glb"), ==, 0);
-  g_assert_cmpint (run (f, example, "IN/text.jpg c.glb"), ==, 1);
-  g_assert_cmpint (run (f, embed, "IN/text.jpg c.glb"), ==, 1);
+  g_assert_cmpint (cli_run (f, example, "IN/good.png a.glb"), ==, 0);
+  g_assert_cmpint (cli_run (f, embed, "IN/good.png b.glb"), ==, 0);
+  g_assert_cmpint (cli_run (f, example, "IN/text.jpg c.glb"), ==, 1);
+  g_assert_cmpint (cli_run (f, embed, "IN/text.jpg c.glb"), ==, 1);
   g_assert_true (harness_exists (f->out, "a.glb"));
   g_assert_true (harness_exists (f->out, "b.glb"));
   g_assert_false (harness_exists (f->out, "c.glb"));
 }
 
 static void
-assert_png (Fixture *f, const char *name, int width, int height)
+assert_png (CliFixture *f, const char *name, int width, int height)
 {
   g_autoptr (GBytes) file = harness_contents (f->out, name);
   g_autoptr (ShuImage) image = shu_photo_decode (file, NULL);
@@ -694,45 +441,47 @@ assert_png (Fixture *f, const char *name, int width, int height)
 }
 
 static void
-renders (Fixture *f, gconstpointer data)
+renders (CliFixture *f, gconstpointer data)
 {
   int status;
 
-  g_assert_cmpint (run (f, program, "render IN/box.glb --size 64"), ==, 0);
+  g_assert_cmpint (cli_run (f, program, "render IN/box.glb --size 64"), ==, 0);
   assert_png (f, "box-sides.png", 256, 128);
-  g_assert_cmpint (count_files (f->out), ==, 1);
-  g_assert_cmpint (run (f, program,
+  g_assert_cmpint (cli_count_files (f->out), ==, 1);
+  g_assert_cmpint (cli_run (f, program,
                        "render IN/box.glb -o a%%-%03d.PNG --frames 11 --size "
                        "64x32 --background transparent --json"),
       ==, 0);
   g_assert_nonnull (strstr (f->text, "\"render\""));
   assert_png (f, "a%%-000.PNG", 64, 32);
   assert_png (f, "a%%-010.PNG", 64, 32);
-  g_assert_cmpint (count_files (f->out), ==, 12);
+  g_assert_cmpint (cli_count_files (f->out), ==, 12);
   g_assert_cmpint (
-      run (f, program, "render IN/box.glb -o b.webm --frames 5 --size 64"), ==,
-      0);
+      cli_run (f, program, "render IN/box.glb -o b.webm --frames 5 --size 64"),
+      ==, 0);
   g_assert_true (harness_exists (f->out, "b.webm"));
   /* where there is no encoder: what to install */
-  status = run (f, program, "render IN/box.glb -o c.mp4 --frames 5 --size 64");
+  status =
+      cli_run (f, program, "render IN/box.glb -o c.mp4 --frames 5 --size 64");
   g_assert_true (status == 0 ? harness_exists (f->out, "c.mp4")
                              : !!strstr (f->errors, "gstreamer1.0-plugins-"));
-  g_assert_cmpint (count_files (f->out), ==, 13 + (status == 0));
-  g_assert_cmpint (run (f, program, "render --help"), ==, 0);
+  g_assert_cmpint (cli_count_files (f->out), ==, 13 + (status == 0));
+  g_assert_cmpint (cli_run (f, program, "render --help"), ==, 0);
   g_assert_nonnull (strstr (f->text, "--degrees"));
 }
 
 static void
-version (Fixture *f, gconstpointer data)
+version (CliFixture *f, gconstpointer data)
 {
-  g_assert_cmpint (run (f, program, "--version"), ==, 0);
+  g_assert_cmpint (cli_run (f, program, "--version"), ==, 0);
   g_assert_true (g_str_has_prefix (f->text, "synchuman 0."));
-  g_assert_cmpint (run (f, program, "--help"), ==, 0);
+  g_assert_cmpint (cli_run (f, program, "--help"), ==, 0);
   g_assert_nonnull (strstr (f->text, "--keep-stages"));
 }
 
 #define ADD(path, func)                                                        \
-  g_test_add ("/tools/cli/" path, Fixture, NULL, setup, func, teardown)
+  g_test_add (                                                                 \
+      "/tools/cli/" path, CliFixture, NULL, cli_setup, func, cli_teardown)
 
 int
 main (int argc, char **argv)
@@ -741,16 +490,11 @@ main (int argc, char **argv)
   int status;
 
   g_test_init (&argc, &argv, NULL);
-  g_assert_cmpint (argc, ==, 5);
+  g_assert_cmpint (argc, ==, 4);
   program = g_canonicalize_filename (argv[1], NULL);
   example = g_canonicalize_filename (argv[2], NULL);
   embed = g_canonicalize_filename (argv[3], NULL);
-  models_mini = argv[4];
-  home = harness_folder ();
-  g_setenv ("SHU_MODEL", "synthetic-tiny:7", TRUE);
-  g_setenv ("XDG_CACHE_HOME", home, TRUE);
-  g_setenv ("U2NET_HOME", home, TRUE);
-  g_unsetenv ("TORCH_HOME");
+  home = cli_stay_apart ();
   ADD ("version", version);
   ADD ("refuses", refuses);
   ADD ("makes_one", makes_one);
@@ -764,9 +508,6 @@ main (int argc, char **argv)
   ADD ("resumes", resumes);
   ADD ("takes_video", takes_video);
   ADD ("stops", stops);
-  ADD ("checks_models", checks_models);
-  ADD ("prints_names", prints_names);
-  ADD ("imports_models", imports_models);
   ADD ("renders", renders);
   ADD ("examples", examples);
   status = g_test_run ();
