@@ -2,12 +2,16 @@
 /* What is known of each request beside what libsoup knows. */
 #include "gate.h"
 
-enum { ANSWER_SECONDS = 600 }; /* to take a file */
+enum {
+  ANSWER_SECONDS = 600, /* to take a file */
+  MAX_BODIES = 32,      /* of the largest size, that come at the same time */
+};
 
 /**
  * Guard:
  * Of one request, from the moment when the first byte of it may come.
  * @gate: (nullable): its connection
+ * @settings: (nullable): where @body is wanted
  * @body: of the request; libsoup would keep it in pieces as small as they come,
  *   with much beside each
  * @came, @went: bytes of the bodies
@@ -18,6 +22,7 @@ enum { ANSWER_SECONDS = 600 }; /* to take a file */
 typedef struct {
   SoupServerMessage *msg; /* not owned: this lies at it */
   Gate *gate;
+  const Settings *settings;
   GByteArray *body;
   gint64 came, went;
   gboolean stream, asked, answering;
@@ -27,6 +32,7 @@ typedef struct {
 
 static const char key[] = "guard";
 static int n_answers;
+static gint64 n_kept; /* bytes of all bodies */
 
 static void
 set_answering (Guard *g, gboolean answering)
@@ -35,12 +41,24 @@ set_answering (Guard *g, gboolean answering)
   g->answering = answering;
 }
 
+/* (transfer full) */
+static GBytes *
+take_body (Guard *g)
+{
+  GByteArray *body = g->body;
+
+  n_kept -= body->len;
+  g->body = g_byte_array_new ();
+  return g_byte_array_free_to_bytes (body);
+}
+
 static void
 guard_free (gpointer data)
 {
   Guard *g = data;
 
   set_answering (g, FALSE);
+  g_bytes_unref (take_body (g));
   g_clear_object (&g->gate);
   g_byte_array_unref (g->body);
   g_free (g);
@@ -62,8 +80,19 @@ got_chunk (SoupServerMessage *msg, GBytes *chunk, gpointer data)
   Guard *g = data;
   gsize size;
   const guint8 *bytes = g_bytes_get_data (chunk, &size);
+  g_auto (Problem) p = {0};
 
   g->came += (gint64) size;
+  if (!g->settings)
+    return;
+  if (g->gate &&
+      n_kept + (gint64) size > MAX_BODIES * g->settings->max_upload) {
+    problem_set (&p, SOUP_STATUS_SERVICE_UNAVAILABLE,
+        "Too many photos are being sent; try again later");
+    gate_refuse_problem (g->gate, &p);
+    return;
+  }
+  n_kept += (gint64) size;
   g_byte_array_append (g->body, bytes, (guint) size);
 }
 
@@ -143,14 +172,19 @@ web_status (SoupServerMessage *msg)
                          : 0;
 }
 
+void
+web_want_body (SoupServerMessage *msg, const Settings *settings)
+{
+  Guard *g = guard_of (msg);
+
+  if (g)
+    g->settings = settings;
+}
+
 GBytes *
 web_take_body (SoupServerMessage *msg)
 {
-  Guard *g = guard_of (msg);
-  GByteArray *body = g->body;
-
-  g->body = g_byte_array_new ();
-  return g_byte_array_free_to_bytes (body);
+  return take_body (guard_of (msg));
 }
 
 gint64

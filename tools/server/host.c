@@ -241,8 +241,13 @@ start (Host *h)
   g_autoptr (GError) error = NULL;
   int to[2], from[2];
 
-  if (!g_unix_open_pipe (to, FD_CLOEXEC, &error) ||
-      !g_unix_open_pipe (from, FD_CLOEXEC, &error)) {
+  if (!g_unix_open_pipe (to, FD_CLOEXEC, &error)) {
+    lost (h, error->message);
+    return;
+  }
+  if (!g_unix_open_pipe (from, FD_CLOEXEC, &error)) {
+    close (to[0]);
+    close (to[1]);
     lost (h, error->message);
     return;
   }
@@ -381,13 +386,16 @@ host_run (Host *h, const char *description, int steps, int steps2)
 void
 host_cancel (Host *h)
 {
-  JsonBuilder *b = json_builder_new ();
+  JsonBuilder *b;
 
+  /* once: who does not listen would leave the pipe to fill, and this to wait */
+  if (h->patience)
+    return;
+  b = json_builder_new ();
   json_builder_begin_object (b);
   web_bool (b, "cancel", TRUE);
   order (h, b);
-  if (!h->patience)
-    h->patience = g_timeout_add_seconds (PATIENCE, lose_patience, h);
+  h->patience = g_timeout_add_seconds (PATIENCE, lose_patience, h);
 }
 
 void

@@ -73,6 +73,19 @@ serve_options (const Server *s, SoupServerMessage *msg)
   soup_message_headers_replace (h, "Access-Control-Max-Age", "3600");
 }
 
+/* Asked for many parts of a file, libsoup 3.2 answers with each of them in full
+ * and puts them together in memory, the same bytes a thousand times over.  Who
+ * asks so gets the file. */
+static void
+drop_ranges (SoupServerMessage *msg)
+{
+  SoupMessageHeaders *h = soup_server_message_get_request_headers (msg);
+  const char *ranges = soup_message_headers_get_list (h, "Range");
+
+  if (ranges && strchr (ranges, ','))
+    soup_message_headers_remove (h, "Range");
+}
+
 /* Before the body is read: what can be refused already. */
 static void
 early (SoupServer *soup, SoupServerMessage *msg, const char *path,
@@ -82,11 +95,13 @@ early (SoupServer *soup, SoupServerMessage *msg, const char *path,
   const char *method = soup_server_message_get_method (msg);
   g_auto (Problem) p = {0};
   gboolean there, is_job = g_str_has_prefix (path, job_prefix);
+  gboolean is_question = strcmp (method, "OPTIONS") == 0;
   const Route *route = find_route (path, method, &there);
 
-  if (strcmp (method, "OPTIONS") == 0)
-    return;
-  if (!web_check (msg, s->settings, route && route->open, &p))
+  drop_ranges (msg);
+  if (!web_check (
+          msg, s->settings, is_question || (route && route->open), &p) ||
+      is_question)
     ;
   else if (!route && there)
     problem_set (&p, SOUP_STATUS_METHOD_NOT_ALLOWED, "%s does not take %s",
@@ -101,6 +116,8 @@ early (SoupServer *soup, SoupServerMessage *msg, const char *path,
     else if (!queue_has_room (s->queue))
       problem_set (&p, STATUS_TOO_MANY_REQUESTS,
           "%d jobs wait already; try again later", queue_waiting (s->queue));
+    else
+      web_want_body (msg, s->settings);
   }
   if (!p.status)
     return;

@@ -83,9 +83,10 @@ web_problem_answer (const Problem *p, const Settings *settings)
                           "Content-Type: %s\r\n"
                           "Content-Length: %" G_GSIZE_FORMAT "\r\n"
                           "X-Content-Type-Options: nosniff\r\n"
-                          "Cache-Control: no-store\r\n%s%s%s"
+                          "Cache-Control: no-store\r\n%s%s%s%s"
                           "Connection: close\r\n\r\n%s",
       p->status, phrase (p->status), problem_type, strlen (text),
+      p->status == SOUP_STATUS_SERVICE_UNAVAILABLE ? "Retry-After: 10\r\n" : "",
       origin ? "Access-Control-Allow-Origin: " : "", origin ? origin : "",
       origin ? "\r\n" : "", text);
 }

@@ -62,6 +62,8 @@ gboolean web_check (SoupServerMessage *msg, const Settings *settings,
 void web_guard (SoupServer *server);
 /* The status that the client of @msg has got; 0: it has not asked */
 guint web_status (SoupServerMessage *msg);
+/* Of other requests the body is dropped as it comes. */
+void web_want_body (SoupServerMessage *msg, const Settings *settings);
 /* The request's body, which is given away.  (transfer full) */
 GBytes *web_take_body (SoupServerMessage *msg);
 /* Bytes of the bodies so far */
