@@ -201,6 +201,156 @@ test_many_cancels (void)
   fixture_stop (&f);
 }
 
+/* ---- the same request twice ---- */
+
+static void
+keep_answer (GObject *object, GAsyncResult *result, gpointer data)
+{
+  GBytes **ret = data;
+
+  *ret =
+      soup_session_send_and_read_finish (SOUP_SESSION (object), result, NULL);
+}
+
+static gboolean
+both_came (gpointer data)
+{
+  GBytes **bodies = data;
+
+  return bodies[0] && bodies[1];
+}
+
+/* At the same moment, too, they make one job. */
+static void
+test_key_at_once (void)
+{
+  enum { N = 2 };
+
+  Fixture f;
+  GBytes *bodies[N] = {NULL};
+  SoupMessage *msgs[N];
+  int accepted = 0;
+
+  fixture_start (&f, "", NULL);
+  for (int i = 0; i < N; i++) {
+    msgs[i] = keyed (&f, "k", "async=true num_inference_steps=1000");
+    soup_session_send_and_read_async (
+        f.client, msgs[i], G_PRIORITY_DEFAULT, NULL, keep_answer, bodies + i);
+  }
+  fixture_wait (both_came, bodies);
+  for (int i = 0; i < N; i++) {
+    guint status = soup_message_get_status (msgs[i]);
+
+    accepted += status == 202;
+    g_assert_true (status == 202 || status == 409);
+    g_bytes_unref (bodies[i]);
+    g_object_unref (msgs[i]);
+  }
+  g_test_message ("%d accepted", accepted);
+  g_assert_cmpint (accepted, >=, 1);
+  g_assert_cmpint (
+      queue_running (f.server->queue) + queue_waiting (f.server->queue), ==, 1);
+  fixture_stop (&f);
+}
+
+/* Sends a request whose client waits, and goes away when the job is there. */
+static void
+wait_and_go (Fixture *f, SoupMessage *msg, ApiJob *job)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  guint n = job ? job->watches->len : 0;
+
+  soup_session_send_async (
+      f->client, msg, G_PRIORITY_DEFAULT, cancellable, NULL, NULL);
+  while (job ? job->watches->len == n : queue_running (f->server->queue) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_cancellable_cancel (cancellable);
+  while (job ? job->watches->len > n : queue_running (f->server->queue) > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_object_unref (msg);
+}
+
+/* A client whose connection broke, which ended its job, tries again. */
+static void
+test_key_after_loss (void)
+{
+  static const char fields[] = "num_inference_steps=1 texture_size=256";
+  Fixture f;
+  g_autofree char *first = NULL;
+  g_auto (Answer) a = {0};
+  g_auto (Answer) b = {0};
+
+  fixture_start (&f, "", NULL);
+  wait_and_go (&f, keyed (&f, "k", fields), NULL);
+  first = g_strdup (store_find_key (queue_store (f.server->queue), "k")->id);
+  a = fixture_ask (&f, keyed (&f, "k", fields));
+  g_assert_cmpint (a.status, ==, 200);
+  g_assert_cmpstr (answer_string (&a, "job_id"), !=, first);
+  /* the end of the first one does not take the key along */
+  store_remove (queue_store (f.server->queue), find (&f, first));
+  b = fixture_ask (&f, keyed (&f, "k", fields));
+  g_assert_cmpstr (
+      answer_string (&a, "job_id"), ==, answer_string (&b, "job_id"));
+  fixture_stop (&f);
+}
+
+/* Who waits for a job that was asked for without waiting, and goes, does not
+ * end it; and who asks so for one that somebody waits for, keeps it. */
+static void
+test_key_shared (void)
+{
+  static const char fields[] = "num_inference_steps=1000";
+  Fixture f;
+  ApiJob *job;
+  g_auto (Answer) a = {0};
+
+  fixture_start (&f, "", NULL);
+  a = fixture_ask (&f, keyed (&f, "k", "num_inference_steps=1000 async=true"));
+  job = find (&f, answer_string (&a, "job_id"));
+  fixture_wait (job_is_running, job);
+  wait_and_go (&f, keyed (&f, "k", fields), job);
+  g_assert_false (job->cancelling);
+  g_assert_cmpint (job->state, ==, API_RUNNING);
+  /* as if somebody had waited first */
+  job->detached = FALSE;
+  answer_clear (&a);
+  a = fixture_ask (&f, keyed (&f, "k", "num_inference_steps=1000 async=true"));
+  g_assert_cmpint (a.status, ==, 202);
+  g_assert_true (job->detached);
+  fixture_stop (&f);
+}
+
+/* ---- numbers ---- */
+
+/* As everybody reads them, also where a pipeline would not. */
+static void
+test_numbers (void)
+{
+  static const struct {
+    const char *name, *text, *key, *value;
+  } rows[] = {
+      {"seed", "010", "seed", "10"},
+      {"seed", "09", "seed", "9"},
+      {"seed", "+5", "seed", "5"},
+      {"seed", "9007199254740991", "seed", "9007199254740991"},
+      {"texture_size", "0256", "texture-size", "256"},
+      {"simplify", "-0", "simplify", "0"},
+      {"simplify", ".70", "simplify", "0.7"},
+      {"cfg_interval", "[00.5,1.]", "cfg-start", "0.5"},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (GHashTable) values =
+        g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+    g_autoptr (GError) error = NULL;
+
+    params_set (values, rows[i].name, rows[i].text, &error);
+    g_assert_no_error (error);
+    g_assert_cmpstr (
+        g_hash_table_lookup (values, rows[i].key), ==, rows[i].value);
+  }
+}
+
 static void
 add_tests (void)
 {
@@ -208,6 +358,10 @@ add_tests (void)
   g_test_add_func ("/server_rough/many_bodies", test_many_bodies);
   g_test_add_func ("/server_rough/ranges", test_ranges);
   g_test_add_func ("/server_rough/many_cancels", test_many_cancels);
+  g_test_add_func ("/server_rough/key_at_once", test_key_at_once);
+  g_test_add_func ("/server_rough/key_after_loss", test_key_after_loss);
+  g_test_add_func ("/server_rough/key_shared", test_key_shared);
+  g_test_add_func ("/server_rough/numbers", test_numbers);
 }
 
 int

@@ -12,7 +12,9 @@ enum { MAX_KEY = 128 };
  * A client whose answer is held back: while its photo is fetched and stored,
  * and, unless it asked not to wait, until the job is over.
  * @ended: the server's
+ * @key: (nullable): held back for it until its job has it
  * @gone: it went away
+ * @watching: it waits for the end of @job
  */
 typedef struct {
   Server *server;
@@ -20,15 +22,26 @@ typedef struct {
   Upload upload;
   ApiJob *job;
   GCancellable *cancellable, *ended;
-  gboolean gone;
+  char *key;
+  gboolean gone, watching;
 } Request;
 
 static void watch_job (ApiJob *job, const char *event, gpointer data);
+
+/* Unless the server is gone, with its keys. */
+static void
+let_key_go (Request *r)
+{
+  if (r->key && !g_cancellable_is_cancelled (r->ended))
+    g_hash_table_remove (r->server->keys, r->key);
+  g_clear_pointer (&r->key, g_free);
+}
 
 static void
 request_free (Request *r)
 {
   web_unhold (r->msg);
+  let_key_go (r);
   if (r->job)
     api_job_unwatch (r->job, watch_job, r);
   g_clear_pointer (&r->job, api_job_unref);
@@ -55,16 +68,23 @@ refuse (Request *r, const Problem *p)
   release (r);
 }
 
+/* A job that nobody waits for, and nobody asked for without waiting, ends. */
 static void
 client_gone (SoupServerMessage *msg, gpointer data)
 {
   Request *r = data;
+  g_auto (Problem) p = {0};
 
   r->gone = TRUE;
   g_cancellable_cancel (r->cancellable);
-  if (r->job && !r->upload.detached && r->job->watches->len == 1) {
+  if (!r->watching)
+    return;
+  if (!r->job->detached && r->job->watches->len == 1) {
     log_line (r->job->id, "info", "its client is gone");
     queue_cancel (r->server->queue, r->job);
+  } else {
+    problem_set (&p, SOUP_STATUS_BAD_REQUEST, "The client is gone");
+    refuse (r, &p);
   }
 }
 
@@ -96,6 +116,19 @@ watch_job (ApiJob *job, const char *event, gpointer data)
     answer (data);
 }
 
+/* Whoever asked for it first, somebody will come back for it. */
+static void
+detach (ApiJob *job)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (job->detached)
+    return;
+  job->detached = TRUE;
+  if (!api_job_save (job, &error))
+    log_line (job->id, "error", "%s", error->message);
+}
+
 /* The job is there, new or from an earlier request. */
 static void
 follow (Request *r)
@@ -103,6 +136,7 @@ follow (Request *r)
   if (r->upload.detached) {
     g_autofree char *location = g_strdup_printf ("/jobs/%s", r->job->id);
 
+    detach (r->job);
     soup_message_headers_replace (
         soup_server_message_get_response_headers (r->msg), "Location",
         location);
@@ -112,6 +146,7 @@ follow (Request *r)
     answer (r);
   else {
     api_job_watch (r->job, watch_job, r);
+    r->watching = TRUE;
     if (r->gone)
       client_gone (r->msg, r);
   }
@@ -145,6 +180,7 @@ stored (GObject *object, GAsyncResult *result, gpointer data)
       serve_failure (r->server, &p, error);
   }
   if (!p.status) {
+    let_key_go (r); /* the job has it */
     follow (r);
     return;
   }
@@ -155,8 +191,6 @@ stored (GObject *object, GAsyncResult *result, gpointer data)
 static void
 store (Request *r, GBytes *photo)
 {
-  const char *key = soup_message_headers_get_one (
-      soup_server_message_get_request_headers (r->msg), "Idempotency-Key");
   g_autoptr (GError) error = NULL;
   g_autofree char *path = NULL;
   g_autoptr (GFile) file = NULL;
@@ -169,14 +203,16 @@ store (Request *r, GBytes *photo)
     return;
   }
   r->job->detached = r->upload.detached;
-  r->job->key = g_strdup (key);
-  r->job->print = key ? upload_print (&r->upload) : NULL;
+  r->job->key = g_strdup (r->key);
+  r->job->print = r->key ? upload_print (&r->upload) : NULL;
   g_hash_table_unref (r->job->values);
   r->job->values = g_hash_table_ref (r->upload.values);
   path = api_job_upload (r->job);
   file = g_file_new_for_path (path);
   g_file_replace_contents_bytes_async (
       file, photo, NULL, FALSE, G_FILE_CREATE_PRIVATE, NULL, stored, r);
+  /* the file has it; not until the job is over */
+  g_clear_pointer (&r->upload.photo, g_bytes_unref);
 }
 
 static void
@@ -192,34 +228,50 @@ fetched (GBytes *photo, Problem *p, gpointer data)
     refuse (r, p);
 }
 
-/* A job of an earlier request with the same key; FALSE with a problem where
- * that asked for something else */
+/* Whether another try makes sense: nobody has got a result, and it was not the
+ * photo's fault. */
 static gboolean
-find_earlier (Server *s, SoupServerMessage *msg, const Upload *upload,
+came_to_nothing (const ApiJob *job)
+{
+  return job->state == API_CANCELLED ||
+         (job->cancelling && !api_job_is_over (job)) ||
+         (job->state == API_FAILED && job->status >= 500);
+}
+
+/* A job of an earlier request with the same key; FALSE with a problem where
+ * that asked for something else, or is still on its way. */
+static gboolean
+find_earlier (Server *s, const char *key, const Upload *upload,
     ApiJob **ret_job, Problem *p)
 {
-  const char *key = soup_message_headers_get_one (
-      soup_server_message_get_request_headers (msg), "Idempotency-Key");
   g_autofree char *print = NULL;
+  ApiJob *job;
 
-  *ret_job = NULL;
-  if (!key)
-    return TRUE;
   if (strlen (key) > MAX_KEY || !*key)
     return problem_set (p, SOUP_STATUS_BAD_REQUEST,
         "Idempotency-Key: expected 1 to %d characters", MAX_KEY);
-  *ret_job = store_find_key (queue_store (s->queue), key);
+  if (g_hash_table_contains (s->keys, key))
+    return problem_set (p, SOUP_STATUS_CONFLICT,
+        "Idempotency-Key: a request with this key is just coming in; try "
+        "again in a second");
+  job = store_find_key (queue_store (s->queue), key);
+  if (!job || came_to_nothing (job))
+    return TRUE;
   print = upload_print (upload);
-  return !*ret_job || strcmp ((*ret_job)->print, print) == 0 ||
-         problem_set (p, SOUP_STATUS_UNPROCESSABLE_ENTITY,
-             "Idempotency-Key: an earlier request with this key asked for "
-             "something else");
+  if (g_strcmp0 (job->print, print) != 0)
+    return problem_set (p, SOUP_STATUS_UNPROCESSABLE_ENTITY,
+        "Idempotency-Key: an earlier request with this key asked for "
+        "something else");
+  *ret_job = job;
+  return TRUE;
 }
 
 void
 serve_generate (Server *s, SoupServerMessage *msg)
 {
   g_auto (Upload) upload = {NULL};
+  const char *key = soup_message_headers_get_one (
+      soup_server_message_get_request_headers (msg), "Idempotency-Key");
   g_auto (Problem) p = {0};
   ApiJob *earlier = NULL;
   Request *r;
@@ -228,7 +280,7 @@ serve_generate (Server *s, SoupServerMessage *msg)
     problem_set (&p, SOUP_STATUS_FORBIDDEN,
         "image_url: this server asks no other hosts; it would have to be "
         "started with --allow-url");
-  if (p.status || !find_earlier (s, msg, &upload, &earlier, &p)) {
+  if (p.status || (key && !find_earlier (s, key, &upload, &earlier, &p))) {
     serve_problem (s, msg, &p);
     return;
   }
@@ -239,6 +291,8 @@ serve_generate (Server *s, SoupServerMessage *msg)
   r->ended = g_object_ref (s->ended);
   r->upload = upload;
   upload = (Upload){NULL};
+  if (key && !earlier && g_hash_table_add (s->keys, g_strdup (key)))
+    r->key = g_strdup (key);
   web_hold (msg, client_gone, r);
   if (earlier) {
     r->job = api_job_ref (earlier);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "params.h"
+#include "web_json.h"
 #include <gst/gst.h>
 #include <string.h>
 
@@ -81,6 +82,17 @@ parse_number (const char *name, const char *text, gboolean whole,
   return BAD (error, "%s: this is no %snumber", name, whole ? "whole " : "");
 }
 
+/* As everybody reads it: 010 is ten here, and eight to a pipeline. */
+static char *
+write_number (double value, gboolean whole)
+{
+  char buffer[G_ASCII_DTOSTR_BUF_SIZE];
+
+  if (whole)
+    return g_strdup_printf ("%" G_GINT64_FORMAT, (gint64) value);
+  return g_strdup (web_number (buffer, value + 0.0)); /* not -0 */
+}
+
 static gboolean
 set_interval (GHashTable *values, const char *text, GError **error)
 {
@@ -97,8 +109,10 @@ set_interval (GHashTable *values, const char *text, GError **error)
   if (!(value[0] >= 0 && value[0] <= value[1] && value[1] <= 1))
     return BAD (error, "%s: expected 0 <= begin <= end <= 1, as in [0.5,1.0]",
         interval);
-  g_hash_table_replace (values, g_strdup ("cfg-start"), g_strdup (parts[0]));
-  g_hash_table_replace (values, g_strdup ("cfg-end"), g_strdup (parts[1]));
+  g_hash_table_replace (
+      values, g_strdup ("cfg-start"), write_number (value[0], FALSE));
+  g_hash_table_replace (
+      values, g_strdup ("cfg-end"), write_number (value[1], FALSE));
   return TRUE;
 }
 
@@ -124,7 +138,8 @@ params_set (
           p->least, hi);
     if (strcmp (name, "up_size") == 0 && (int) value % 14 != 0)
       return BAD (error, "%s: %s is no multiple of 14", name, text);
-    g_hash_table_replace (values, g_strdup (p->key), g_strdup (text));
+    g_hash_table_replace (
+        values, g_strdup (p->key), write_number (value, p->whole));
     return TRUE;
   }
   {

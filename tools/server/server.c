@@ -185,6 +185,7 @@ server_new (Settings *settings, const AddressRules *rules, GError **error)
   s->settings = settings;
   s->metrics = metrics_new ();
   s->root_name = g_path_get_basename (settings->root);
+  s->keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   s->ended = g_cancellable_new ();
   s->fetcher = fetcher_new (settings, rules);
   s->soup = soup_server_new ("server-header", "synchuman/" VERSION, NULL);
@@ -214,6 +215,7 @@ server_free (Server *s)
   g_clear_pointer (&s->fetcher, fetcher_free);
   g_clear_pointer (&s->metrics, metrics_free);
   settings_free (s->settings);
+  g_hash_table_unref (s->keys);
   g_free (s->root_name);
   g_object_unref (s->ended);
   g_free (s);

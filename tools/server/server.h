@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 /**
  * Server:
  * @root_name: the jobs' folder as answers name it
+ * @keys: of requests whose job is not stored yet (Idempotency-Key)
  * @draining: no new jobs, it is going to end
  * @ended: cancelled when it is freed; what was under way then must not touch it
  */
@@ -23,6 +24,7 @@ typedef struct {
   Metrics *metrics;
   Fetcher *fetcher;
   char *root_name;
+  GHashTable *keys;
   GCancellable *ended;
   gboolean draining;
 } Server;

@@ -11,14 +11,6 @@ struct _Store {
   GHashTable *keys; /* key to id */
 };
 
-void
-store_add (Store *s, ApiJob *job)
-{
-  g_hash_table_replace (s->jobs, job->id, api_job_ref (job));
-  if (job->key)
-    g_hash_table_replace (s->keys, g_strdup (job->key), g_strdup (job->id));
-}
-
 ApiJob *
 store_find (const Store *s, const char *id)
 {
@@ -34,12 +26,23 @@ store_find_key (const Store *s, const char *key)
 }
 
 void
+store_add (Store *s, ApiJob *job)
+{
+  ApiJob *other = job->key ? store_find_key (s, job->key) : NULL;
+
+  g_hash_table_replace (s->jobs, job->id, api_job_ref (job));
+  /* the newest has the key, in whatever order a folder lists them */
+  if (job->key && (!other || other->created <= job->created))
+    g_hash_table_replace (s->keys, g_strdup (job->key), g_strdup (job->id));
+}
+
+void
 store_remove (Store *s, ApiJob *job)
 {
   g_autoptr (ApiJob) hold = api_job_ref (job);
 
   g_return_if_fail (api_job_is_over (job));
-  if (job->key)
+  if (job->key && store_find_key (s, job->key) == job)
     g_hash_table_remove (s->keys, job->key);
   g_hash_table_remove (s->jobs, job->id);
   api_job_remove (job);

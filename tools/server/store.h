@@ -22,7 +22,7 @@ void store_free (Store *s);
 void store_add (Store *s, ApiJob *job);
 /* (transfer none) (nullable) */
 ApiJob *store_find (const Store *s, const char *id);
-/* A job that is or was under this key.  (transfer none) (nullable) */
+/* The newest job under this key.  (transfer none) (nullable) */
 ApiJob *store_find_key (const Store *s, const char *key);
 /* Forgets a job that is over, with its folder. */
 void store_remove (Store *s, ApiJob *job);
