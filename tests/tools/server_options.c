@@ -85,7 +85,7 @@ test_cors (void)
 {
   static const char allow[] = "Access-Control-Allow-Origin";
   static const char origin[] = "https://pages.test";
-  static const char *const paths[] = {"health", "nothing", "jobs/none"};
+  static const char *const paths[] = {"health", "nothing", "jobs/none", ""};
   g_autofree char *raw = NULL;
   Fixture f;
 
@@ -97,7 +97,11 @@ test_cors (void)
       g_auto (Answer) a = fixture_ask (&f, msg);
 
       g_assert_cmpstr (header (msg, allow), ==, on ? origin : NULL);
-      g_assert_cmpint (a.status, ==, i == 0 ? 200 : 404);
+      g_assert_cmpint (a.status, ==, i == 0 || i == 3 ? 200 : 404);
+      g_assert_cmpstr (header (msg, "Vary"), ==,
+          i == 3 ? (on ? "Accept, Origin" : "Accept")
+          : on   ? "Origin"
+                 : NULL);
     }
     {
       g_autoptr (SoupMessage) msg =

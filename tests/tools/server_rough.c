@@ -320,6 +320,26 @@ test_key_shared (void)
   fixture_stop (&f);
 }
 
+/* ---- what failed ---- */
+
+/* Who waited for a job that failed is told which one, and why. */
+static void
+test_failure (void)
+{
+  static const char cut[] = "\xff\xd8\xff\xe0 this is all";
+  g_autoptr (GBytes) image = g_bytes_new_static (cut, sizeof cut);
+  Fixture f;
+  g_auto (Answer) a = {0};
+
+  fixture_start (&f, "", NULL);
+  a = fixture_ask (&f, fixture_form (&f, image, ""));
+  g_assert_cmpint (a.status, ==, 422);
+  g_assert_cmpstr (answer_string (&a, "cause"), ==, "photo");
+  g_assert_cmpint (
+      find (&f, answer_string (&a, "job_id"))->state, ==, API_FAILED);
+  fixture_stop (&f);
+}
+
 /* ---- numbers ---- */
 
 /* As everybody reads them, also where a pipeline would not. */
@@ -351,6 +371,23 @@ test_numbers (void)
   }
 }
 
+/* What the model cannot do is said before anything is done. */
+static void
+test_up_size (void)
+{
+  g_autoptr (GBytes) image = photo ();
+  Fixture f;
+  g_auto (Answer) a = {0};
+
+  fixture_start (&f, "", NULL);
+  fixture_wait_ready (&f);
+  a = fixture_ask (&f, fixture_form (&f, image, "up_size=14"));
+  g_assert_cmpint (a.status, ==, 422);
+  g_assert_true (g_str_has_prefix (answer_string (&a, "detail"), "up_size: "));
+  g_assert_false (json_object_has_member (a.json, "job_id"));
+  fixture_stop (&f);
+}
+
 static void
 add_tests (void)
 {
@@ -361,6 +398,8 @@ add_tests (void)
   g_test_add_func ("/server_rough/key_at_once", test_key_at_once);
   g_test_add_func ("/server_rough/key_after_loss", test_key_after_loss);
   g_test_add_func ("/server_rough/key_shared", test_key_shared);
+  g_test_add_func ("/server_rough/failure", test_failure);
+  g_test_add_func ("/server_rough/up_size", test_up_size);
   g_test_add_func ("/server_rough/numbers", test_numbers);
 }
 

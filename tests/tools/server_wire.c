@@ -156,6 +156,9 @@ test_methods (void)
       g_autofree char *answer = fixture_raw (&f, text);
 
       check_problem (paths[i], answer, job ? 404 : 405);
+      g_assert_true (job || strstr (answer, strcmp (paths[i], "/generate") == 0
+                                                ? "\r\nAllow: POST\r\n"
+                                                : "\r\nAllow: GET, HEAD\r\n"));
     }
     {
       g_auto (Answer) head =
@@ -324,6 +327,7 @@ test_crowd (void)
   }
   answer = fixture_raw (&f, "");
   check_problem ("crowd", answer, 503);
+  g_assert_nonnull (strstr (answer, "Retry-After: "));
   g_ptr_array_set_size (crowd, 0);
   fixture_wait (nobody_is_there, f.server->door);
   {

@@ -105,6 +105,8 @@ answer (Request *r)
   } else {
     problem_set (&p, job->status ? job->status : 409, "%s",
         job->message ? job->message : "The job was cancelled.");
+    p.job = g_strdup (job->id);
+    p.cause = g_strdup (job->cause);
     refuse (r, &p);
   }
 }
@@ -272,11 +274,16 @@ serve_generate (Server *s, SoupServerMessage *msg)
   g_auto (Upload) upload = {NULL};
   const char *key = soup_message_headers_get_one (
       soup_server_message_get_request_headers (msg), "Idempotency-Key");
+  const HostInfo *info = queue_info (s->queue);
+  g_autoptr (GError) error = NULL;
   g_auto (Problem) p = {0};
   ApiJob *earlier = NULL;
   Request *r;
 
-  if (upload_parse (msg, &upload, &p) && upload.url && !s->settings->allow_url)
+  if (upload_parse (msg, &upload, &p) && info &&
+      !params_check (upload.values, &info->defaults, &error))
+    problem_set (&p, SOUP_STATUS_UNPROCESSABLE_ENTITY, "%s", error->message);
+  if (!p.status && upload.url && !s->settings->allow_url)
     problem_set (&p, SOUP_STATUS_FORBIDDEN,
         "image_url: this server asks no other hosts; it would have to be "
         "started with --allow-url");

@@ -150,6 +150,17 @@ params_set (
   }
 }
 
+gboolean
+params_check (GHashTable *values, const Defaults *defaults, GError **error)
+{
+  const char *up_size = g_hash_table_lookup (values, "up-size");
+
+  /* a patch of the look for each voxel of a side is the model's own size */
+  return !up_size || atoi (up_size) >= defaults->up_size ||
+         BAD (error, "up_size: %s is below the model's %d", up_size,
+             defaults->up_size);
+}
+
 char *
 params_names (void)
 {

@@ -33,6 +33,11 @@ typedef struct {
 gboolean params_set (
     GHashTable *values, const char *name, const char *text, GError **error);
 
+/* What depends on the model, too: FALSE with an error that says what is
+ * allowed. */
+gboolean params_check (
+    GHashTable *values, const Defaults *defaults, GError **error);
+
 /* Names of all, for messages.  (transfer full) */
 char *params_names (void);
 

@@ -148,10 +148,25 @@ handle (SoupServer *soup, SoupServerMessage *msg, const char *path,
   web_finish_headers (msg, s->settings);
 }
 
+/* What a path takes that is there: for the header Allow. */
+static const char *
+methods_of (const char *path)
+{
+  const char *id = path + strlen (job_prefix);
+
+  if (g_str_has_prefix (path, job_prefix))
+    return strchr (id, '/') ? "GET, HEAD" : "GET, HEAD, DELETE";
+  return strcmp (path, "/generate") == 0 ? "POST" : "GET, HEAD";
+}
+
 void
 serve_problem (Server *s, SoupServerMessage *msg, const Problem *p)
 {
   web_problem (msg, p);
+  if (p->status == SOUP_STATUS_METHOD_NOT_ALLOWED)
+    soup_message_headers_replace (
+        soup_server_message_get_response_headers (msg), "Allow",
+        methods_of (g_uri_get_path (soup_server_message_get_uri (msg))));
   if (p->status == STATUS_TOO_MANY_REQUESTS ||
       p->status == SOUP_STATUS_SERVICE_UNAVAILABLE) {
     g_autofree char *seconds =

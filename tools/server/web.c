@@ -24,6 +24,8 @@ void
 problem_clear (Problem *p)
 {
   g_clear_pointer (&p->detail, g_free);
+  g_clear_pointer (&p->job, g_free);
+  g_clear_pointer (&p->cause, g_free);
   p->status = 0;
 }
 
@@ -66,6 +68,10 @@ problem_text (const Problem *p)
   web_string (b, "title", phrase (p->status));
   web_int (b, "status", p->status);
   web_string (b, "detail", p->detail);
+  if (p->job)
+    web_string (b, "job_id", p->job);
+  if (p->cause)
+    web_string (b, "cause", p->cause);
   json_builder_end_object (b);
   return web_json_text (b);
 }
@@ -107,6 +113,7 @@ void
 web_finish_headers (SoupServerMessage *msg, const Settings *settings)
 {
   SoupMessageHeaders *h = soup_server_message_get_response_headers (msg);
+  const char *vary;
 
   soup_message_headers_replace (h, "X-Content-Type-Options", "nosniff");
   if (!soup_message_headers_get_one (h, "Cache-Control"))
@@ -117,7 +124,13 @@ web_finish_headers (SoupServerMessage *msg, const Settings *settings)
       h, "Access-Control-Allow-Origin", settings->cors_origin);
   soup_message_headers_replace (
       h, "Access-Control-Expose-Headers", "Location, Retry-After");
-  soup_message_headers_replace (h, "Vary", "Origin");
+  vary = soup_message_headers_get_list (h, "Vary");
+  if (!vary || !soup_header_contains (vary, "Origin")) {
+    g_autofree char *both =
+        vary ? g_strconcat (vary, ", Origin", NULL) : g_strdup ("Origin");
+
+    soup_message_headers_replace (h, "Vary", both);
+  }
 }
 
 gboolean

@@ -19,10 +19,12 @@ enum {
  * 9457).
  * @status: of HTTP; 0: there is none
  * @detail: for people
+ * @job, @cause: (nullable): of a job that has failed
  */
 typedef struct {
   guint status;
   char *detail;
+  char *job, *cause;
 } Problem;
 
 /* Always FALSE.  Only the first problem counts. */
