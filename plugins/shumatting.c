@@ -4,8 +4,9 @@
  * @title: shumatting
  * @short_description: cuts the person out of a photo
  *
- * Gives the frame with transparency around the person (U^2-Net).  A frame that
- * has transparency already passes as it is.  Doubtful subjects (half a body,
+ * Gives the frame with transparency around the person (U^2-Net), reduced to
+ * 1024 pixels on its long side where it is larger.  A frame that has
+ * transparency already passes as it is.  Doubtful subjects (half a body,
  * several people) are reported as warnings.
  *
  * |[
@@ -36,7 +37,50 @@ static GstStaticPadTemplate sink_template =
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
     "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_CUTOUT_CAPS));
 
-/* The same sizes and times; format and memory are the other pad's. */
+/* The size of the cut-out of a photo.
+ * Returns: whether it is another one */
+static gboolean
+reduce_size (GstStructure *s)
+{
+  int W, H, width, height;
+
+  if (!gst_structure_get_int (s, "width", &W) ||
+      !gst_structure_get_int (s, "height", &H))
+    return FALSE;
+  width = W;
+  height = H;
+  shu_stage_matting_size (&width, &height);
+  gst_structure_set (
+      s, "width", G_TYPE_INT, width, "height", G_TYPE_INT, height, NULL);
+  return width != W || height != H;
+}
+
+/* Whether larger photos become cut-outs of the size of @s, too. */
+static gboolean
+is_reduced (const GstStructure *s)
+{
+  int width, height;
+
+  return gst_structure_get_int (s, "width", &width) &&
+         gst_structure_get_int (s, "height", &height) &&
+         MAX (width, height) >= SHU_MATTING_SIDE - 1;
+}
+
+static void
+append_other (GstCaps *all, const GstStructure *s, const GstCapsFeatures *f,
+    gboolean any_size)
+{
+  GstStructure *copy = gst_structure_copy (s);
+
+  gst_structure_remove_fields (
+      copy, "format", "colorimetry", "chroma-site", "device", NULL);
+  if (any_size)
+    gst_structure_remove_fields (copy, "width", "height", NULL);
+  gst_caps_append_structure_full (all, copy, gst_caps_features_copy (f));
+}
+
+/* The same times, and the same sizes up to that of a cut-out; format and memory
+ * are the other pad's. */
 static GstCaps *
 transform_caps (GstBaseTransform *trans, GstPadDirection direction,
     GstCaps *caps, GstCaps *filter)
@@ -49,12 +93,19 @@ transform_caps (GstBaseTransform *trans, GstPadDirection direction,
 
   for (guint i = 0; i < gst_caps_get_size (templ); i++)
     for (guint k = 0; k < gst_caps_get_size (caps); k++) {
-      GstStructure *s = gst_structure_copy (gst_caps_get_structure (caps, k));
+      const GstCapsFeatures *features = gst_caps_get_features (templ, i);
+      const GstStructure *s = gst_caps_get_structure (caps, k);
+      g_autoptr (GstStructure) reduced = gst_structure_copy (s);
+      const char *format = gst_structure_get_string (s, "format");
+      gboolean less = direction == GST_PAD_SINK && reduce_size (reduced);
 
-      gst_structure_remove_fields (
-          s, "format", "colorimetry", "chroma-site", "device", NULL);
-      gst_caps_append_structure_full (
-          all, s, gst_caps_features_copy (gst_caps_get_features (templ, i)));
+      if (less)
+        append_other (all, reduced, features, FALSE);
+      /* RGBA may pass as it is */
+      if (!less || g_strcmp0 (format, "RGB") != 0)
+        append_other (all, s, features, FALSE);
+      if (direction == GST_PAD_SRC && is_reduced (s))
+        append_other (all, s, features, TRUE);
     }
   both = gst_caps_intersect_full (all, templ, GST_CAPS_INTERSECT_FIRST);
   return filter
@@ -86,6 +137,29 @@ fill (ShuTransform *trans, GstBuffer *out, ShuTensor *cutout, GError **error)
   return image != NULL;
 }
 
+/* RGBA with transparency of its own is not cut out, nor reduced, which is known
+ * when it is there. */
+static void
+announce_size (ShuTransform *trans, int width, int height)
+{
+  GstPad *pad = GST_BASE_TRANSFORM_SRC_PAD (trans);
+  g_autoptr (GstCaps) now = gst_pad_get_current_caps (pad);
+  GstStructure *s;
+  int w = 0, h = 0;
+
+  if (now) {
+    s = gst_caps_get_structure (now, 0);
+    gst_structure_get_int (s, "width", &w);
+    gst_structure_get_int (s, "height", &h);
+  }
+  if (!now || (w == width && h == height))
+    return;
+  now = gst_caps_make_writable (now);
+  gst_caps_set_simple (
+      now, "width", G_TYPE_INT, width, "height", G_TYPE_INT, height, NULL);
+  gst_pad_push_event (pad, gst_event_new_caps (now));
+}
+
 static gboolean
 process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
     const ShuProgress *progress, GError **error)
@@ -106,13 +180,7 @@ process (ShuTransform *trans, GstBuffer *in, GstBuffer *out,
     return FALSE;
   if (warning)
     shu_report_warning (GST_ELEMENT (trans), warning);
-  if (cutout->dims[0] != photo->dims[0] || cutout->dims[1] != photo->dims[1] ||
-      cutout->dims[2] != 4) {
-    g_set_error (error, SHU_ERROR, SHU_ERROR_INTERNAL,
-        "a cut-out of %dx%d pixels for a photo of %dx%d", (int) cutout->dims[1],
-        (int) cutout->dims[0], (int) photo->dims[1], (int) photo->dims[0]);
-    return FALSE;
-  }
+  announce_size (trans, (int) cutout->dims[1], (int) cutout->dims[0]);
   return fill (trans, out, cutout, error);
 }
 

@@ -8,6 +8,7 @@ G_BEGIN_DECLS
 enum {
   SHU_IMAGE_MAX_SIDE = 16384, /* pixels */
   SHU_IMAGE_MAX_PIXELS = 128 * 1024 * 1024,
+  SHU_MATTING_SIDE = 1024, /* of a cut-out, at most, but for ready ones */
 };
 
 /**

@@ -3,8 +3,6 @@
 #include "preprocess.h"
 #include "base/error.h"
 
-enum { MAX_PICTURE = 1024 };
-
 /* RGB of grey, RGB or RGBA, whose alpha is dropped, not blended */
 static ShuTensor *
 to_rgb (ShuCtx *c, ShuTensor *picture)
@@ -19,18 +17,29 @@ to_rgb (ShuCtx *c, ShuTensor *picture)
   }
 }
 
+void
+shu_matting_size (int *width, int *height)
+{
+  /* The quotient first: the product then falls below 1024 for some sizes. */
+  double s = (double) SHU_MATTING_SIDE / MAX (*width, *height);
+
+  if (s >= 1)
+    return;
+  *width = MAX ((int) (*width * s), 1);
+  *height = MAX ((int) (*height * s), 1);
+}
+
 ShuTensor *
 shu_matting_picture (ShuCtx *c, ShuTensor *photo)
 {
   SHU_SCOPE (c);
-  gint64 H = photo->dims[0], W = photo->dims[1];
-  /* The quotient first: the product then falls below 1024 for some sizes. */
-  double s = (double) MAX_PICTURE / (double) MAX (W, H);
+  int H = (int) photo->dims[0], W = (int) photo->dims[1];
+  int height = H, width = W;
 
   photo = to_rgb (c, shu_on_device (c, photo, SHU_TRAFFIC_IMAGE));
-  if (s < 1)
-    photo = shu_picture_resize (c, photo, MAX ((int) (W * s), 1),
-        MAX ((int) (H * s), 1), SHU_FILTER_LANCZOS);
+  shu_matting_size (&width, &height);
+  if (width != W || height != H)
+    photo = shu_picture_resize (c, photo, width, height, SHU_FILTER_LANCZOS);
   return shu_keep (c, photo);
 }
 

@@ -65,9 +65,16 @@ ShuTensor *shu_condition_image (
     ShuCtx *c, ShuTensor *cutout, int side, ShuBox *ret_box);
 
 /**
+ * shu_matting_size:
+ * @width, @height: (inout): of a photo; become those of its cut-out, at most
+ *   %SHU_MATTING_SIDE on the long side; one less for some sizes, as in the
+ *   reference
+ */
+void shu_matting_size (int *width, int *height);
+
+/**
  * shu_matting_picture:
- * Returns: scoped: @photo as RGB, reduced (Lanczos) to 1024 pixels on its long
- *   side; 1023 for some sizes, as in the reference
+ * Returns: scoped: @photo as RGB, reduced (Lanczos) to shu_matting_size()
  */
 ShuTensor *shu_matting_picture (ShuCtx *c, ShuTensor *photo);
 

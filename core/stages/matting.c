@@ -234,6 +234,12 @@ has_alpha (ShuCtx *c, ShuTensor *photo)
          m.min < 255;
 }
 
+void
+shu_stage_matting_size (int *width, int *height)
+{
+  shu_matting_size (width, height);
+}
+
 ShuTensor *
 shu_stage_matting_picture (ShuModel *model, ShuTensor *photo,
     char **ret_warning, const ShuProgress *progress, GError **error)

@@ -36,10 +36,18 @@ ShuImage *shu_tensor_to_image (
  * Cuts the person out (U^2-Net, Qin et al. 2020).  A picture with transparency
  * of its own passes as it is.
  *
- * Returns: (transfer full): RGBA; NULL with %SHU_ERROR_NO_PERSON
+ * Returns: (transfer full): RGBA, of shu_stage_matting_size() where it was
+ *   cut out; NULL with %SHU_ERROR_NO_PERSON
  */
 ShuImage *shu_stage_matting (ShuModel *model, const ShuImage *photo,
     char **ret_warning, const ShuProgress *progress, GError **error);
+
+/**
+ * shu_stage_matting_size:
+ * @width, @height: (inout): of a photo that is cut out; become those of the
+ *   cut-out: at most %SHU_MATTING_SIDE on the long side
+ */
+void shu_stage_matting_size (int *width, int *height);
 
 /**
  * shu_stage_matting_picture:

@@ -62,6 +62,51 @@ photos_of_several_sizes (void)
   gst_harness_teardown (h);
 }
 
+/* Photos are larger than what the reference cuts out; what is transparent is
+ * not cut out. */
+static void
+matting_reduces (void)
+{
+  static const struct {
+    const char *format;
+    int alpha, width, height;
+    int cut_width, cut_height;
+  } rows[] = {
+      {"RGB", 255, 1500, 2000, 768, 1024},
+      {"RGBA", 255, 1500, 2000, 768, 1024},
+      {"RGBA", 0, 1201, 1600, 1201, 1600},
+      {"RGB", 255, 300, 400, 300, 400},
+      {"RGBA", 255, 1600, 1200, 1024, 768},
+  };
+
+  GstHarness *h = gst_harness_new_parse ("shumatting device=cpu");
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    int n_channels = (int) strlen (rows[i].format);
+    g_autofree char *caps = g_strdup_printf (
+        "video/x-raw, format=%s, width=%d, height=%d, framerate=0/1",
+        rows[i].format, rows[i].width, rows[i].height);
+    gsize size = (gsize) rows[i].width * rows[i].height * n_channels;
+    guint8 *data = g_malloc (size);
+    GstBuffer *out;
+
+    memset (data, 200, size);
+    /* the lower half of it, or all */
+    for (gsize k = 3; n_channels == 4 && k < size; k += 4)
+      data[k] = k > size / 2 ? 255 : rows[i].alpha;
+    g_test_message ("%s, alpha %d", caps, rows[i].alpha);
+    gst_harness_set_src_caps_str (h, caps);
+    g_assert_cmpint (gst_harness_push (h, gst_buffer_new_wrapped (data, size)),
+        ==, GST_FLOW_OK);
+    assert_size (h, rows[i].cut_width, rows[i].cut_height);
+    out = gst_harness_pull (h);
+    g_assert_cmpuint (gst_buffer_get_size (out), ==,
+        (gsize) rows[i].cut_width * rows[i].cut_height * 4);
+    gst_buffer_unref (out);
+  }
+  gst_harness_teardown (h);
+}
+
 /* What was collected before a flush is gone. */
 static void
 photo_flush (void)
@@ -334,6 +379,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plugins/photodec/in_pieces", photo_in_pieces);
   g_test_add_func ("/plugins/photodec/several_sizes", photos_of_several_sizes);
   g_test_add_func ("/plugins/photodec/flush", photo_flush);
+  g_test_add_func ("/plugins/matting/reduces", matting_reduces);
   g_test_add_func ("/plugins/caps/schemas", bundle_caps);
   g_test_add_func ("/plugins/caps/sizes", sizes_in_caps);
   g_test_add_func ("/plugins/preprocess/follows_caps", preprocess_follows_caps);
