@@ -2,6 +2,7 @@
 /* synchuman inspect FILE...: what a GLB, a bundle or a model folder holds. */
 #include "commands.h"
 #include "job.h"
+#include "output.h"
 #include "shu.h"
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,7 @@ static gboolean
 show_glb (GBytes *bytes, GError **error)
 {
   g_autoptr (ShuGlb) glb = shu_glb_decode (bytes, error);
+  g_autofree char *generator = NULL;
   float lo[3], hi[3];
 
   if (!glb)
@@ -33,8 +35,9 @@ show_glb (GBytes *bytes, GError **error)
       hi[k] = MAX (hi[k], glb->mesh->pos[3 * i + k]);
     }
   }
-  printf ("  GLB (binary glTF 2.0), written by %s\n",
-      glb->generator ? glb->generator : "an unnamed program");
+  generator =
+      output_printable (glb->generator ? glb->generator : "an unnamed program");
+  printf ("  GLB (binary glTF 2.0), written by %s\n", generator);
   printf ("  %d vertices, %d faces\n", glb->mesh->n_verts, glb->mesh->n_faces);
   printf ("  size %.3f x %.3f x %.3f m (width, height, depth)\n", hi[0] - lo[0],
       hi[1] - lo[1], hi[2] - lo[2]);
@@ -59,14 +62,19 @@ show_bundle (GBytes *bytes, const char *name, GError **error)
   printf ("  bundle \"%s\", %d tensors, %" G_GSIZE_FORMAT " bytes\n",
       shu_bundle_schema (b), shu_bundle_n (b), shu_bundle_bytes (b));
   for (int i = 0; i < shu_bundle_n (b); i++) {
+    g_autofree char *field = output_printable (shu_bundle_name (b, i));
     g_autofree char *text = shu_tensor_describe (shu_bundle_nth (b, i));
 
-    printf ("    %-16s %s\n", shu_bundle_name (b, i), text);
+    printf ("    %-16s %s\n", field, text);
   }
   keys = g_list_sort (
       g_hash_table_get_keys (shu_bundle_metadata (b)), (GCompareFunc) strcmp);
-  for (GList *k = keys; k; k = k->next)
-    printf ("    %s = %s\n", (char *) k->data, shu_bundle_string (b, k->data));
+  for (GList *k = keys; k; k = k->next) {
+    g_autofree char *key = output_printable (k->data);
+    g_autofree char *value = output_printable (shu_bundle_string (b, k->data));
+
+    printf ("    %s = %s\n", key, value);
+  }
   return TRUE;
 }
 
@@ -125,11 +133,13 @@ cmd_inspect (int argc, char **argv)
   }
   for (int i = 1; i < argc; i++) {
     g_autoptr (GError) error = NULL;
+    g_autofree char *text = NULL;
 
     if (show (argv[i], &error))
       continue;
     fflush (stdout);
-    fprintf (stderr, "synchuman: %s: %s\n", argv[i], error->message);
+    text = output_printable (error->message);
+    fprintf (stderr, "synchuman: %s: %s\n", argv[i], text);
     status = STATUS_FAILED;
   }
   return status;

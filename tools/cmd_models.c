@@ -2,6 +2,7 @@
 /* synchuman models check|import: looks after checkpoints. */
 #include "commands.h"
 #include "job.h"
+#include "output.h"
 #include "shu.h"
 #include <json-glib/json-glib.h>
 #include <stdio.h>
@@ -23,27 +24,10 @@ static const char usage[] =
     "beside\n"
     "it; --force replaces files that are there.\n";
 
-/* @text for a terminal: names of tensors can hold what it would obey.
- * (transfer full) */
-static char *
-printable (const char *text)
-{
-  g_autofree char *valid = g_utf8_make_valid (text, -1);
-  GString *s = g_string_new (NULL);
-
-  for (const char *p = valid; *p; p = g_utf8_next_char (p)) {
-    gunichar ch = g_utf8_get_char (p);
-
-    g_string_append_unichar (
-        s, g_unichar_iscntrl (ch) && ch != '\n' ? '?' : ch);
-  }
-  return g_string_free (s, FALSE);
-}
-
 static void
 complain (const GError *error)
 {
-  g_autofree char *text = printable (error->message);
+  g_autofree char *text = output_printable (error->message);
 
   fprintf (stderr, "synchuman: %s\n", text);
 }
@@ -54,7 +38,7 @@ static void
 print_list (const GPtrArray *list, const char *mark)
 {
   for (guint i = 0; i < MIN (list->len, MAX_SHOWN); i++) {
-    g_autofree char *all = printable (list->pdata[i]);
+    g_autofree char *all = output_printable (list->pdata[i]);
     g_auto (GStrv) lines = g_strsplit (all, "\n", -1);
     g_autofree char *text = g_strjoinv ("\n      ", lines);
 

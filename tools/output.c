@@ -22,6 +22,21 @@ output_clear (Output *o)
 }
 
 char *
+output_printable (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  GString *s = g_string_new (NULL);
+
+  for (const char *p = valid; *p; p = g_utf8_next_char (p)) {
+    gunichar ch = g_utf8_get_char (p);
+
+    g_string_append_unichar (
+        s, g_unichar_iscntrl (ch) && ch != '\n' ? '?' : ch);
+  }
+  return g_string_free (s, FALSE);
+}
+
+char *
 output_duration (double seconds)
 {
   if (seconds < 90)
@@ -152,6 +167,8 @@ void
 output_report (Output *o, const char *input, const char *text,
     const OutputCount *counts, int n_counts)
 {
+  g_autofree char *plain = NULL;
+
   if (o->json) {
     JsonBuilder *b = json_begin ("report");
 
@@ -165,12 +182,15 @@ output_report (Output *o, const char *input, const char *text,
   if (!o->verbose)
     return;
   output_end_bar (o);
-  fprintf (stderr, "%s: %s\n", input, text);
+  plain = output_printable (text);
+  fprintf (stderr, "%s: %s\n", input, plain);
 }
 
 void
 output_warning (Output *o, const char *input, const char *text)
 {
+  g_autofree char *plain = NULL;
+
   if (o->json) {
     JsonBuilder *b = json_begin ("warning");
 
@@ -180,13 +200,16 @@ output_warning (Output *o, const char *input, const char *text)
     return;
   }
   output_end_bar (o);
-  fprintf (stderr, "synchuman: %s: warning: %s\n", input, text);
+  plain = output_printable (text);
+  fprintf (stderr, "synchuman: %s: warning: %s\n", input, plain);
 }
 
 void
 output_error (
     Output *o, const char *input, const char *text, const char *detail)
 {
+  g_autofree char *plain = NULL;
+
   if (o->json) {
     JsonBuilder *b = json_begin ("error");
 
@@ -197,8 +220,9 @@ output_error (
     return;
   }
   output_end_bar (o);
+  plain = output_printable (text);
   fprintf (stderr, "synchuman: %s%s%s\n", input ? input : "", input ? ": " : "",
-      text);
+      plain);
 }
 
 void

@@ -41,6 +41,9 @@ void output_result (Output *o, const char *input, const char *output,
 /* Ends a bar. */
 void output_end_bar (Output *o);
 
+/* @text without what a terminal would obey: names in files can hold that.
+ * (transfer full) */
+char *output_printable (const char *text);
 /* "35 s", "4 min": (transfer full) */
 char *output_duration (double seconds);
 

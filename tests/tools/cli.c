@@ -5,6 +5,7 @@
 #include "cli_fixture.h"
 #include "../bad_assets.h"
 #include "../ply_reader.h"
+#include "formats/bundle_file.h"
 #include "formats/glb.h"
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
@@ -373,6 +374,40 @@ resumes (CliFixture *f, gconstpointer data)
   g_assert_true (harness_exists (f->out, "v-09.png"));
 }
 
+/* A terminal is not told what to do by what is written in a file. */
+static void
+prints_words (CliFixture *f, gconstpointer data)
+{
+  static const char key[] = "\"generator\":\"", escape[] = "\\u001b";
+  g_autoptr (ShuBundle) b = shu_bundle_new ("views");
+  ShuTensor *t = shu_tensor_new (SHU_DTYPE_U8, SHU_DIMS (1));
+  g_autoptr (GBytes) bundle = NULL, glb = harness_glb ();
+  gsize size = g_bytes_get_size (glb);
+  g_autofree char *copy = g_memdup2 (g_bytes_get_data (glb, NULL), size);
+  char *generator = memmem (copy, size, key, strlen (key));
+
+  *(guint8 *) t->data = 0;
+  shu_bundle_take (b, "\033[2Jn", t);
+  shu_bundle_set_string (b, "\033[2Jk", "\033]0;v\a");
+  bundle = shu_bundle_encode (b);
+  size = g_bytes_get_size (bundle);
+  harness_put (f->in, "words", g_bytes_get_data (bundle, NULL), size);
+  g_assert_cmpint (cli_run (f, program, "inspect IN/words"), ==, 0);
+  g_assert_nonnull (strstr (f->text, "?[2Jn"));
+  g_assert_nonnull (strstr (f->text, "?[2Jk = ?]0;v?"));
+  g_assert_null (strchr (f->text, '\033'));
+  harness_put (f->out, "short", g_bytes_get_data (bundle, NULL), size - 1);
+  g_assert_cmpint (
+      cli_run (f, program, "run resume in=short out=b.glb"), ==, 1);
+  g_assert_nonnull (strstr (f->errors, "tensor \"?[2Jn\""));
+  g_assert_null (strchr (f->errors, '\033'));
+
+  memcpy (generator + strlen (key), escape, strlen (escape));
+  harness_put (f->in, "words.glb", copy, g_bytes_get_size (glb));
+  g_assert_cmpint (cli_run (f, program, "inspect IN/words.glb"), ==, 0);
+  g_assert_nonnull (strstr (f->text, "written by ?"));
+}
+
 /* decodebin in place of shuphotodec: a video, here of one frame. */
 static void
 takes_video (CliFixture *f, gconstpointer data)
@@ -506,6 +541,7 @@ main (int argc, char **argv)
   ADD ("strange_names", strange_names);
   ADD ("named_pipelines", named_pipelines);
   ADD ("resumes", resumes);
+  ADD ("prints_words", prints_words);
   ADD ("takes_video", takes_video);
   ADD ("stops", stops);
   ADD ("renders", renders);
