@@ -101,8 +101,9 @@ static const struct {
 };
 
 /* What the library's own texts say where they tell what to do */
-static const char *const advice[] = {"lose other programs", "start it again",
-    "copy it again", "copy the file again", "get the file"};
+static const char *const advice[] = {"lose other programs",
+    "choose a smaller size", "start it again", "copy it again",
+    "copy the file again", "get the file", "give the folder"};
 
 static char *
 as_sentences (const GError *error, const char *hint)
