@@ -42,7 +42,7 @@ cat >"$folder/bin/python3" <<'PYTHON'
 #!/bin/sh
 cat >/dev/null
 echo "clip 12.5000 12.0000"
-echo "dino - ModuleNotFoundError: No module named 'transformers'"
+printf "dino - ModuleNotFoundError: No module named 'transformers'\033[0m\n"
 PYTHON
 chmod +x "$folder/bin/python3"
 PATH=$folder/bin:$PATH run --part clip,dino,matting --pytorch "$folder"

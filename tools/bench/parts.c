@@ -159,7 +159,10 @@ print_text (const char *key, const char *text)
 {
   g_autofree char *clean = g_utf8_make_valid (text, -1);
 
-  printf (", \"%s\": \"%s\"", key, g_strdelimit (clean, "\"\\\t\r", '\''));
+  for (char *p = clean; *p; p++)
+    if (g_ascii_iscntrl (*p) || strchr ("\"\\", *p))
+      *p = '\'';
+  printf (", \"%s\": \"%s\"", key, clean);
 }
 
 static void
