@@ -95,7 +95,7 @@ static const ShuProp props[] = {
         "9.0 (H100, H200)"),
     SHU_PROP_STRING (ShuStage1, noise_gpu, "noise-gpu",
         "The GPU whose noise a seed means, on every device: what PyTorch draws "
-        "depends on it.  h100 (or H800, H200), a100, rtx4090, a40, or "
+        "depends on it.  h100, h200, h800 (the same), a100, rtx4090, a40, or "
         "multiprocessors x threads of each of another, e.g. 82x1536 (unset: "
         "h100, as official)"),
 };

@@ -100,8 +100,8 @@ parse (int argc, char **argv, Options *o, GError **error)
           "faster and less exact",
           "WORD"},
       {"noise-gpu", 0, 0, G_OPTION_ARG_STRING, &o->noise_gpu,
-          "The GPU whose noise the seed means: h100, a100, rtx4090, a40, or "
-          "for instance 82x1536 (h100)",
+          "The GPU whose noise the seed means: h100 (h200, h800), a100, "
+          "rtx4090, a40, or for instance 82x1536 (h100)",
           "NAME"},
       {"fast", 0, 0, G_OPTION_ARG_NONE, &o->fast,
           "Fewer steps, smaller texture, more simplification", NULL},

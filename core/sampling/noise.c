@@ -36,7 +36,8 @@ shu_noise_device_parse (
   static const struct {
     const char *name;
     const ShuNoiseDevice *device;
-  } known[] = {{"h100", &shu_noise_h100}, {"a100", &shu_noise_a100},
+  } known[] = {{"h100", &shu_noise_h100}, {"h200", &shu_noise_h100},
+      {"h800", &shu_noise_h100}, {"a100", &shu_noise_a100},
       {"rtx4090", &shu_noise_rtx4090}, {"a40", &shu_noise_a40}};
 
   if (!text || !*text)
@@ -49,8 +50,8 @@ shu_noise_device_parse (
   if (parse_sizes (text, ret_device))
     return TRUE;
   g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
-      "noise GPU \"%.40s\": expected h100, a100, rtx4090, a40, or the "
-      "multiprocessors of another and the threads of each, as in 132x2048",
+      "noise GPU \"%.40s\": expected h100, h200, h800, a100, rtx4090, a40, or "
+      "the multiprocessors of another and the threads of each, as in 132x2048",
       text);
   return FALSE;
 }

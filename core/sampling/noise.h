@@ -24,9 +24,9 @@ extern const ShuNoiseDevice shu_noise_a40;
 
 /**
  * shu_noise_device_parse:
- * @text: (nullable): "h100", "a100", "rtx4090" or "a40", or what another GPU
- *   has, "MULTIPROCESSORSxTHREADS" (1 to 1024, 256 to 4096 threads of each);
- *   NULL or "": "h100"
+ * @text: (nullable): "h100", "h200", "h800", "a100", "rtx4090" or "a40",
+ *   or "MULTIPROCESSORSxTHREADS" of another GPU (1 to 1024, 256 to 4096 threads
+ *   of each); NULL or "": "h100"
  */
 gboolean shu_noise_device_parse (
     const char *text, ShuNoiseDevice *ret_device, GError **error);

@@ -130,6 +130,8 @@ test_names (void)
     g_assert_true (shu_noise_device_parse (i ? "" : NULL, &d, NULL));
     g_assert_cmpmem (&d, sizeof d, &shu_noise_h100, sizeof d);
   }
+  g_assert_true (shu_noise_device_parse ("h200", &d, NULL));
+  g_assert_cmpmem (&d, sizeof d, &shu_noise_h100, sizeof d);
   g_assert_true (shu_noise_device_parse ("82x1536", &d, NULL));
   g_assert_cmpint (d.n_multiprocessors, ==, 82);
   g_assert_cmpint (d.threads_per_multiprocessor, ==, 1536);
