@@ -6,8 +6,9 @@
  *
  * Every buffer is a whole file, written under a temporary name and renamed, so
  * an error, a stop or a full disk leaves what was there before.  A later buffer
- * replaces the file.  (filesink opens the file when it starts, so it leaves an
- * empty one behind when a stage before it fails.)
+ * replaces the file.  A folder that is not there, or not to be written to, is
+ * an error when the element starts.  (filesink opens the file when it starts,
+ * so it leaves an empty one behind when a stage before it fails.)
  *
  * |[
  * gst-launch-1.0 filesrc location=model.safetensors ! shubundledec ! shuglbmux
@@ -46,6 +47,7 @@ shu_file_sink_class_init (ShuFileSinkClass *klass)
 {
   GstElementClass *element = GST_ELEMENT_CLASS (klass);
 
+  klass->check = shu_file_check;
   klass->write = save;
   SHU_PROPS_INSTALL (klass, props);
   gst_element_class_add_static_pad_template (element, &sink_template);

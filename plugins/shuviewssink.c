@@ -4,8 +4,9 @@
  * @title: shuviewssink
  * @short_description: writes a folder stage1_output
  *
- * As the official code leaves it; read back by #shuviewssrc.  The folder is
- * written beside and then renamed, so it is there whole or not at all.
+ * As the official code leaves it; read back by #shuviewssrc.  A new folder is
+ * written beside and then renamed, so it is there whole or not at all.  In one
+ * that is there files are replaced, each at once, and others left.
  *
  * |[
  * gst-launch-1.0 filesrc location=views.safetensors ! shubundledec !
@@ -28,7 +29,8 @@ static GstStaticPadTemplate sink_template =
 
 static const ShuProp props[] = {
     SHU_PROP_STRING (ShuViewsSink, location, "location",
-        "Folder to write; its parent must be there"),
+        "Folder to write, which is made where it is not there, with its "
+        "parents"),
 };
 
 static gboolean

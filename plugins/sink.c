@@ -5,23 +5,44 @@
 
 G_DEFINE_ABSTRACT_TYPE (ShuSink, shu_sink, GST_TYPE_BASE_SINK)
 
+/* (transfer full) (nullable) */
+static char *
+get_location (ShuSink *self)
+{
+  char *location;
+
+  GST_OBJECT_LOCK (self);
+  location = g_strdup (self->location);
+  GST_OBJECT_UNLOCK (self);
+  return location;
+}
+
 static gboolean
 start (GstBaseSink *sink)
 {
-  return shu_need_location (sink, ((ShuSink *) sink)->location);
+  ShuSinkClass *klass = SHU_SINK_GET_CLASS (sink);
+  g_autofree char *location = get_location ((ShuSink *) sink);
+  g_autoptr (GError) error = NULL;
+
+  if (!shu_need_location (sink, location))
+    return FALSE;
+  if (klass->check && !klass->check (location, &error)) {
+    shu_report_error (GST_ELEMENT (sink), error);
+    return FALSE;
+  }
+  return TRUE;
 }
 
 static GstFlowReturn
 render (GstBaseSink *sink, GstBuffer *buffer)
 {
-  ShuSink *self = (ShuSink *) sink;
-  g_autofree char *location = NULL;
+  g_autofree char *location = get_location ((ShuSink *) sink);
   g_autoptr (GError) error = NULL;
 
-  GST_OBJECT_LOCK (self);
-  location = g_strdup (self->location);
-  GST_OBJECT_UNLOCK (self);
-  if (!SHU_SINK_GET_CLASS (self)->write (location, buffer, &error))
+  /* it may have been taken away meanwhile */
+  if (!shu_need_location (sink, location))
+    return GST_FLOW_ERROR;
+  if (!SHU_SINK_GET_CLASS (sink)->write (location, buffer, &error))
     return shu_report_error (GST_ELEMENT (sink), error);
   return GST_FLOW_OK;
 }

@@ -24,10 +24,13 @@ typedef struct {
 
 /**
  * ShuSinkClass:
+ * @check: (nullable): whether @location can be written, before there is
+ *   anything: work that ends in nothing takes minutes
  * @write: replaces what @location names by what @buffer holds, or leaves it
  */
 typedef struct {
   GstBaseSinkClass parent_class;
+  gboolean (*check) (const char *location, GError **error);
   gboolean (*write) (const char *location, GstBuffer *buffer, GError **error);
 } ShuSinkClass;
 

@@ -216,6 +216,9 @@ check_options (Options *o, GError **error)
     return BAD (error, "--from-stage1 takes the place of the photo");
   o->to_folder = o->output && (g_str_has_suffix (o->output, "/") ||
                                   g_file_test (o->output, G_FILE_TEST_IS_DIR));
+  if (o->output && strcmp (o->output, "-") == 0)
+    return BAD (error, "-o -: a model goes to a file, not to standard output "
+                       "(./- is a file)");
   if (n > 1 && o->output && !o->to_folder)
     return BAD (error,
         "-o %s: several photos need a folder (an existing one, or a name that "
@@ -346,29 +349,52 @@ make_names (const Options *o, const char *input, Names *ret)
   ret->folder = o->keep_stages ? g_build_filename (folder, stem, NULL) : NULL;
 }
 
-/* Two photos must not write one file. */
+static gboolean
+is_same_file (const char *a, const char *b)
+{
+  GStatBuf x, y;
+
+  return g_stat (a, &x) == 0 && g_stat (b, &y) == 0 && x.st_dev == y.st_dev &&
+         x.st_ino == y.st_ino;
+}
+
+/* A result must not take the place of a photo, nor of another result: what is
+ * written is added to @seen. */
+static gboolean
+check_result (const Options *o, const char *input, const char *result,
+    GHashTable *seen, GError **error)
+{
+  g_autofree char *path = g_canonicalize_filename (result, NULL);
+
+  for (char **photo = o->inputs; photo && *photo; photo++)
+    if (is_same_file (*photo, result))
+      return BAD (error,
+          "%s: is a photo and would be replaced by a result; "
+          "give another name",
+          result);
+  if (g_hash_table_add (seen, g_steal_pointer (&path)))
+    return TRUE;
+  return BAD (error, "%s: another photo or sheet is to be written to %s too",
+      input, result);
+}
+
 static gboolean
 check_names (const Options *o, GError **error)
 {
   g_autoptr (GHashTable) seen =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  char *only[] = {o->from_stage1, NULL};
+  gboolean ok = TRUE;
 
-  for (char **input = o->inputs; input && *input; input++) {
+  for (char **in = o->from_stage1 ? only : o->inputs; ok && *in; in++) {
     Names names = {NULL};
-    char *glb;
 
-    make_names (o, *input, &names);
-    glb = g_strdup (names.glb);
+    make_names (o, *in, &names);
+    ok = check_result (o, *in, names.glb, seen, error) &&
+         (!names.sheet || check_result (o, *in, names.sheet, seen, error));
     clear_names (&names);
-    if (g_hash_table_contains (seen, glb)) {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-          "%s: another photo is to be written to %s too", *input, glb);
-      g_free (glb);
-      return FALSE;
-    }
-    g_hash_table_add (seen, glb);
   }
-  return TRUE;
+  return ok;
 }
 
 /* ---- the pipeline ---- */
@@ -481,6 +507,7 @@ prepare_folders (const Options *o, const Names *n, GError **error)
   g_autofree char *parent = g_path_get_dirname (n->glb);
   g_autofree char *stage2 =
       n->folder ? g_build_filename (n->folder, "stage2_output", NULL) : NULL;
+  g_autofree char *sheet = n->sheet ? g_path_get_dirname (n->sheet) : NULL;
 
   if (o->to_folder && g_mkdir_with_parents (parent, 0777) != 0)
     return BAD (
@@ -492,6 +519,9 @@ prepare_folders (const Options *o, const Names *n, GError **error)
   if (g_access (parent, W_OK | X_OK) != 0)
     return BAD (
         error, "%s: cannot be written to: %s", parent, g_strerror (errno));
+  if (sheet && g_access (sheet, W_OK | X_OK) != 0)
+    return BAD (
+        error, "%s: cannot be written to: %s", sheet, g_strerror (errno));
   if (stage2 && g_mkdir_with_parents (stage2, 0777) != 0)
     return BAD (
         error, "%s: the folder cannot be made: %s", stage2, g_strerror (errno));

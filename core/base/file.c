@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,16 +75,57 @@ write_parts (int fd, ShuFilePart part, gpointer data, GError **error)
   }
 }
 
+/* Renaming takes the place of whatever is there, be it a device.
+ * Returns: (transfer full) (nullable): where to write @path */
+static char *
+real_name (const char *path, GError **error)
+{
+  GStatBuf st;
+  char *resolved, *copy;
+
+  if (g_stat (path, &st) == 0 && !S_ISREG (st.st_mode)) {
+    g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+        "%s: is there and no ordinary file", path);
+    return NULL;
+  }
+  if (!g_file_test (path, G_FILE_TEST_IS_SYMLINK) ||
+      !(resolved = realpath (path, NULL)))
+    return g_strdup (path);
+  copy = g_strdup (resolved);
+  free (resolved);
+  return copy;
+}
+
+gboolean
+shu_file_check (const char *path, GError **error)
+{
+  g_autofree char *real = real_name (path, error);
+  g_autofree char *folder = real ? g_path_get_dirname (real) : NULL;
+  int e;
+
+  if (!real)
+    return FALSE;
+  if (g_access (folder, W_OK | X_OK) == 0)
+    return TRUE;
+  e = errno;
+  g_set_error (error, SHU_ERROR, SHU_ERROR_IO, "%s: cannot be written: %s",
+      path, g_strerror (e));
+  return FALSE;
+}
+
 gboolean
 shu_file_write_parts (
     const char *path, ShuFilePart part, gpointer data, GError **error)
 {
-  g_autofree char *temp = g_strdup_printf ("%s.XXXXXX", path);
-  int fd = g_mkstemp_full (temp, O_WRONLY | O_CLOEXEC, 0666);
+  g_autofree char *real = real_name (path, error);
+  g_autofree char *temp = real ? g_strdup_printf ("%s.XXXXXX", real) : NULL;
+  int fd = real ? g_mkstemp_full (temp, O_WRONLY | O_CLOEXEC, 0666) : -1;
   GError *cause = NULL;
   gboolean ok;
   int e;
 
+  if (!real)
+    return FALSE;
   if (fd < 0) {
     e = errno;
     g_set_error (error, SHU_ERROR, SHU_ERROR_IO, "%s: cannot be written: %s",
@@ -96,7 +138,7 @@ shu_file_write_parts (
     e = errno;
     ok = FALSE;
   }
-  if (ok && !cause && g_rename (temp, path) != 0) {
+  if (ok && !cause && g_rename (temp, real) != 0) {
     e = errno;
     ok = FALSE;
   }

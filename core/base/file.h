@@ -15,10 +15,18 @@ G_BEGIN_DECLS
 GBytes *shu_file_map (const char *path, GError **error);
 
 /**
+ * shu_file_check:
+ * Whether @path can be written, as far as that can be known before: its folder
+ * is there and lets files be made, and @path is none yet or an ordinary file.
+ */
+gboolean shu_file_check (const char *path, GError **error);
+
+/**
  * shu_file_write:
  * Writes @data to a temporary name beside @path, then renames it, so that a
  * failure (disk full, no permission) leaves what was there before and nothing
- * else.
+ * else.  A link stays one: what it leads to is replaced.  What is no ordinary
+ * file (a device, a pipe, a folder) is not: %SHU_ERROR_INVALID.
  */
 gboolean shu_file_write (
     const char *path, gconstpointer data, gsize size, GError **error);
