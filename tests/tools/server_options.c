@@ -370,6 +370,7 @@ test_sandbox (void)
   if (g_test_subprocess ()) {
     g_autofree char *folder = harness_folder ();
     char *const argv[] = {"true", NULL};
+    struct rlimit core;
 
     g_assert_true (sandbox_enter (NULL));
     g_assert_cmpint (socket (AF_INET, SOCK_STREAM, 0), ==, -1);
@@ -378,6 +379,11 @@ test_sandbox (void)
     g_assert_cmpint (execv ("/bin/true", argv), ==, -1);
     g_assert_cmpint (errno, ==, EPERM);
     g_assert_cmpint (kill (getppid (), 0), ==, -1);
+    g_assert_cmpint (tgkill (getppid (), getppid (), 0), ==, -1);
+    g_assert_cmpint (errno, ==, EPERM);
+    g_assert_cmpint (tgkill (getpid (), gettid (), 0), ==, 0);
+    g_assert_cmpint (prlimit (getppid (), RLIMIT_CORE, NULL, &core), ==, -1);
+    g_assert_cmpint (errno, ==, EPERM);
     harness_put (folder, "file", "written", 7); /* what a job does */
     harness_remove (folder);
     _exit (0); /* what looks for leaks wants to trace the process */

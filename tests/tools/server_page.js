@@ -85,6 +85,17 @@ async function use(remote) {
   await remote.send('Emulation.setDeviceMetricsOverride', { width: 1000, height: 1240, deviceScaleFactor: 1, mobile: false });
   await new Promise((done) => setTimeout(done, viewer ? 3000 : 100));
   await screenshot(remote, out);
+  // a stream that is cut is asked for again
+  await remote.evaluate(`{
+    const real = fetch;
+    window.cut = 0;
+    window.fetch = (path, options) => path.endsWith ('/events') && !window.cut++
+      ? Promise.resolve (new Response ('event: state\\ndata: {"status":"running"}\\n\\n')) : real (path, options);
+  }`);
+  await remote.evaluate('document.getElementById ("make").click ()');
+  await remote.evaluate(until(`${text('status')}.startsWith ("The connection is lost")`));
+  await remote.evaluate(until(`${text('status')}.startsWith ("Done") || ${text('problem')} !== ""`));
+  await check(remote, '!document.getElementById ("result").hidden', 'no result after a lost stream');
   console.log(`${size} bytes, ${viewer ? 'shown' : 'no viewer was built in'}`);
 }
 

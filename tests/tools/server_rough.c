@@ -340,6 +340,148 @@ test_failure (void)
   fixture_stop (&f);
 }
 
+/* ---- pages of other places ---- */
+
+static void
+test_foreign_page (void)
+{
+  static const struct {
+    const char *options, *site, *origin;
+    guint status;
+  } rows[] = {
+      {"", "cross-site", "https://a.test", 403},
+      {"", "same-site", "https://a.test", 403},
+      {"", "same-origin", NULL, 422},
+      {"", "none", NULL, 422},
+      {"--cors-origin https://a.test", "cross-site", "https://a.test", 422},
+      {"--cors-origin https://a.test", "cross-site", "https://b.test", 403},
+      {"--cors-origin *", "cross-site", "https://b.test", 422},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    Fixture f;
+    SoupMessage *msg;
+    SoupMessageHeaders *h;
+    g_auto (Answer) a = {0};
+
+    fixture_start (&f, rows[i].options, NULL);
+    msg = fixture_form (&f, NULL, "seed=1");
+    h = soup_message_get_request_headers (msg);
+    soup_message_headers_append (h, "Sec-Fetch-Site", rows[i].site);
+    if (rows[i].origin)
+      soup_message_headers_append (h, "Origin", rows[i].origin);
+    a = fixture_ask (&f, msg);
+    g_test_message ("%s, %s: %u", rows[i].options, rows[i].site, a.status);
+    g_assert_cmpint (a.status, ==, rows[i].status);
+    fixture_stop (&f);
+  }
+}
+
+/* ---- folders ---- */
+
+/* A second server does not take the first one's jobs. */
+static void
+test_root_is_taken (void)
+{
+  g_autoptr (GError) error = NULL;
+  GQueue waiting = G_QUEUE_INIT;
+  Fixture f;
+
+  fixture_start (&f, "", NULL);
+  g_assert_null (store_new (f.server->settings, &waiting, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BUSY);
+  g_assert_nonnull (strstr (error->message, "--root"));
+  fixture_stop (&f);
+}
+
+/* The ZIP counts where room is measured, and one that is made of a job that is
+ * being removed does not stay behind. */
+static void
+test_zip (void)
+{
+  Fixture f;
+
+  fixture_start (&f, "", NULL);
+  for (int i = 0; i < 6; i++) {
+    g_autofree char *path = NULL;
+    g_autoptr (ApiJob) job = NULL;
+    g_autoptr (SoupMessage) msg = NULL;
+    GBytes *bodies[2] = {NULL, (GBytes *) &f};
+    g_auto (Answer) a = fixture_ask (
+        &f, keyed (&f, "k", "num_inference_steps=1 texture_size=256"));
+    gint64 bytes;
+
+    job = api_job_ref (find (&f, answer_string (&a, "job_id")));
+    bytes = job->bytes;
+    path = g_strdup_printf ("jobs/%s/result.zip", job->id);
+    msg = fixture_message (&f, "GET", path);
+    soup_session_send_and_read_async (
+        f.client, msg, G_PRIORITY_DEFAULT, NULL, keep_answer, bodies);
+    while (web_answers () == 0)
+      g_main_context_iteration (NULL, TRUE);
+    if (i > 0) {
+      g_usleep (500 * (gulong) i);
+      store_remove (queue_store (f.server->queue), job);
+    }
+    fixture_wait (both_came, bodies);
+    g_bytes_unref (bodies[0]);
+    g_assert_cmpint (soup_message_get_status (msg), ==, i == 0 ? 200 : 404);
+    if (i == 0)
+      g_assert_cmpint (job->bytes, >, bytes);
+    else
+      g_assert_false (g_file_test (job->folder, G_FILE_TEST_EXISTS));
+  }
+  fixture_stop (&f);
+}
+
+/* ---- the server's end ---- */
+
+static gboolean
+nothing (gpointer data)
+{
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+one_waits (gpointer data)
+{
+  const Fixture *f = data;
+
+  return queue_waiting (f->server->queue) == 1;
+}
+
+/* Who waits is answered: at once where the job has not begun. */
+static void
+test_drain (void)
+{
+  Fixture f;
+  GBytes *bodies[2] = {NULL};
+  SoupMessage *msgs[2];
+
+  fixture_start (&f, "", NULL);
+  fixture_wait_ready (&f);
+  for (int i = 0; i < 2; i++) {
+    msgs[i] = keyed (&f, i ? "b" : "a", "num_inference_steps=1000");
+    soup_session_send_and_read_async (
+        f.client, msgs[i], G_PRIORITY_DEFAULT, NULL, keep_answer, bodies + i);
+  }
+  fixture_wait (one_waits, &f);
+  queue_drain (f.server->queue, nothing, NULL);
+  while (!bodies[0] && !bodies[1])
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (queue_running (f.server->queue), ==, 1);
+  queue_give_up (f.server->queue);
+  fixture_wait (both_came, bodies);
+  for (int i = 0; i < 2; i++) {
+    g_assert_cmpint (soup_message_get_status (msgs[i]), ==, 503);
+    g_assert_nonnull (soup_message_headers_get_one (
+        soup_message_get_response_headers (msgs[i]), "Retry-After"));
+    g_bytes_unref (bodies[i]);
+    g_object_unref (msgs[i]);
+  }
+  fixture_stop (&f);
+}
+
 /* ---- numbers ---- */
 
 /* As everybody reads them, also where a pipeline would not. */
@@ -400,6 +542,10 @@ add_tests (void)
   g_test_add_func ("/server_rough/key_shared", test_key_shared);
   g_test_add_func ("/server_rough/failure", test_failure);
   g_test_add_func ("/server_rough/up_size", test_up_size);
+  g_test_add_func ("/server_rough/foreign_page", test_foreign_page);
+  g_test_add_func ("/server_rough/root_is_taken", test_root_is_taken);
+  g_test_add_func ("/server_rough/zip", test_zip);
+  g_test_add_func ("/server_rough/drain", test_drain);
   g_test_add_func ("/server_rough/numbers", test_numbers);
 }
 

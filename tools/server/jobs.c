@@ -63,6 +63,7 @@ typedef struct {
   Server *server;
   GCancellable *ended; /* the server's */
   SoupServerMessage *msg;
+  ApiJob *job;
 } Waiting;
 
 static void
@@ -70,6 +71,7 @@ waiting_free (Waiting *w)
 {
   g_object_unref (w->msg);
   g_object_unref (w->ended);
+  api_job_unref (w->job);
   g_free (w);
 }
 
@@ -85,9 +87,15 @@ archived (GObject *object, GAsyncResult *result, gpointer data)
     waiting_free (w);
     return;
   }
-  if (path)
+  if (store_find (queue_store (w->server->queue), w->job->id) != w->job) {
+    /* removed meanwhile, and what was written then is still there */
+    api_job_remove (w->job);
+    problem_set (&p, SOUP_STATUS_NOT_FOUND, "The job is no longer kept");
+    web_problem (w->msg, &p);
+  } else if (path) {
+    api_job_measure (w->job); /* the ZIP counts, too */
     serve_file (w->msg, path, "application/zip", "result.zip");
-  else {
+  } else {
     serve_failure (w->server, &p, error);
     web_problem (w->msg, &p);
   }
@@ -101,7 +109,8 @@ serve_archive (Server *s, SoupServerMessage *msg, ApiJob *job)
 {
   Waiting *w = g_new (Waiting, 1);
 
-  *w = (Waiting){s, g_object_ref (s->ended), g_object_ref (msg)};
+  *w = (Waiting){
+      s, g_object_ref (s->ended), g_object_ref (msg), api_job_ref (job)};
   archive_write_async (job, archived, w);
 }
 

@@ -467,13 +467,43 @@ queue_free (Queue *q)
   g_free (q);
 }
 
+/* Asynchronous jobs are taken up by the next server. */
+static void
+turn_away (Queue *q, ApiJob *job)
+{
+  fail (q, job, 503, "drain", "The server is about to end; try again later.");
+  store_remove (q->store, job);
+}
+
+void
+queue_give_up (Queue *q)
+{
+  for (int i = 0; i < q->n_slots; i++)
+    if (q->slots[i].job && !q->slots[i].job->detached) {
+      g_autoptr (ApiJob) job = leave (&q->slots[i]);
+
+      host_kill (q->slots[i].host); /* nothing more is written */
+      turn_away (q, job);
+    }
+}
+
 void
 queue_drain (Queue *q, GSourceFunc done, gpointer data)
 {
+  GList *next;
+
   q->draining = TRUE;
   q->drained = done;
   q->drained_data = data;
-  /* jobs that wait: those of clients that are there end with their connection,
-   * the others are taken up by the next server */
+  for (GList *l = q->waiting.head; l; l = next) {
+    g_autoptr (ApiJob) job = api_job_ref (l->data);
+
+    next = l->next;
+    if (job->detached)
+      continue;
+    g_queue_delete_link (&q->waiting, l);
+    api_job_unref (job);
+    turn_away (q, job);
+  }
   after_job (q);
 }

@@ -44,8 +44,11 @@ const HostInfo *queue_info (const Queue *q);
 /* Whether a worker takes jobs. */
 gboolean queue_is_ready (const Queue *q);
 
-/* Starts nothing more, and calls @done when nothing runs. */
+/* Starts nothing more, tells clients whose job waits to go elsewhere, and calls
+ * @done when nothing runs. */
 void queue_drain (Queue *q, GSourceFunc done, gpointer data);
+/* The same to clients whose job runs. */
+void queue_give_up (Queue *q);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Queue, queue_free)
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Bytes of a file that a job may write */
 static const rlim_t MAX_FILE = (rlim_t) 2 << 30;
@@ -18,9 +19,10 @@ static const int refused[] = {SCMP_SYS (socket), SCMP_SYS (connect),
     SCMP_SYS (bind), SCMP_SYS (listen), SCMP_SYS (accept), SCMP_SYS (accept4),
     SCMP_SYS (execve), SCMP_SYS (execveat), SCMP_SYS (ptrace),
     SCMP_SYS (process_vm_readv), SCMP_SYS (process_vm_writev), SCMP_SYS (kill),
-    SCMP_SYS (tkill), SCMP_SYS (pidfd_open), SCMP_SYS (pidfd_send_signal),
-    SCMP_SYS (mount), SCMP_SYS (umount2), SCMP_SYS (pivot_root),
-    SCMP_SYS (chroot), SCMP_SYS (setns), SCMP_SYS (unshare), SCMP_SYS (bpf),
+    SCMP_SYS (tkill), SCMP_SYS (rt_sigqueueinfo), SCMP_SYS (rt_tgsigqueueinfo),
+    SCMP_SYS (pidfd_open), SCMP_SYS (pidfd_send_signal), SCMP_SYS (mount),
+    SCMP_SYS (umount2), SCMP_SYS (pivot_root), SCMP_SYS (chroot),
+    SCMP_SYS (setns), SCMP_SYS (unshare), SCMP_SYS (bpf),
     SCMP_SYS (perf_event_open), SCMP_SYS (io_uring_setup),
     SCMP_SYS (userfaultfd), SCMP_SYS (keyctl), SCMP_SYS (add_key),
     SCMP_SYS (request_key), SCMP_SYS (init_module), SCMP_SYS (finit_module),
@@ -47,6 +49,13 @@ filter_calls (GError **error)
     code = seccomp_attr_set (filter, SCMP_FLTATR_CTL_TSYNC, 1);
   for (guint i = 0; i < G_N_ELEMENTS (refused) && !code; i++)
     code = seccomp_rule_add (filter, SCMP_ACT_ERRNO (EPERM), refused[i], 0);
+  /* abort() is its own end, and its limits its own: not those of others */
+  if (!code)
+    code = seccomp_rule_add (filter, SCMP_ACT_ERRNO (EPERM), SCMP_SYS (tgkill),
+        1, SCMP_A0 (SCMP_CMP_NE, (scmp_datum_t) getpid ()));
+  if (!code)
+    code = seccomp_rule_add (filter, SCMP_ACT_ERRNO (EPERM),
+        SCMP_SYS (prlimit64), 1, SCMP_A0 (SCMP_CMP_NE, 0));
   if (!code)
     code = seccomp_load (filter);
   seccomp_release (filter);

@@ -73,6 +73,24 @@ serve_options (const Server *s, SoupServerMessage *msg)
   soup_message_headers_replace (h, "Access-Control-Max-Age", "3600");
 }
 
+/* Browsers send forms of any page anywhere, and say so (Fetch Metadata): what
+ * changes something is for pages of this server, and those it was told of. */
+static gboolean
+is_foreign (SoupServerMessage *msg, const Settings *settings)
+{
+  SoupMessageHeaders *h = soup_server_message_get_request_headers (msg);
+  const char *method = soup_server_message_get_method (msg);
+  const char *site = soup_message_headers_get_one (h, "Sec-Fetch-Site");
+  const char *origin = soup_message_headers_get_one (h, "Origin");
+  const char *allowed = settings->cors_origin;
+
+  if (!site || strcmp (site, "same-origin") == 0 || strcmp (site, "none") == 0)
+    return FALSE;
+  return (strcmp (method, "POST") == 0 || strcmp (method, "DELETE") == 0) &&
+         g_strcmp0 (allowed, "*") != 0 &&
+         (!allowed || g_strcmp0 (origin, allowed) != 0);
+}
+
 /* Asked for many parts of a file, libsoup 3.2 answers with each of them in full
  * and puts them together in memory, the same bytes a thousand times over.  Who
  * asks so gets the file. */
@@ -103,6 +121,10 @@ early (SoupServer *soup, SoupServerMessage *msg, const char *path,
           msg, s->settings, is_question || (route && route->open), &p) ||
       is_question)
     ;
+  else if (is_foreign (msg, s->settings))
+    problem_set (&p, SOUP_STATUS_FORBIDDEN,
+        "A page of another place sends this; the server would have to be "
+        "started with --cors-origin");
   else if (!route && there)
     problem_set (&p, SOUP_STATUS_METHOD_NOT_ALLOWED, "%s does not take %s",
         path, method);

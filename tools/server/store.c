@@ -2,13 +2,17 @@
 #include "store.h"
 #include "log.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 struct _Store {
   const Settings *settings;
   GHashTable *jobs; /* id to ApiJob */
   GHashTable *keys; /* key to id */
+  int lock;         /* the root, locked; -1: it cannot be */
 };
 
 ApiJob *
@@ -126,6 +130,21 @@ take_up (Store *s, const char *id, GQueue *waiting)
     api_job_remove (job);
 }
 
+/* Two servers in one root would take each other's running jobs for those of a
+ * server that has ended.  Where a file system has no locks there is none. */
+static gboolean
+lock_root (Store *s, GError **error)
+{
+  s->lock = open (s->settings->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (s->lock < 0 || flock (s->lock, LOCK_EX | LOCK_NB) == 0 ||
+      errno != EWOULDBLOCK)
+    return TRUE;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+      "--root %s: another server works there; each needs its own",
+      s->settings->root);
+  return FALSE;
+}
+
 static gboolean
 open_root (Store *s, GQueue *waiting, GError **error)
 {
@@ -144,6 +163,8 @@ open_root (Store *s, GQueue *waiting, GError **error)
         g_strerror (errno));
     return FALSE;
   }
+  if (!lock_root (s, error))
+    return FALSE;
   dir = g_dir_open (s->settings->root, 0, error);
   if (!dir)
     return FALSE;
@@ -161,6 +182,7 @@ store_new (const Settings *settings, GQueue *waiting, GError **error)
   g_autoptr (Store) s = g_new0 (Store, 1);
 
   s->settings = settings;
+  s->lock = -1;
   s->jobs = g_hash_table_new_full (
       g_str_hash, g_str_equal, NULL, (GDestroyNotify) api_job_unref);
   s->keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
@@ -172,6 +194,8 @@ store_free (Store *s)
 {
   if (!s)
     return;
+  if (s->lock >= 0)
+    close (s->lock);
   g_hash_table_unref (s->keys);
   g_hash_table_unref (s->jobs);
   g_free (s);

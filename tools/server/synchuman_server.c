@@ -39,6 +39,18 @@ drained (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* Who waits for a job that runs gets an answer all the same. */
+static gboolean
+out_of_time (gpointer data)
+{
+  Program *program = data;
+
+  queue_give_up (program->server->queue);
+  g_timeout_add (50, stop_when_answered, program);
+  g_timeout_add_seconds (1, stop, program);
+  return G_SOURCE_REMOVE;
+}
+
 /* The first signal lets what runs come to its end, the second does not. */
 static gboolean
 end (gpointer data)
@@ -46,7 +58,7 @@ end (gpointer data)
   Program *program = data;
   Server *s = program->server;
 
-  if (s->draining || s->settings->drain == 0) {
+  if (s->draining) {
     g_main_loop_quit (program->loop);
     return G_SOURCE_CONTINUE;
   }
@@ -54,7 +66,7 @@ end (gpointer data)
   log_line (NULL, "info", "ends when %d jobs are done, in %d s at the latest",
       queue_running (s->queue), s->settings->drain);
   queue_drain (s->queue, drained, program);
-  g_timeout_add_seconds ((guint) s->settings->drain, stop, program);
+  g_timeout_add_seconds ((guint) s->settings->drain, out_of_time, program);
   return G_SOURCE_CONTINUE;
 }
 

@@ -117,23 +117,42 @@ function busy (yes) {
   $('running').hidden = !yes;
 }
 
-async function follow (id) {
-  for await (const event of events(`jobs/${id}/events`)) {
-    if (event.type === 'preview') {
-      $('preview').src = `data:${event.data.type};base64,${event.data.base64}`;
-      $('preview').hidden = false;
-      continue;
-    }
-    showState(event.data);
-    if (event.data.status === 'failed')
-      throw new Error(event.data.error);
-    if (event.data.status === 'cancelled')
-      throw new Error('Cancelled.');
-    if (event.data.status === 'completed') {
-      await showModel(id);
-      $('status').textContent = `Done in ${event.data.seconds.toFixed(1)} s.`;
-    }
+/* Whether the job is over with this event. */
+async function show (id, event) {
+  if (event.type === 'preview') {
+    $('preview').src = `data:${event.data.type};base64,${event.data.base64}`;
+    $('preview').hidden = false;
+    return false;
   }
+  showState(event.data);
+  if (event.data.status === 'failed')
+    throw new Error(event.data.error);
+  if (event.data.status === 'cancelled')
+    throw new Error('Cancelled.');
+  if (event.data.status !== 'completed')
+    return false;
+  await showModel(id);
+  $('status').textContent = `Done in ${event.data.seconds.toFixed(1)} s.`;
+  return true;
+}
+
+/* A stream may be cut, and a server that is started again takes the job up. */
+async function follow (id) {
+  for (let lost = 0; lost < 60; lost++) {
+    try {
+      for await (const event of events(`jobs/${id}/events`)) {
+        lost = 0;
+        if (await show(id, event))
+          return;
+      }
+    } catch (error) {
+      if (!(error instanceof TypeError)) /* which the network's are */
+        throw error;
+    }
+    $('status').textContent = 'The connection is lost; trying again';
+    await new Promise(done => setTimeout(done, 1000));
+  }
+  throw new Error('The server does not answer any more.');
 }
 
 async function make () {
