@@ -434,6 +434,28 @@ test_zip (void)
   fixture_stop (&f);
 }
 
+/* ---- a model that is not there ---- */
+
+/* Nobody waits for a worker that never begins: who came before that was known,
+ * and who comes after. */
+static void
+test_no_model (void)
+{
+  g_autoptr (GBytes) image = photo ();
+  Fixture f;
+
+  fixture_start (&f, "--model /nowhere", NULL);
+  for (int i = 0; i < 2; i++) {
+    g_auto (Answer) a =
+        fixture_ask (&f, fixture_form (&f, image, "num_inference_steps=1"));
+
+    g_assert_cmpint (a.status, ==, 503);
+    g_assert_nonnull (strstr (answer_string (&a, "detail"), "/ready"));
+  }
+  g_assert_cmpint (queue_waiting (f.server->queue), ==, 0);
+  fixture_stop (&f);
+}
+
 /* ---- the server's end ---- */
 
 static gboolean
@@ -545,6 +567,7 @@ add_tests (void)
   g_test_add_func ("/server_rough/foreign_page", test_foreign_page);
   g_test_add_func ("/server_rough/root_is_taken", test_root_is_taken);
   g_test_add_func ("/server_rough/zip", test_zip);
+  g_test_add_func ("/server_rough/no_model", test_no_model);
   g_test_add_func ("/server_rough/drain", test_drain);
   g_test_add_func ("/server_rough/numbers", test_numbers);
 }

@@ -171,6 +171,48 @@ ready (Host *h, gpointer data)
   dispatch (slot->queue);
 }
 
+/* ---- clients that wait in vain ---- */
+
+static const char no_worker[] = "No worker can begin; /ready says why.";
+
+static void
+turn_away (Queue *q, ApiJob *job, const char *cause, const char *message)
+{
+  fail (q, job, 503, cause, message);
+  store_remove (q->store, job);
+}
+
+/* Asynchronous jobs can wait: for the next server, or a worker. */
+static void
+turn_waiting_away (Queue *q, const char *cause, const char *message)
+{
+  GList *next;
+
+  for (GList *l = q->waiting.head; l; l = next) {
+    g_autoptr (ApiJob) job = api_job_ref (l->data);
+
+    next = l->next;
+    if (job->detached)
+      continue;
+    g_queue_delete_link (&q->waiting, l);
+    api_job_unref (job);
+    turn_away (q, job, cause, message);
+  }
+}
+
+const char *
+queue_trouble (const Queue *q)
+{
+  const char *trouble = NULL;
+
+  for (int i = 0; i < q->n_slots; i++) {
+    trouble = q->slots[i].host ? host_trouble (q->slots[i].host) : NULL;
+    if (!trouble)
+      return NULL;
+  }
+  return trouble;
+}
+
 /* Who was stopped has his answer; any other job gets one more try. */
 static void
 lost (Host *h, const char *why, gpointer data)
@@ -181,6 +223,8 @@ lost (Host *h, const char *why, gpointer data)
   g_autoptr (ApiJob) job = slot->job ? leave (slot) : NULL;
 
   metrics_lost (q->metrics);
+  if (queue_trouble (q))
+    turn_waiting_away (q, "worker", no_worker);
   if (!job)
     return;
   if (late)
@@ -467,13 +511,7 @@ queue_free (Queue *q)
   g_free (q);
 }
 
-/* Asynchronous jobs are taken up by the next server. */
-static void
-turn_away (Queue *q, ApiJob *job)
-{
-  fail (q, job, 503, "drain", "The server is about to end; try again later.");
-  store_remove (q->store, job);
-}
+static const char ending[] = "The server is about to end; try again later.";
 
 void
 queue_give_up (Queue *q)
@@ -483,27 +521,16 @@ queue_give_up (Queue *q)
       g_autoptr (ApiJob) job = leave (&q->slots[i]);
 
       host_kill (q->slots[i].host); /* nothing more is written */
-      turn_away (q, job);
+      turn_away (q, job, "drain", ending);
     }
 }
 
 void
 queue_drain (Queue *q, GSourceFunc done, gpointer data)
 {
-  GList *next;
-
   q->draining = TRUE;
   q->drained = done;
   q->drained_data = data;
-  for (GList *l = q->waiting.head; l; l = next) {
-    g_autoptr (ApiJob) job = api_job_ref (l->data);
-
-    next = l->next;
-    if (job->detached)
-      continue;
-    g_queue_delete_link (&q->waiting, l);
-    api_job_unref (job);
-    turn_away (q, job);
-  }
+  turn_waiting_away (q, "drain", ending);
   after_job (q);
 }

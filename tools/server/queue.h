@@ -44,6 +44,8 @@ const HostInfo *queue_info (const Queue *q);
 /* Whether a worker takes jobs. */
 gboolean queue_is_ready (const Queue *q);
 
+/* Why none of the workers begins; NULL: one does, or may yet.  */
+const char *queue_trouble (const Queue *q);
 /* Starts nothing more, tells clients whose job waits to go elsewhere, and calls
  * @done when nothing runs. */
 void queue_drain (Queue *q, GSourceFunc done, gpointer data);

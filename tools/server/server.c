@@ -135,6 +135,9 @@ early (SoupServer *soup, SoupServerMessage *msg, const char *path,
     if (s->draining)
       problem_set (
           &p, SOUP_STATUS_SERVICE_UNAVAILABLE, "The server is about to end");
+    else if (queue_trouble (s->queue))
+      problem_set (&p, SOUP_STATUS_SERVICE_UNAVAILABLE,
+          "No worker can begin; /ready says why");
     else if (!queue_has_room (s->queue))
       problem_set (&p, STATUS_TOO_MANY_REQUESTS,
           "%d jobs wait already; try again later", queue_waiting (s->queue));
