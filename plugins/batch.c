@@ -93,10 +93,10 @@ static gboolean
 run (ShuBatch *self, Work *w, GError **error)
 {
   ShuTransform *trans = SHU_TRANSFORM (self);
-  ShuProgress progress = {
-      shu_report_progress, &trans->report, trans->cancellable, trans->traffic};
+  ShuProgress progress = {shu_report_progress, &trans->report,
+      trans->stop.cancellable, trans->traffic};
 
-  if (g_cancellable_set_error_if_cancelled (trans->cancellable, error))
+  if (g_cancellable_set_error_if_cancelled (trans->stop.cancellable, error))
     return FALSE;
   return w->n == 0 ||
          SHU_BATCH_GET_CLASS (self)->run_batch (self, w->n,

@@ -10,20 +10,15 @@ static const gsize max_file = (gsize) 8 << 30;
 /* What begins() needs to see, bytes. */
 enum { HEAD = 64 };
 
-/* Refusal is reported here: it is where one sees what did not fit. */
+/* Reported here: it is where one sees what did not fit. */
 static GstFlowReturn
-push_caps (ShuDecoder *self, GstCaps *caps)
+refused (ShuDecoder *self)
 {
-  g_autofree char *text = NULL;
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (self->srcpad);
+  g_autofree char *text = gst_caps_to_string (caps);
 
-  if (gst_pad_push_event (self->srcpad, gst_event_new_caps (caps)) ||
-      !gst_pad_is_linked (self->srcpad))
-    return GST_FLOW_OK;
-  if (GST_PAD_IS_FLUSHING (self->srcpad))
-    return GST_FLOW_FLUSHING;
-  text = gst_caps_to_string (caps);
   GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
-      ("The next element does not take what this %s holds: %s.",
+      ("What follows does not take what this %s holds: %s.",
           SHU_DECODER_GET_CLASS (self)->noun, text),
       ("caps refused downstream"));
   return GST_FLOW_ERROR;
@@ -33,22 +28,20 @@ GstFlowReturn
 shu_decoder_push (ShuDecoder *self, GstCaps *caps, GstBuffer *out)
 {
   g_autoptr (GstCaps) now = gst_pad_get_current_caps (self->srcpad);
-  GstFlowReturn ret = GST_FLOW_OK;
+  GstFlowReturn ret;
 
+  /* pushing the buffer tells what became of the events */
   if (!now || !gst_caps_is_equal (now, caps))
-    ret = push_caps (self, caps);
+    gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
   gst_caps_unref (caps);
-  if (ret != GST_FLOW_OK) {
-    gst_buffer_unref (out);
-    return ret;
-  }
   if (self->need_segment) {
     gst_pad_push_event (self->srcpad, gst_event_new_segment (&self->segment));
     self->need_segment = FALSE;
   }
   if (!GST_BUFFER_PTS_IS_VALID (out))
     GST_BUFFER_PTS (out) = self->pts;
-  return gst_pad_push (self->srcpad, out);
+  ret = gst_pad_push (self->srcpad, out);
+  return ret == GST_FLOW_NOT_NEGOTIATED ? refused (self) : ret;
 }
 
 GstFlowReturn
@@ -139,7 +132,7 @@ finish (ShuDecoder *self)
 {
   GstFlowReturn ret = decode_collected (self);
 
-  if (ret == GST_FLOW_NOT_LINKED || ret == GST_FLOW_NOT_NEGOTIATED)
+  if (ret == GST_FLOW_NOT_LINKED)
     GST_ELEMENT_FLOW_ERROR (self, ret);
   if (ret == GST_FLOW_OK && self->n_units == 0) {
     GST_ELEMENT_ERROR (self, STREAM, WRONG_TYPE,
@@ -161,12 +154,32 @@ forget (ShuDecoder *self)
   self->pts = GST_CLOCK_TIME_NONE;
 }
 
+/* Takes over @event.
+ * Returns: (transfer full) (nullable): without how to turn what is upright */
+static GstEvent *
+upright_tags (GstEvent *event)
+{
+  g_autoptr (GstTagList) rest = NULL;
+  GstTagList *tags;
+
+  gst_event_parse_tag (event, &tags);
+  if (gst_tag_list_get_tag_size (tags, GST_TAG_IMAGE_ORIENTATION) == 0)
+    return event;
+  rest = gst_tag_list_copy (tags);
+  gst_tag_list_remove_tag (rest, GST_TAG_IMAGE_ORIENTATION);
+  gst_event_unref (event);
+  return gst_tag_list_is_empty (rest)
+             ? NULL
+             : gst_event_new_tag (g_steal_pointer (&rest));
+}
+
 static gboolean
 sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   ShuDecoder *self = SHU_DECODER (parent);
   const GstSegment *segment;
 
+  shu_stop_event (&self->stop, GST_ELEMENT (self), event);
   switch (GST_EVENT_TYPE (event)) {
   case GST_EVENT_CAPS: /* the output has caps of its own */
     gst_event_unref (event);
@@ -181,6 +194,10 @@ sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
     self->need_segment = TRUE;
     gst_event_unref (event);
     return TRUE;
+  case GST_EVENT_TAG:
+    if (SHU_DECODER_GET_CLASS (self)->turns && !(event = upright_tags (event)))
+      return TRUE;
+    break;
   case GST_EVENT_FLUSH_STOP:
     forget (self);
     break;
@@ -211,6 +228,7 @@ change_state (GstElement *element, GstStateChange change)
   }
   if (change == GST_STATE_CHANGE_READY_TO_PAUSED)
     forget (self);
+  shu_stop_change_state (&self->stop, element, change);
   ret = GST_ELEMENT_CLASS (shu_decoder_parent_class)
             ->change_state (element, change);
   if (change == GST_STATE_CHANGE_PAUSED_TO_READY)
@@ -266,6 +284,7 @@ finalize (GObject *object)
 {
   shu_props_clear (object);
   g_object_unref (SHU_DECODER (object)->adapter);
+  g_object_unref (SHU_DECODER (object)->stop.cancellable);
   G_OBJECT_CLASS (shu_decoder_parent_class)->finalize (object);
 }
 
@@ -293,6 +312,7 @@ static void
 shu_decoder_init (ShuDecoder *self)
 {
   self->adapter = gst_adapter_new ();
+  self->stop.cancellable = g_cancellable_new ();
   forget (self);
 }
 

@@ -10,6 +10,7 @@
 #include "bundle.h"
 #include "props.h"
 #include "report.h"
+#include "stop.h"
 
 G_BEGIN_DECLS
 
@@ -25,6 +26,7 @@ typedef struct {
   GstElement parent;
   GstPad *sinkpad, *srcpad;
   /*< private >*/
+  ShuStop stop; /* for decode() to look at */
   GstAdapter *adapter;
   gboolean one_file;     /* upstream knows the size */
   gboolean need_segment; /* none of our own sent yet */
@@ -37,6 +39,8 @@ typedef struct {
 /**
  * ShuDecoderClass:
  * @noun: what a unit is, for messages: "picture"
+ * @turns: what comes out is upright, so that tags that say how to turn it end
+ *   here
  * @begins: whether the bytes are the beginning of a file; NULL: every buffer is
  *   a unit
  * @decode: makes what shu_decoder_push() gets; FALSE with an error, or without
@@ -45,6 +49,7 @@ typedef struct {
 typedef struct {
   GstElementClass parent_class;
   const char *noun;
+  gboolean turns;
   gboolean (*begins) (const guint8 *data, gsize size);
   GstFlowReturn (*decode) (ShuDecoder *self, GstBuffer *unit, GError **error);
 } ShuDecoderClass;

@@ -4,16 +4,26 @@
 #include "props.h"
 #include "shu.h"
 
+/* See props.h: the least value beside -1 */
+static GQuark
+least_quark (void)
+{
+  return g_quark_from_static_string ("shu-least");
+}
+
 static GQuark
 prop_quark (void)
 {
   return g_quark_from_static_string ("shu-prop");
 }
 
+/* Of an object, where @p was last set to what it cannot be: the message */
 static GQuark
-refused_quark (void)
+refused_quark (const ShuProp *p)
 {
-  return g_quark_from_static_string ("shu-prop-refused");
+  g_autofree char *name = g_strconcat ("shu-prop-refused-", p->name, NULL);
+
+  return g_quark_from_string (name);
 }
 
 static void
@@ -94,34 +104,24 @@ make_spec (const ShuProp *p)
     break;
   }
   g_param_spec_set_qdata (spec, prop_quark (), (gpointer) p);
+  g_param_spec_set_qdata (spec, least_quark (), (gpointer) &p->min);
   return spec;
-}
-
-static void
-refuse (GObject *object, const ShuProp *p, const char *text)
-{
-  char *message =
-      g_strdup_printf ("%s=%s is out of range: %s%.16g to %.16g", p->name, text,
-          p->model_value ? "-1 (the model's value) or " : "", p->min, p->max);
-
-  g_warning ("%s: %s", G_OBJECT_TYPE_NAME (object), message);
-  g_object_set_qdata_full (object, refused_quark (), message, g_free);
 }
 
 static gboolean
 in_range (GObject *object, const ShuProp *p, double value, const char *text)
 {
-  const char *before = g_object_get_qdata (object, refused_quark ());
-
   /* written so that a NaN fails */
-  if ((value >= p->min && value <= p->max) || (p->model_value && value == -1)) {
-    if (before && g_str_has_prefix (before, p->name) &&
-        before[strlen (p->name)] == '=')
-      g_object_set_qdata (object, refused_quark (), NULL);
-    return TRUE;
-  }
-  refuse (object, p, text);
-  return FALSE;
+  gboolean ok =
+      (value >= p->min && value <= p->max) || (p->model_value && value == -1);
+  char *message =
+      ok ? NULL
+         : g_strdup_printf ("%s=%s is out of range: %s%.16g to %.16g", p->name,
+               text, p->model_value ? "-1 (the model's value) or " : "", p->min,
+               p->max);
+
+  g_object_set_qdata_full (object, refused_quark (p), message, g_free);
+  return ok;
 }
 
 static void
@@ -130,6 +130,7 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *spec)
   const ShuProp *p = g_param_spec_get_qdata (spec, prop_quark ());
   g_autofree char *text = NULL;
   g_autofree char *old = NULL;
+  g_autofree char *refused = NULL;
   gpointer field;
 
   if (!p) {
@@ -165,7 +166,10 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *spec)
   case SHU_PROP_KIND_TRAFFIC: /* not writable */
     break;
   }
+  refused = g_strdup (g_object_get_qdata (object, refused_quark (p)));
   GST_OBJECT_UNLOCK (object);
+  if (refused)
+    g_warning ("%s: %s", G_OBJECT_TYPE_NAME (object), refused);
 }
 
 /* (transfer full) */
@@ -266,9 +270,17 @@ shu_props_clear (gpointer object)
 gboolean
 shu_props_check (gpointer object, GError **error)
 {
-  const char *message = g_object_get_qdata (object, refused_quark ());
+  guint n;
+  g_autofree GParamSpec **specs =
+      g_object_class_list_properties (G_OBJECT_GET_CLASS (object), &n);
 
-  if (message) {
+  for (guint i = 0; i < n; i++) {
+    const ShuProp *p = g_param_spec_get_qdata (specs[i], prop_quark ());
+    const char *message =
+        p ? g_object_get_qdata (object, refused_quark (p)) : NULL;
+
+    if (!message)
+      continue;
     g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID, "%s", message);
     return FALSE;
   }

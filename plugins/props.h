@@ -89,7 +89,9 @@ typedef struct {
  * shu_props_install:
  * @props: static; may be called once per class of a hierarchy
  *
- * Installs the properties and the class's way to get, set and free them.
+ * Installs the properties and the class's way to get, set and free them.  The
+ * range of a spec cannot say that between -1 and the least value there is
+ * nothing; its qdata "shu-least", a const double *, is that least value.
  */
 void shu_props_install (GObjectClass *klass, const ShuProp *props, guint n);
 

@@ -67,6 +67,7 @@ shu_photo_dec_class_init (ShuPhotoDecClass *klass)
   GstElementClass *element = GST_ELEMENT_CLASS (klass);
 
   klass->noun = "picture";
+  klass->turns = TRUE;
   klass->begins = begins;
   klass->decode = decode;
   gst_element_class_add_static_pad_template (element, &sink_template);

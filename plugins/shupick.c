@@ -16,7 +16,8 @@
  * location=person-%03d.glb
  * ]|
  *
- * Frames without a time pass all.
+ * Frames without a time pass all.  In a live pipeline the interval is latency,
+ * so that a sink that keeps the time shows what is picked.
  */
 #include "props.h"
 #include "report.h"
@@ -212,6 +213,37 @@ sink_event (GstBaseTransform *trans, GstEvent *event)
       ->sink_event (trans, event);
 }
 
+/* What is on its way may be held back for an interval and, until it is known to
+ * be the best of it, a frame. */
+static void
+add_latency (ShuPick *self, GstQuery *q)
+{
+  GstClockTime min, max, more;
+  gboolean live;
+
+  GST_OBJECT_LOCK (self);
+  more = self->interval * GST_MSECOND;
+  GST_OBJECT_UNLOCK (self);
+  if (more > 0 && GST_VIDEO_INFO_FPS_N (&self->info) > 0)
+    more += gst_util_uint64_scale_int (GST_SECOND,
+        GST_VIDEO_INFO_FPS_D (&self->info), GST_VIDEO_INFO_FPS_N (&self->info));
+  gst_query_parse_latency (q, &live, &min, &max);
+  if (max != GST_CLOCK_TIME_NONE)
+    max += more;
+  gst_query_set_latency (q, live, min + more, max);
+}
+
+static gboolean
+query (GstBaseTransform *trans, GstPadDirection direction, GstQuery *q)
+{
+  if (!GST_BASE_TRANSFORM_CLASS (shu_pick_parent_class)
+           ->query (trans, direction, q))
+    return FALSE;
+  if (GST_QUERY_TYPE (q) == GST_QUERY_LATENCY && direction == GST_PAD_SRC)
+    add_latency ((ShuPick *) trans, q);
+  return TRUE;
+}
+
 static void
 shu_pick_class_init (ShuPickClass *klass)
 {
@@ -223,6 +255,7 @@ shu_pick_class_init (ShuPickClass *klass)
   base->set_caps = set_caps;
   base->generate_output = generate_output;
   base->sink_event = sink_event;
+  base->query = query;
   base->passthrough_on_same_caps = TRUE;
   klass->pick = pick;
   g_signal_new ("pick", G_TYPE_FROM_CLASS (klass),

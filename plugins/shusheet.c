@@ -51,7 +51,9 @@ decode (ShuDecoder *decoder, GstBuffer *unit, GError **error)
 {
   ShuSheet *self = (ShuSheet *) decoder;
   ShuReport report = {.element = GST_ELEMENT (self)};
-  ShuProgress progress = {.func = shu_report_progress, .data = &report};
+  ShuProgress progress = {.func = shu_report_progress,
+      .data = &report,
+      .cancellable = decoder->stop.cancellable};
   g_autoptr (ShuBundle) model = shu_buffer_get_bundle (unit, error);
   g_autoptr (ShuImage) photo = NULL;
   g_autoptr (ShuImage) sheet = NULL;

@@ -99,7 +99,9 @@ decode (ShuDecoder *decoder, GstBuffer *unit, GError **error)
 {
   ShuTurntableElement *self = (ShuTurntableElement *) decoder;
   ShuReport report = {.element = GST_ELEMENT (self)};
-  ShuProgress progress = {.func = shu_report_progress, .data = &report};
+  ShuProgress progress = {.func = shu_report_progress,
+      .data = &report,
+      .cancellable = decoder->stop.cancellable};
   g_autoptr (GBytes) file = shu_buffer_to_bytes (unit, error);
   g_autoptr (ShuTurntable) table = NULL;
   ShuTurntableParams p;

@@ -248,32 +248,14 @@ static GstFlowReturn
 transform (GstBaseTransform *trans, GstBuffer *in, GstBuffer *out)
 {
   ShuTransform *self = SHU_TRANSFORM (trans);
-  ShuProgress progress = {
-      shu_report_progress, &self->report, self->cancellable, self->traffic};
+  ShuProgress progress = {shu_report_progress, &self->report,
+      self->stop.cancellable, self->traffic};
   g_autoptr (GError) error = NULL;
 
-  if (!g_cancellable_set_error_if_cancelled (self->cancellable, &error))
+  if (!g_cancellable_set_error_if_cancelled (self->stop.cancellable, &error))
     SHU_TRANSFORM_GET_CLASS (self)->process (self, in, out, &progress, &error);
   shu_report_done (&self->report, error);
   return error ? shu_report_error (GST_ELEMENT (self), error) : GST_FLOW_OK;
-}
-
-/* The end of a flush that comes while the element stops changes nothing. */
-static void
-end_flush (ShuTransform *self)
-{
-  GST_OBJECT_LOCK (self);
-  if (!self->stopping)
-    g_cancellable_reset (self->cancellable);
-  GST_OBJECT_UNLOCK (self);
-}
-
-static void
-set_stopping (ShuTransform *self, gboolean stopping)
-{
-  GST_OBJECT_LOCK (self);
-  self->stopping = stopping;
-  GST_OBJECT_UNLOCK (self);
 }
 
 /* Not serialised with the data: this is how a flush gets through while
@@ -282,12 +264,8 @@ static gboolean
 sink_event (GstBaseTransform *trans, GstEvent *event)
 {
   ShuTransform *p = SHU_TRANSFORM (trans);
-  GstEventType type = GST_EVENT_TYPE (event);
 
-  if (type == GST_EVENT_FLUSH_START)
-    g_cancellable_cancel (p->cancellable);
-  if (type == GST_EVENT_FLUSH_STOP)
-    end_flush (p);
+  shu_stop_event (&p->stop, GST_ELEMENT (trans), event);
   return GST_BASE_TRANSFORM_CLASS (shu_transform_parent_class)
       ->sink_event (trans, event);
 }
@@ -297,14 +275,7 @@ change_state (GstElement *element, GstStateChange change)
 {
   ShuTransform *p = SHU_TRANSFORM (element);
 
-  if (change == GST_STATE_CHANGE_READY_TO_PAUSED) {
-    set_stopping (p, FALSE);
-    g_cancellable_reset (p->cancellable);
-  }
-  if (change == GST_STATE_CHANGE_PAUSED_TO_READY) {
-    set_stopping (p, TRUE);
-    g_cancellable_cancel (p->cancellable);
-  }
+  shu_stop_change_state (&p->stop, element, change);
   return GST_ELEMENT_CLASS (shu_transform_parent_class)
       ->change_state (element, change);
 }
@@ -340,7 +311,7 @@ finalize (GObject *object)
   g_free (p->user.model);
   g_free (p->user.device);
   g_free (p->user.memory);
-  g_object_unref (p->cancellable);
+  g_object_unref (p->stop.cancellable);
   shu_traffic_unref (p->traffic);
   G_OBJECT_CLASS (shu_transform_parent_class)->finalize (object);
 }
@@ -376,7 +347,7 @@ shu_transform_class_init (ShuTransformClass *klass)
 static void
 shu_transform_init (ShuTransform *self)
 {
-  self->cancellable = g_cancellable_new ();
+  self->stop.cancellable = g_cancellable_new ();
   self->traffic = shu_traffic_new ();
   self->report.element = GST_ELEMENT (self);
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);

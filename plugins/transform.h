@@ -9,6 +9,7 @@
 #include "model.h"
 #include "props.h"
 #include "report.h"
+#include "stop.h"
 
 G_BEGIN_DECLS
 
@@ -24,8 +25,7 @@ typedef struct {
   GstBaseTransform parent;
   /*< private >*/
   ShuModelUser user;
-  GCancellable *cancellable;
-  gboolean stopping; /* under the object lock: cancelled for good */
+  ShuStop stop;
   ShuReport report;
   ShuTraffic *traffic; /* all that the element has copied */
   GstObject *cuda;     /* under the object lock: see cudashare.h */

@@ -62,6 +62,48 @@ photos_of_several_sizes (void)
   gst_harness_teardown (h);
 }
 
+/* Who turns pictures by their tags would turn what is upright already. */
+static void
+photo_is_upright (void)
+{
+  GstHarness *h = gst_harness_new ("shuphotodec");
+  g_autoptr (GBytes) png = harness_png (61, 87, TRUE);
+  g_autoptr (GstEvent) tag = NULL;
+  GstTagList *tags;
+
+  gst_harness_set_src_caps_str (h, "image/png");
+  gst_harness_push_event (
+      h, gst_event_new_tag (gst_tag_list_new (GST_TAG_IMAGE_ORIENTATION,
+             "rotate-90", GST_TAG_TITLE, "a photo", NULL)));
+  push_bytes (h, png, 0, g_bytes_get_size (png));
+  g_assert_true (gst_harness_push_event (h, gst_event_new_eos ()));
+  tag = gst_pad_get_sticky_event (h->sinkpad, GST_EVENT_TAG, 0);
+  g_assert_nonnull (tag);
+  gst_event_parse_tag (tag, &tags);
+  g_assert_cmpint (gst_tag_list_n_tags (tags), ==, 1);
+  g_assert_cmpuint (gst_tag_list_get_tag_size (tags, GST_TAG_TITLE), ==, 1);
+  gst_harness_teardown (h);
+}
+
+/* Not "Internal data stream error" */
+static void
+photo_not_wanted (void)
+{
+  g_autofree char *folder = harness_folder ();
+  g_autofree char *line = g_strdup_printf (
+      "filesrc location=%s/a.png ! shuphotodec ! video/x-raw,width=5 ! "
+      "fakesink",
+      folder);
+  g_autofree char *message = NULL;
+
+  harness_put_png (folder, "a.png", 61, 87);
+  message = fixture_run (line, NULL);
+  g_assert_nonnull (message);
+  g_assert_nonnull (strstr (message, "does not take what this picture holds"));
+  g_assert_nonnull (strstr (message, "width=(int)61"));
+  harness_remove (folder);
+}
+
 /* Photos are larger than what the reference cuts out; what is transparent is
  * not cut out. */
 static void
@@ -281,6 +323,25 @@ picks_on_demand (void)
   gst_harness_teardown (h);
 }
 
+/* A frame of 100 ms, and then its interval is over. */
+static void
+pick_has_latency (void)
+{
+  static const int intervals[] = {300, 0};
+
+  for (guint i = 0; i < G_N_ELEMENTS (intervals); i++) {
+    g_autofree char *line =
+        g_strdup_printf ("shupick interval=%d", intervals[i]);
+    GstHarness *h = pick_harness (line);
+
+    gst_harness_set_upstream_latency (h, 20 * GST_MSECOND);
+    gst_harness_push (h, striped_frame (5, 0));
+    g_assert_cmpuint (gst_harness_query_latency (h), ==,
+        (intervals[i] ? 20 + 300 + 100 : 20) * GST_MSECOND);
+    gst_harness_teardown (h);
+  }
+}
+
 static void
 turntable_frames (void)
 {
@@ -346,6 +407,25 @@ refused_property (void)
   gst_element_set_state (e, GST_STATE_NULL);
 }
 
+/* One that is made good does not excuse the other. */
+static void
+refused_properties (void)
+{
+  g_autoptr (GstElement) e =
+      gst_object_ref_sink (gst_element_factory_make ("shutexture", NULL));
+
+  g_test_expect_message (
+      G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*texture-size=3 is out of range*");
+  g_test_expect_message (
+      G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*face-detail=9* is out of range*");
+  g_object_set (e, "texture-size", 3, "face-detail", 9.0, NULL);
+  g_test_assert_expected_messages ();
+  g_object_set (e, "face-detail", 1.0, NULL);
+  g_assert_cmpint (gst_element_set_state (e, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_FAILURE);
+  gst_element_set_state (e, GST_STATE_NULL);
+}
+
 static void
 properties_have_words (void)
 {
@@ -379,15 +459,19 @@ main (int argc, char **argv)
   g_test_add_func ("/plugins/photodec/in_pieces", photo_in_pieces);
   g_test_add_func ("/plugins/photodec/several_sizes", photos_of_several_sizes);
   g_test_add_func ("/plugins/photodec/flush", photo_flush);
+  g_test_add_func ("/plugins/photodec/upright", photo_is_upright);
+  g_test_add_func ("/plugins/photodec/not_wanted", photo_not_wanted);
   g_test_add_func ("/plugins/matting/reduces", matting_reduces);
   g_test_add_func ("/plugins/caps/schemas", bundle_caps);
   g_test_add_func ("/plugins/caps/sizes", sizes_in_caps);
   g_test_add_func ("/plugins/preprocess/follows_caps", preprocess_follows_caps);
   g_test_add_func ("/plugins/pick/sharpest", picks_sharpest);
   g_test_add_func ("/plugins/pick/on_demand", picks_on_demand);
+  g_test_add_func ("/plugins/pick/latency", pick_has_latency);
   g_test_add_func ("/plugins/turntable/frames", turntable_frames);
   g_test_add_func ("/plugins/turntable/refuses", turntable_refuses);
   g_test_add_func ("/plugins/properties/refused", refused_property);
+  g_test_add_func ("/plugins/properties/two_refused", refused_properties);
   g_test_add_func ("/plugins/properties/have_words", properties_have_words);
   return g_test_run ();
 }

@@ -264,6 +264,36 @@ ends_after_the_photo (Fixture *f, gconstpointer data)
   stop_and_check (pipeline);
 }
 
+/* Where one buffer takes many pictures. */
+static void
+stops_between_pictures (Fixture *f, gconstpointer data)
+{
+  enum { N = 200 };
+
+  g_autoptr (GBytes) glb = harness_glb ();
+  GstElement *pipeline;
+  g_autoptr (GstBus) bus = NULL;
+  GstMessage *m;
+  int step = 0;
+
+  harness_put (f->folder, "box.glb", g_bytes_get_data (glb, NULL),
+      g_bytes_get_size (glb));
+  pipeline = start_job (g_strdup_printf (
+      "filesrc location=%s/box.glb ! shuturntable num-frames=%d columns=20 "
+      "width=512 height=512 ! fakesink",
+      f->folder, N));
+  bus = gst_element_get_bus (pipeline);
+  gst_message_unref (fixture_wait (pipeline, GST_MESSAGE_ELEMENT));
+  gst_element_set_state (pipeline, GST_STATE_READY);
+  while ((m = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT))) {
+    gst_structure_get_int (gst_message_get_structure (m), "step", &step);
+    gst_message_unref (m);
+  }
+  g_assert_cmpint (step, <, N);
+  g_clear_object (&bus);
+  stop_and_check (pipeline);
+}
+
 /* ---- single elements ---- */
 
 static const struct {
@@ -449,6 +479,7 @@ int
 main (int argc, char **argv)
 {
   fixture_init (&argc, &argv);
+  ADD ("between_pictures", stops_between_pictures);
   ADD ("at_any_moment", stops_at_any_moment);
   ADD ("seek", seeks_in_the_middle);
   ADD ("seek_with_preview", seeks_with_preview);
