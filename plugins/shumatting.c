@@ -116,7 +116,16 @@ transform_caps (GstBaseTransform *trans, GstPadDirection direction,
 static gboolean
 set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
 {
-  return gst_video_info_from_caps (&((ShuMatting *) trans)->info, in);
+  GstVideoInfo *info = &((ShuMatting *) trans)->info;
+
+  if (!gst_video_info_from_caps (info, in))
+    return FALSE;
+  if (GST_VIDEO_INFO_PAR_N (info) != GST_VIDEO_INFO_PAR_D (info))
+    shu_report_warning (GST_ELEMENT (trans),
+        "The pixels of these frames are not square, so the person will be too "
+        "narrow or too wide: put \"videoscale ! "
+        "video/x-raw,pixel-aspect-ratio=1/1\" before.");
+  return TRUE;
 }
 
 /* @cutout in memory of the device or of the host, whichever was agreed on */

@@ -34,10 +34,10 @@ static GstStaticPadTemplate src_template =
 
 static const ShuProp props[] = {
     SHU_PROP_MODEL_INT (ShuTexturing, texture_size, "texture-size", 256, 4096,
-        "Side of the texture, pixels (-1: 1024, as official)"),
+        "Side of the texture, pixels, 256 or more (-1: 1024, as official)"),
     SHU_PROP_MODEL_DOUBLE (ShuTexturing, face_detail, "face-detail", 0.5, 4,
-        "Pixels per length on the front of the head against those elsewhere "
-        "(-1: 1.5)"),
+        "Pixels per length on the front of the head against those elsewhere, "
+        "0.5 or more (-1: 1.5)"),
     SHU_PROP_BOOL (ShuTexturing, normal_map, "normal-map", FALSE,
         "Also bake the normals of the surface before simplification, for "
         "light to fall on"),

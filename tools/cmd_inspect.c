@@ -117,29 +117,46 @@ show (const char *name, GError **error)
   data = g_bytes_get_data (bytes, &size);
   if (size >= 4 && memcmp (data, "glTF", 4) == 0)
     return show_glb (bytes, error);
-  return show_bundle (bytes, name, error);
+  if (size >= 9 && ((const char *) data)[8] == '{')
+    return show_bundle (bytes, name, error);
+  g_set_error (error, SHU_ERROR, SHU_ERROR_UNSUPPORTED,
+      "this is neither a GLB file nor a bundle (safetensors)");
+  return FALSE;
+}
+
+static int
+say_usage (FILE *to)
+{
+  fputs ("Usage: synchuman inspect FILE…\n"
+         "Explains GLB files, bundles (safetensors) and model folders.\n",
+      to);
+  return to == stdout ? STATUS_OK : STATUS_USAGE;
 }
 
 int
 cmd_inspect (int argc, char **argv)
 {
-  int status = STATUS_OK;
+  int status = STATUS_OK, first = 1;
 
-  if (argc < 2 || strcmp (argv[1], "--help") == 0) {
-    fprintf (argc < 2 ? stderr : stdout,
-        "Usage: synchuman inspect FILE…\n"
-        "Explains GLB files, bundles (safetensors) and model folders.\n");
-    return argc < 2 ? STATUS_USAGE : STATUS_OK;
+  for (; first < argc && argv[first][0] == '-'; first++) {
+    if (wants_help (argv[first]))
+      return say_usage (stdout);
+    if (strcmp (argv[first], "--") == 0) {
+      first++;
+      break;
+    }
+    fprintf (stderr, "synchuman: inspect: unknown option %s\n", argv[first]);
+    return STATUS_USAGE;
   }
-  for (int i = 1; i < argc; i++) {
+  if (first == argc)
+    return say_usage (stderr);
+  for (int i = first; i < argc; i++) {
     g_autoptr (GError) error = NULL;
-    g_autofree char *text = NULL;
 
     if (show (argv[i], &error))
       continue;
     fflush (stdout);
-    text = output_printable (error->message);
-    fprintf (stderr, "synchuman: %s: %s\n", argv[i], text);
+    fprintf (stderr, "synchuman: %s: %s\n", argv[i], error->message);
     status = STATUS_FAILED;
   }
   return status;

@@ -140,7 +140,8 @@ parse (int argc, char **argv, Options *o, GError **error)
   (g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, __VA_ARGS__), \
       FALSE)
 
-/* The option's value against the range of the property that it sets. */
+/* The option's value against the range of the property that it sets; see
+ * shu_props_install() of the plugin. */
 static gboolean
 check_number (const char *option, const char *text, const char *element,
     const char *property, GError **error)
@@ -150,32 +151,30 @@ check_number (const char *option, const char *text, const char *element,
   GParamSpec *spec;
   double value, lo, hi;
   char *end = NULL;
-  gboolean whole = TRUE;
+  gboolean whole, may_be_default;
 
   if (!text)
     return TRUE;
   gst_object_ref_sink (e);
   spec = g_object_class_find_property (G_OBJECT_GET_CLASS (e), property);
-  if (G_IS_PARAM_SPEC_INT (spec)) {
-    lo = G_PARAM_SPEC_INT (spec)->minimum;
-    hi = G_PARAM_SPEC_INT (spec)->maximum;
-  } else if (G_IS_PARAM_SPEC_INT64 (spec)) {
-    lo = (double) G_PARAM_SPEC_INT64 (spec)->minimum;
-    hi = (double) G_PARAM_SPEC_INT64 (spec)->maximum;
-  } else {
-    lo = G_PARAM_SPEC_DOUBLE (spec)->minimum;
-    hi = G_PARAM_SPEC_DOUBLE (spec)->maximum;
-    whole = FALSE;
-  }
+  whole = !G_IS_PARAM_SPEC_DOUBLE (spec);
+  hi = G_IS_PARAM_SPEC_INT (spec) ? G_PARAM_SPEC_INT (spec)->maximum
+       : whole                    ? (double) G_PARAM_SPEC_INT64 (spec)->maximum
+                                  : G_PARAM_SPEC_DOUBLE (spec)->maximum;
+  lo = *(const double *) g_param_spec_get_qdata (
+      spec, g_quark_from_static_string ("shu-least"));
+  may_be_default = G_IS_PARAM_SPEC_INT (spec)
+                       ? G_PARAM_SPEC_INT (spec)->minimum < lo
+                   : whole ? G_PARAM_SPEC_INT64 (spec)->minimum < lo
+                           : G_PARAM_SPEC_DOUBLE (spec)->minimum < lo;
   value = g_ascii_strtod (text, &end);
   if (end == text || *end || (whole && strcspn (text, ".eExX") < strlen (text)))
     return BAD (error, "%s: \"%s\" is no %snumber", option, text,
         whole ? "whole " : "");
-  if (!(value >= lo && value <= hi) || (value < 0 && value != -1) ||
-      (value == 0 && strcmp (option, "--steps") == 0))
-    return BAD (error, "%s: %s is out of range (up to %.16g; -1: the default)",
-        option, text, hi);
-  return TRUE;
+  if ((value >= lo && value <= hi) || (may_be_default && value == -1))
+    return TRUE;
+  return BAD (error, "%s: %s is out of range (%.16g to %.16g%s)", option, text,
+      lo, hi, may_be_default ? "; -1: the default" : "");
 }
 
 /* The option's value against the words that the property knows. */

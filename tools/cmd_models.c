@@ -326,14 +326,14 @@ cmd_models (int argc, char **argv)
   gboolean set = FALSE;
 
   for (int i = 1; i < argc; i++)
-    if (strcmp (argv[i], "--help") == 0) {
+    if (wants_help (argv[i])) {
       fputs (usage, stdout);
       return STATUS_OK;
     }
   for (int i = 2; i < argc; i++)
     if (strcmp (argv[i], option) == 0)
       set = TRUE;
-    else if (g_str_has_prefix (argv[i], "--")) {
+    else if (argv[i][0] == '-') {
       fprintf (stderr, "synchuman: models: unknown option %s\n", argv[i]);
       return STATUS_USAGE;
     } else

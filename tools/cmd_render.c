@@ -11,11 +11,18 @@
 #include <unistd.h>
 
 /* Defaults */
-enum { SIZE = 512, SIDES = 8, COLUMNS = 4, FRAMES = 72, SECONDS = 3 };
+enum {
+  SIZE = 512,
+  SIDES = 8,
+  COLUMNS = 4,
+  FRAMES = 72,
+  SECONDS = 3,
+  UNSAID = G_MININT
+};
 
 typedef struct {
   char *output, *size, *background;
-  int frames; /* 0: as many as the kind of output has */
+  int frames; /* UNSAID: as many as the kind of output has */
   double degrees, seconds;
   gboolean json, print_pipeline;
   char **inputs;
@@ -268,7 +275,7 @@ describe (const Options *o, const Kind *kind, const char *input,
   g_autofree char *raw = raw_name (folder, kind);
   g_autofree char *out = launch_quote (raw);
   gboolean sheet = kind == kinds;
-  int n = o->frames ? o->frames : sheet ? SIDES : FRAMES;
+  int n = o->frames != UNSAID ? o->frames : sheet ? SIDES : FRAMES;
   char degrees[G_ASCII_DTOSTR_BUF_SIZE];
   int width = SIZE, height = SIZE, background = -1, ms;
 
@@ -450,11 +457,12 @@ render (const Options *o, Output *out)
 int
 cmd_render (int argc, char **argv)
 {
-  Options o = {.degrees = 360, .seconds = SECONDS};
+  Options o = {.frames = UNSAID, .degrees = 360, .seconds = SECONDS};
   Output output;
   g_autoptr (GError) error = NULL;
   int status = STATUS_USAGE;
 
+  g_set_prgname ("synchuman render"); /* in the help */
   if (!parse (argc, argv, &o, &error)) {
     fprintf (stderr, "synchuman: %s\n", error->message);
   } else {

@@ -114,8 +114,9 @@ cmd_run (int argc, char **argv)
 
   if (argc < 2)
     return list_all (stderr);
-  if (strcmp (argv[1], "--help") == 0)
-    return list_all (stdout);
+  for (int i = 1; i < argc; i++)
+    if (wants_help (argv[i]))
+      return list_all (stdout);
   values = parse_values (argc, argv, &json, &verbose, &error);
   if (values)
     text = read_text (argv[1], &error);

@@ -5,22 +5,38 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Where -1 stands beside the range: see shu_props_install() */
+static void
+print_minus_one (GParamSpec *spec, double minimum)
+{
+  const double *least =
+      g_param_spec_get_qdata (spec, g_quark_from_static_string ("shu-least"));
+
+  if (least && minimum < *least)
+    printf ("-1, %g", *least);
+  else
+    printf ("%g", minimum);
+}
+
 static void
 print_range (GParamSpec *spec)
 {
   if (G_IS_PARAM_SPEC_INT (spec)) {
     GParamSpecInt *p = G_PARAM_SPEC_INT (spec);
 
-    printf ("%d … %d | %d", p->minimum, p->maximum, p->default_value);
+    print_minus_one (spec, p->minimum);
+    printf (" … %d | %d", p->maximum, p->default_value);
   } else if (G_IS_PARAM_SPEC_INT64 (spec)) {
     GParamSpecInt64 *p = G_PARAM_SPEC_INT64 (spec);
 
-    printf ("%" G_GINT64_FORMAT " … %" G_GINT64_FORMAT " | %" G_GINT64_FORMAT,
-        p->minimum, p->maximum, p->default_value);
+    print_minus_one (spec, (double) p->minimum);
+    printf (" … %" G_GINT64_FORMAT " | %" G_GINT64_FORMAT, p->maximum,
+        p->default_value);
   } else if (G_IS_PARAM_SPEC_DOUBLE (spec)) {
     GParamSpecDouble *p = G_PARAM_SPEC_DOUBLE (spec);
 
-    printf ("%g … %g | %g", p->minimum, p->maximum, p->default_value);
+    print_minus_one (spec, p->minimum);
+    printf (" … %g | %g", p->maximum, p->default_value);
   } else if (G_IS_PARAM_SPEC_ENUM (spec)) {
     GEnumClass *values = G_PARAM_SPEC_ENUM (spec)->enum_class;
 

@@ -41,6 +41,7 @@ serve (char **argv)
   g_autofree char *folder = exe ? g_path_get_dirname (exe) : g_strdup (".");
   g_autofree char *path = g_build_filename (folder, "synchuman-server", NULL);
 
+  argv[0] = path; /* in its help */
   execv (path, argv);
   fprintf (stderr,
       "synchuman: %s: %s (was it built? it needs libsoup 3 and libseccomp)\n",

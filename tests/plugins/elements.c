@@ -149,6 +149,28 @@ matting_reduces (void)
   gst_harness_teardown (h);
 }
 
+static void
+matting_wants_squares (void)
+{
+  for (int n = 1; n <= 2; n++) {
+    GstHarness *h = gst_harness_new_parse ("shumatting device=cpu");
+    g_autoptr (GstElement) e = gst_harness_find_element (h, "shumatting");
+    g_autoptr (GstBus) bus = gst_bus_new ();
+    g_autoptr (GstMessage) m = NULL;
+
+    gst_element_set_bus (e, bus);
+    gst_harness_set_src_caps (
+        h, gst_caps_new_simple ("video/x-raw", "format", G_TYPE_STRING, "RGB",
+               "width", G_TYPE_INT, 30, "height", G_TYPE_INT, 40, "framerate",
+               GST_TYPE_FRACTION, 25, 1, "pixel-aspect-ratio",
+               GST_TYPE_FRACTION, n, 1, NULL));
+    m = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
+    g_assert_true ((m != NULL) == (n > 1));
+    gst_element_set_bus (e, NULL);
+    gst_harness_teardown (h);
+  }
+}
+
 /* What was collected before a flush is gone. */
 static void
 photo_flush (void)
@@ -462,6 +484,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plugins/photodec/upright", photo_is_upright);
   g_test_add_func ("/plugins/photodec/not_wanted", photo_not_wanted);
   g_test_add_func ("/plugins/matting/reduces", matting_reduces);
+  g_test_add_func ("/plugins/matting/wants_squares", matting_wants_squares);
   g_test_add_func ("/plugins/caps/schemas", bundle_caps);
   g_test_add_func ("/plugins/caps/sizes", sizes_in_caps);
   g_test_add_func ("/plugins/preprocess/follows_caps", preprocess_follows_caps);

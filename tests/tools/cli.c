@@ -52,6 +52,9 @@ refuses (CliFixture *f, gconstpointer data)
       {"IN/good.png --steps 0", 2, "out of range"},
       {"IN/good.png --steps 2.5", 2, "whole number"},
       {"IN/good.png --guidance nan", 2, "guidance"},
+      {"IN/good.png --face-detail 0", 2, "0.5 to 4; -1: the default"},
+      {"IN/good.png --texture-size 0", 2, "256 to 4096"},
+      {"IN/good.png --texture-quality -1", 2, "(0 to 100)"},
       {"IN/good.png --face-detail 9", 2, "face-detail"},
       {"IN/good.png --texture-size 4097", 2, "texture-size"},
       {"IN/good.png --texture-quality 101", 2, "texture-quality"},
@@ -76,6 +79,8 @@ refuses (CliFixture *f, gconstpointer data)
       {"run cutout in=IN/good.png out=no/such/x.png", 1, "no/such/x.png"},
       {"inspect IN/text.jpg", 1, "text.jpg"},
       {"inspect IN/nothing", 1, "nothing"},
+      {"inspect IN/good.png", 1, "neither a GLB file nor a bundle"},
+      {"inspect --json IN/good.png", 2, "unknown option --json"},
       {"render", 2, "no file"},
       {"render IN/box.glb IN/box.glb", 2, "one file"},
       {"render IN/nothing.glb", 1, "no such file"},
@@ -93,6 +98,7 @@ refuses (CliFixture *f, gconstpointer data)
       {"render IN/box.glb --size 50x", 2, "WxH"},
       {"render IN/box.glb --size 51 -o x.webm", 2, "even"},
       {"render IN/box.glb --frames -1", 2, "--frames"},
+      {"render IN/box.glb --frames 0", 2, "--frames: 0"},
       {"render IN/box.glb --frames 3000 --size 4096", 1, "too large"},
       {"render IN/box.glb --degrees nan", 2, "--degrees"},
       {"render IN/box.glb --seconds 0", 2, "--seconds"},
@@ -103,6 +109,7 @@ refuses (CliFixture *f, gconstpointer data)
           TRUE},
       {"models check IN/nowhere", 1, "nowhere"},
       {"models check --force IN/empty-model", 2, "--force"},
+      {"models check -f IN/empty-model", 2, "-f"},
       {"models import IN/nowhere.pth", 1, "nowhere.pth"},
       {"models import IN/good.png", 1, "good.png"},
   };
@@ -515,10 +522,19 @@ renders (CliFixture *f, gconstpointer data)
 static void
 version (CliFixture *f, gconstpointer data)
 {
+  static const char *const helped[] = {"-h", "make -h", "run -h",
+      "run photo -h", "inspect -h", "render -h", "models -h",
+      "models check --help"};
+
   g_assert_cmpint (cli_run (f, program, "--version"), ==, 0);
   g_assert_true (g_str_has_prefix (f->text, "synchuman 0."));
   g_assert_cmpint (cli_run (f, program, "--help"), ==, 0);
   g_assert_nonnull (strstr (f->text, "--keep-stages"));
+  for (guint i = 0; i < G_N_ELEMENTS (helped); i++) {
+    g_assert_cmpint (cli_run (f, program, helped[i]), ==, 0);
+    g_assert_nonnull (strstr (f->text, "synchuman "));
+    g_assert_cmpstr (f->errors, ==, "");
+  }
 }
 
 #define ADD(path, func)                                                        \
