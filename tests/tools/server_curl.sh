@@ -9,8 +9,10 @@ for program in curl unzip python3; do
 done
 work=$(mktemp -d)
 cd "$work"
+set -m # a group of its own
 OMP_NUM_THREADS=1 SHU_MODEL=synthetic-tiny:7 XDG_CACHE_HOME=$work/cache "$server" --devices cpu --port 0 >banner 2>log &
 pid=$!
+set +m
 trap 'kill $pid 2>/dev/null || true; wait $pid 2>/dev/null || true; rm -rf "$work"' EXIT
 for _ in $(seq 300); do grep -q address banner && break; sleep 0.1; done
 port=$(sed -n 's|.*address *http://127.0.0.1:\([0-9]*\)/.*|\1|p' banner)
@@ -64,7 +66,7 @@ grep -q "415" error || fail "client.py: $(cat error)"
 curl -sS -X POST "http://127.0.0.1:$port/generate" -F "image=@image.png" -F texture_size=256 >last.json &
 client=$!
 for _ in $(seq 100); do [ "$(curl -sS "http://127.0.0.1:$port/metrics" | grep -c "^synchuman_jobs_running 1")" = 1 ] && break; sleep 0.05; done
-kill -TERM $pid
+kill -TERM -- -$pid # its worker, too, as what ends services does
 wait $client
 grep -q '"completed"' last.json || fail "SIGTERM lost a job: $(cat last.json)"
 wait $pid || fail "status $? after SIGTERM"

@@ -434,6 +434,29 @@ test_zip (void)
   fixture_stop (&f);
 }
 
+/* ---- options ---- */
+
+/* What no worker would take is refused at the start. */
+static void
+test_words (void)
+{
+  static const char *const lines[] = {"--devices foo", "--devices cpu,",
+      "--devices cuda:", "--devices cuda:-1", "--memory huge",
+      "--precision fp9"};
+
+  for (guint i = 0; i < G_N_ELEMENTS (lines); i++) {
+    g_autofree char *line = g_strconcat ("server ", lines[i], NULL);
+    g_auto (GStrv) words = g_strsplit (line, " ", -1);
+    g_autofree char **args = g_memdup2 (words, sizeof *words * 4);
+    g_autoptr (GError) error = NULL;
+    int n = 3;
+
+    g_assert_null (settings_parse (&n, &args, &error));
+    g_test_message ("%s", error->message);
+    g_assert_true (g_str_has_prefix (error->message, "--"));
+  }
+}
+
 /* ---- a model that is not there ---- */
 
 /* Nobody waits for a worker that never begins: who came before that was known,
@@ -567,6 +590,7 @@ add_tests (void)
   g_test_add_func ("/server_rough/foreign_page", test_foreign_page);
   g_test_add_func ("/server_rough/root_is_taken", test_root_is_taken);
   g_test_add_func ("/server_rough/zip", test_zip);
+  g_test_add_func ("/server_rough/words", test_words);
   g_test_add_func ("/server_rough/no_model", test_no_model);
   g_test_add_func ("/server_rough/drain", test_drain);
   g_test_add_func ("/server_rough/numbers", test_numbers);

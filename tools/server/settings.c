@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "settings.h"
 #include "host.h"
+#include "shu.h"
 #include <string.h>
 
 enum { MB = 1000 * 1000 };
@@ -137,6 +138,38 @@ read_tokens (const char *path, GError **error)
   return NULL;
 }
 
+/* What a worker would refuse, at each of its starts, is refused here. */
+static gboolean
+check_words (const Settings *s, GError **error)
+{
+  ShuMemory memory;
+  ShuPrecision precision;
+
+  for (char **d = s->devices; *d; d++) {
+    const char *number = g_str_has_prefix (*d, "cuda:") ? *d + 5 : NULL;
+
+    if (!*g_strstrip (*d))
+      return BAD (error, "--devices: one of the names is empty");
+    if (strcmp (*d, "auto") != 0 && strcmp (*d, "cpu") != 0 &&
+        strcmp (*d, "cuda") != 0 &&
+        !(number && *number &&
+            strspn (number, "0123456789") == strlen (number)))
+      return BAD (
+          error, "--devices: \"%s\": expected auto, cpu, cuda:N or all", *d);
+  }
+  if (g_strv_length (s->devices) > 64)
+    return BAD (error, "--devices: at most 64");
+  if (s->memory && !shu_memory_parse (s->memory, &memory, error)) {
+    g_prefix_error (error, "--");
+    return FALSE;
+  }
+  if (s->precision && !shu_precision_parse (s->precision, &precision, error)) {
+    g_prefix_error (error, "--");
+    return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean
 apply (Settings *s, const Raw *raw, GError **error)
 {
@@ -151,11 +184,8 @@ apply (Settings *s, const Raw *raw, GError **error)
     s->devices = host_all_devices ();
   else
     s->devices = g_strsplit (raw->devices ? raw->devices : "auto", ",", -1);
-  for (char **d = s->devices; *d; d++)
-    if (!*g_strstrip (*d))
-      return BAD (error, "--devices: \"%s\" names an empty one", raw->devices);
-  if (g_strv_length (s->devices) > 64)
-    return BAD (error, "--devices: at most 64");
+  if (!check_words (s, error))
+    return FALSE;
   if (s->cors_origin && strpbrk (s->cors_origin, "\r\n"))
     return BAD (error, "--cors-origin: a line break is in it");
   if (raw->token_file && !(s->tokens = read_tokens (raw->token_file, error)))

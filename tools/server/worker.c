@@ -402,7 +402,10 @@ worker_main (int argc, char **argv)
   }
   w.loop = g_main_loop_new (NULL, FALSE);
   prctl (PR_SET_PDEATHSIG, SIGKILL);
-  signal (SIGINT, SIG_IGN); /* a Ctrl-C on a terminal is for the server */
+  /* for the server, which lets a job come to its end: a Ctrl-C on a terminal,
+   * and what ends a whole group or service */
+  signal (SIGINT, SIG_IGN);
+  signal (SIGTERM, SIG_IGN);
   gst_init (NULL, NULL);
   g_mutex_init (&w.lock);
   if (!open_model (&w, argc > 2 ? argv[2] : NULL, &error) ||
