@@ -154,7 +154,14 @@ main (int argc, char **argv)
           "means the value of the model folder.\n\nWhere the plugin is built "
           "with GStreamer's CUDA library, what `shumatting` and "
           "`shupreprocess` take may also be in memory of CUDA: "
-          "`video/x-raw(memory:CUDAMemory)`, in the same formats.\n");
+          "`video/x-raw(memory:CUDAMemory)`, in the same formats.\n\n"
+          "Elements that work for a while post messages of GStreamer's kind "
+          "PROGRESS, and element messages `synchuman-progress`: `stage` "
+          "(text), `step` and `total` (int), `remaining` (double: seconds, "
+          "-1 where that is not known). `shumesh` posts "
+          "`synchuman-mesh-report`: `text`, and counts (int) by name. A "
+          "warning about a subject that was left out has details "
+          "`synchuman-left-out` with its `pts`.\n");
   features = g_list_sort (gst_registry_get_feature_list_by_plugin (
                               gst_registry_get (), "synchuman"),
       compare);

@@ -110,8 +110,8 @@ typedef void (*ShuPreviewFunc) (const ShuImage *picture, gpointer data);
 
 typedef struct {
   gint64 seed;            /* -1: the bundle's (official 43) */
-  int steps;              /* 1..1000, official 50 */
-  double guidance;        /* 0..20, official 3.0 */
+  int steps;              /* 1..1000, -1: the model's (official 50) */
+  double guidance;        /* 0..20, -1: the model's (official 3.0) */
   ShuPrecision precision; /* of the denoiser; FP8 only on GPUs that have it */
   ShuPreviewFunc preview; /* (nullable) */
   gpointer preview_data;
@@ -152,7 +152,8 @@ gboolean shu_stage_stage1_batch (ShuModel *model, int n,
     const ShuProgress *progress, ShuOutcome *ret, GError **error);
 
 typedef struct {
-  gint64 seed;         /* -1: the bundle's */
+  gint64 seed; /* -1: the bundle's */
+  /* what follows: -1: the model's */
   int steps;           /* 1..1000, official 25 */
   double cfg_strength; /* 0..20, official 5.0 */
   double cfg_start;    /* 0..1, official 0.5 */
@@ -179,7 +180,7 @@ gboolean shu_stage_stage2_batch (ShuModel *model, int n,
     const ShuProgress *progress, ShuOutcome *ret, GError **error);
 
 typedef struct {
-  double simplify; /* 0..0.99: share of the faces removed, official 0.7 */
+  double simplify; /* 0..0.99: share of the faces removed, -1: official 0.7 */
   int faces;       /* how many to leave instead; 0: by the share */
 } ShuMeshParams;
 
@@ -189,9 +190,9 @@ ShuBundle *shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
     const ShuProgress *progress, GError **error);
 
 typedef struct {
-  int texture_size;    /* 256..4096, official 1024 */
+  int texture_size;    /* 256..4096, -1: 1024, as official */
   double face_detail;  /* 0.5..4: pixels per length on the face against those
-                          elsewhere; 0: 1.5 */
+                          elsewhere; 0, -1: 1.5 */
   gboolean normal_map; /* bake one of the surface before simplification */
 } ShuTextureParams;
 

@@ -120,6 +120,18 @@ shu_asset_extract (
              : NULL;
 }
 
+/* @value of what callers choose: NaN is nowhere */
+static gboolean
+check_range (const char *stage, const char *name, double value, double lo,
+    double hi, GError **error)
+{
+  if (value >= lo && value <= hi)
+    return TRUE;
+  g_set_error (error, SHU_ERROR, SHU_ERROR_INVALID,
+      "%s: %s %g, expected %g..%g", stage, name, value, lo, hi);
+  return FALSE;
+}
+
 ShuBundle *
 shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
     const ShuProgress *progress, GError **error)
@@ -136,6 +148,7 @@ shu_stage_mesh (const ShuBundle *asset, const ShuMeshParams *params,
   ShuBundle *b;
 
   if (!shu_bundle_check_schema (asset, schemas, error) ||
+      !check_range ("mesh", "simplify", simplify.ratio, 0, 0.99, error) ||
       !shu_progress (progress, "mesh", 0, 3, error) ||
       !find_context (asset, "mesh_feats", progress, &c, error))
     return NULL;
@@ -224,14 +237,17 @@ shu_stage_texture (const ShuBundle *mesh, const ShuTextureParams *params,
   int size = params->texture_size < 0 ? 1024 : params->texture_size;
   int steps = params->normal_map ? 3 : 2;
   ShuProgress inner = quiet (progress);
-  ShuAtlasParams atlas = {
-      .size = size, .face_detail = (float) MAX (0, params->face_detail)};
+  double detail = params->face_detail <= 0 ? 0 : params->face_detail;
+  ShuAtlasParams atlas = {.size = size, .face_detail = (float) detail};
   g_autoptr (ShuMesh) surface = NULL, unwrapped = NULL;
   g_autoptr (ShuImage) texture = NULL, map = NULL;
   g_autoptr (ShuBundle) host = NULL;
   ShuBundle *b = NULL;
 
   if (!shu_bundle_check_schema (mesh, schemas, error) ||
+      !check_range ("texture", "size", size, 256, 4096, error) ||
+      (detail != 0 &&
+          !check_range ("texture", "face detail", detail, 0.5, 4, error)) ||
       !shu_progress (progress, "texture", 0, steps, error))
     return NULL;
   host =

@@ -304,6 +304,50 @@ test_huge_pictures (void)
   fixture_expect (&error, SHU_ERROR_LIMIT, "16385 x 1 pixels");
 }
 
+static void
+assert_refused (ShuBundle *result, GError *error, const char *expected)
+{
+  g_assert_null (result);
+  g_assert_error (error, SHU_ERROR, SHU_ERROR_INVALID);
+  g_assert_nonnull (strstr (error->message, expected));
+  g_error_free (error);
+}
+
+/* An error that says so, and not only a NULL */
+static void
+test_parameters (void)
+{
+  static const struct {
+    ShuMeshParams params;
+    const char *expected;
+  } meshes[] = {{{.simplify = 1}, "mesh: simplify 1, expected 0..0.99"},
+      {{.simplify = NAN}, "simplify nan"}};
+
+  static const struct {
+    ShuTextureParams params;
+    const char *expected;
+  } textures[] = {{{.texture_size = 0}, "texture: size 0, expected 256..4096"},
+      {{.texture_size = 5000}, "size 5000"},
+      {{.texture_size = -1, .face_detail = 0.1}, "face detail 0.1"},
+      {{.texture_size = 256, .face_detail = NAN}, "face detail nan"}};
+
+  g_autoptr (ShuBundle) asset = shu_bundle_new ("asset");
+  g_autoptr (ShuBundle) mesh = shu_bundle_new ("mesh");
+
+  for (guint i = 0; i < G_N_ELEMENTS (meshes); i++) {
+    GError *error = NULL;
+    ShuBundle *b = shu_stage_mesh (asset, &meshes[i].params, NULL, &error);
+
+    assert_refused (b, error, meshes[i].expected);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (textures); i++) {
+    GError *error = NULL;
+    ShuBundle *b = shu_stage_texture (mesh, &textures[i].params, NULL, &error);
+
+    assert_refused (b, error, textures[i].expected);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -318,5 +362,6 @@ main (int argc, char **argv)
   g_test_add_func ("/stages/bundles/refuses_meshes", test_meshes);
   g_test_add_func ("/stages/bundles/refuses_gaussians", test_gaussians);
   g_test_add_func ("/stages/bundles/refuses_huge_pictures", test_huge_pictures);
+  g_test_add_func ("/stages/bundles/refuses_parameters", test_parameters);
   return g_test_run ();
 }
