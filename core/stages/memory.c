@@ -8,10 +8,11 @@
 #include "ops/record.h"
 #include <string.h>
 
-/* What a stage takes beside results and weights, on an H200: what products and
- * convolutions of the libraries ask for beside their operands, up to 3.4 MB,
- * and code that these load when they first need it, 24 MB. */
-static const gsize WORKSPACE = (gsize) 8 << 20, CODE = (gsize) 32 << 20;
+/* What a stage takes beside results and weights: the most that a plan of the
+ * libraries may ask for beside its operands (3.4 MB do on an H200, other cards
+ * have other plans), and code that these load when they first need it, 24 MB.
+ */
+static const gsize WORKSPACE = (gsize) 64 << 20, CODE = (gsize) 32 << 20;
 
 gsize
 shu_memory_needed (ShuModel *m, int n, gboolean low, ShuRehearsal rehearsal,

@@ -124,15 +124,15 @@ test_decides (void)
       {SHU_MEMORY_AUTO, 4, 7, 1, FALSE, "*1 of 4 subjects at a time"},
       {SHU_MEMORY_AUTO, 4, 5, 1, TRUE, "*loaded one after the other; 1 of 4*"},
       {SHU_MEMORY_AUTO, 1, 5, 1, TRUE, "*loaded one after the other"},
-      {SHU_MEMORY_AUTO, 4, 4, 0, TRUE, "needs 4.0 GB"},
+      {SHU_MEMORY_AUTO, 4, 4, 0, TRUE, "needs 4.1 GB"},
       {SHU_MEMORY_LOW, 4, 11, 4, TRUE, NULL},
       {SHU_MEMORY_LOW, 4, 7, 2, TRUE, "*2 of 4 subjects at a time"},
       {SHU_MEMORY_LOW, 4, 4, 0, TRUE, "or device=cpu"},
       {SHU_MEMORY_NORMAL, 4, 13, 4, FALSE, NULL},
-      {SHU_MEMORY_NORMAL, 4, 12, 0, FALSE, "of 4 subjects needs 12.0 GB"},
+      {SHU_MEMORY_NORMAL, 4, 12, 0, FALSE, "of 4 subjects needs 12.1 GB"},
       {SHU_MEMORY_NORMAL, 4, 12, 0, FALSE, "batch-size=3"},
-      {SHU_MEMORY_NORMAL, 4, 5, 0, FALSE, "memory=low, which needs 4.0 GB"},
-      {SHU_MEMORY_NORMAL, 1, 5, 0, FALSE, "stage 1 needs 6.0 GB"},
+      {SHU_MEMORY_NORMAL, 4, 5, 0, FALSE, "memory=low, which needs 4.1 GB"},
+      {SHU_MEMORY_NORMAL, 1, 5, 0, FALSE, "stage 1 needs 6.1 GB"},
   };
 
   g_autoptr (ShuModel) m = model_on_device ("synthetic-tiny:1");
