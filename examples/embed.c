@@ -48,6 +48,7 @@ wait_for_end (GstElement *pipeline)
 static gboolean
 run (GstElement *pipeline, GBytes *photo, const char *out)
 {
+  g_autoptr (GError) error = NULL;
   g_autoptr (GstElement) src = gst_bin_get_by_name (GST_BIN (pipeline), "in");
   g_autoptr (GstElement) sink = gst_bin_get_by_name (GST_BIN (pipeline), "out");
   g_autoptr (GstSample) sample = NULL;
@@ -62,7 +63,9 @@ run (GstElement *pipeline, GBytes *photo, const char *out)
     return FALSE;
   sample = gst_app_sink_pull_sample (GST_APP_SINK (sink));
   gst_buffer_map (gst_sample_get_buffer (sample), &map, GST_MAP_READ);
-  ok = g_file_set_contents (out, (char *) map.data, (gssize) map.size, NULL);
+  ok = g_file_set_contents (out, (char *) map.data, (gssize) map.size, &error);
+  if (!ok)
+    fprintf (stderr, "\n%s\n", error->message);
   gst_buffer_unmap (gst_sample_get_buffer (sample), &map);
   return ok;
 }

@@ -51,20 +51,25 @@ lax_type (const char *name, GType parent)
   return type;
 }
 
-static const GParamFlags flags =
-    G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS;
+static GParamFlags
+flags_of (const ShuProp *p)
+{
+  return G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS |
+         (p->settled ? GST_PARAM_MUTABLE_READY : GST_PARAM_MUTABLE_PLAYING);
+}
 
 static GParamSpec *
 lax_spec (const char *type, GType parent, const ShuProp *p)
 {
   return g_param_spec_internal (
-      lax_type (type, parent), p->name, p->name, p->blurb, flags);
+      lax_type (type, parent), p->name, p->name, p->blurb, flags_of (p));
 }
 
 static GParamSpec *
 make_spec (const ShuProp *p)
 {
   double min = p->model_value ? -1 : p->min;
+  GParamFlags flags = flags_of (p);
   GParamSpec *spec = NULL;
 
   switch (p->kind) {

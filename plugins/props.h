@@ -23,6 +23,8 @@ typedef enum {
  * @offset: of the field in the instance: int, gint64, double, char *, int, int
  *   or ShuTraffic *
  * @model_value: -1 is allowed beside the range, and the default
+ * @settled: looked at when the element starts, and no later; others count for
+ *   the next buffer
  */
 typedef struct {
   ShuPropKind kind;
@@ -30,6 +32,7 @@ typedef struct {
   const char *blurb;
   gsize offset;
   gboolean model_value;
+  gboolean settled;
   double min, max, def;
   const char *def_string;
   GType (*enum_type) (void);
@@ -68,6 +71,11 @@ typedef struct {
 #define SHU_PROP_STRING(Type, field, name, blurb)                              \
   {                                                                            \
     .kind = SHU_PROP_KIND_STRING, SHU_PROP_AT (Type, field, name, blurb)       \
+  }
+#define SHU_PROP_SETTLED_STRING(Type, field, name, blurb)                      \
+  {                                                                            \
+    .kind = SHU_PROP_KIND_STRING, SHU_PROP_AT (Type, field, name, blurb),      \
+    .settled = TRUE                                                            \
   }
 #define SHU_PROP_ENUM(Type, field, name, type_func, def_, blurb)               \
   {                                                                            \

@@ -35,7 +35,8 @@ static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (SHU_BUNDLE_CAPS ("views")));
 
 static const ShuProp props[] = {
-    SHU_PROP_STRING (ShuViewsSrc, location, "location", "Folder to read"),
+    SHU_PROP_SETTLED_STRING (
+        ShuViewsSrc, location, "location", "Folder to read"),
 };
 
 /* Read here and not in create(), where the base class adds an error of its own

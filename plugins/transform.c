@@ -354,16 +354,16 @@ shu_transform_init (ShuTransform *self)
 }
 
 static const ShuProp model_props[] = {
-    SHU_PROP_STRING (ShuTransform, user.model, "model",
+    SHU_PROP_SETTLED_STRING (ShuTransform, user.model, "model",
         "Model folder, or synthetic:SEED for weights from a formula and a "
         "body of 6000 voxels, synthetic:SEED?voxels=N for another (unset: "
         "that of another element of the pipeline, else the environment's "
         "SHU_MODEL, else the first folder found)"),
-    SHU_PROP_STRING (ShuTransform, user.device, "device",
+    SHU_PROP_SETTLED_STRING (ShuTransform, user.device, "device",
         "Where to compute: auto, cpu or cuda:N (unset: that of another element "
         "of the "
         "pipeline, else the environment's SHU_DEVICE, else auto)"),
-    SHU_PROP_STRING (ShuTransform, user.memory, "memory",
+    SHU_PROP_SETTLED_STRING (ShuTransform, user.memory, "memory",
         "Of a GPU: normal keeps all networks there, low only those that work, "
         "auto does the one where it fits and else the other (unset: that of "
         "another element of the pipeline, else the environment's SHU_MEMORY, "

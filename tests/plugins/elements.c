@@ -462,8 +462,16 @@ properties_have_words (void)
     g_autofree GParamSpec **specs =
         g_object_class_list_properties (G_OBJECT_GET_CLASS (e), &n);
 
-    for (guint i = 0; i < n; i++)
+    for (guint i = 0; i < n; i++) {
+      gboolean ours =
+          g_str_has_prefix (g_type_name (specs[i]->owner_type), "Shu");
+
       g_assert_cmpuint (strlen (g_param_spec_get_blurb (specs[i])), >, 5);
+      /* and say when they may be set */
+      g_assert_true (!ours || !(specs[i]->flags & G_PARAM_WRITABLE) ||
+                     specs[i]->flags &
+                         (GST_PARAM_MUTABLE_READY | GST_PARAM_MUTABLE_PLAYING));
+    }
     for (int k = 0; k < 2; k++)
       g_assert_cmpuint (strlen (gst_element_factory_get_metadata (
                             l->data, k ? GST_ELEMENT_METADATA_DESCRIPTION
