@@ -201,6 +201,15 @@ check_word (const char *option, const char *text, const char *element,
   return BAD (error, "%s: \"%s\" is none of %s", option, text, words->str);
 }
 
+/* What a pipeline's text must be; of photos it is the photo's own error. */
+static gboolean
+check_utf8 (const char *option, const char *name, GError **error)
+{
+  return !name || g_utf8_validate (name, -1, NULL) ||
+         BAD (error, "%s %s: the name is no UTF-8: give another one", option,
+             name);
+}
+
 static gboolean
 check_options (Options *o, GError **error)
 {
@@ -231,7 +240,9 @@ check_options (Options *o, GError **error)
         error, "--mesh-ply: \"%s\" is none of extracted, final", o->mesh_ply);
   if (o->mesh_ply && !o->keep_stages)
     return BAD (error, "--mesh-ply: needs --keep-stages");
-  return check_number ("--seed", o->seed, "shupreprocess", "seed", error) &&
+  return check_utf8 ("-o", o->output, error) &&
+         check_utf8 ("--sheet-file", o->sheet_file, error) &&
+         check_number ("--seed", o->seed, "shupreprocess", "seed", error) &&
          check_number (
              "--steps", o->steps, "shustage1", "num-inference-steps", error) &&
          check_number (

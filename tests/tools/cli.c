@@ -42,6 +42,7 @@ refuses (CliFixture *f, gconstpointer data)
       {"IN/good.png -o IN/good.png", 2, "would be replaced"},
       {"IN/good.png --sheet-file IN/good.png", 2, "would be replaced"},
       {"IN/dot.png IN/good.png --sheet -o IN/good.png", 2, "folder"},
+      {"IN/good.png -o x\xff.glb", 2, "no UTF-8"},
       {"IN/good.png -o -", 2, "standard output"},
       {"IN/good.png --sheet-file good.glb", 2, "good.glb too"},
       {"IN/good.png --sheet-file no/such/s.png", 1, "no/such"},
