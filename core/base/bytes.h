@@ -35,7 +35,9 @@ typedef struct {
 static inline ShuCursor
 shu_cursor (gconstpointer data, gsize size)
 {
-  return (ShuCursor){.data = (const guint8 *) data, .size = size};
+  ShuCursor c = {(const guint8 *) data, size, 0, FALSE};
+
+  return c;
 }
 
 /* The next @n bytes, or NULL (and @failed) where there are fewer. */

@@ -2,6 +2,8 @@
 #pragma once
 #include "base/image.h"
 
+G_BEGIN_DECLS
+
 /**
  * shu_image_sharpness:
  * @image: RGB or RGBA; of sides below 3 nothing can be said
@@ -13,3 +15,5 @@
  * Returns: >= 0, of 8-bit values squared
  */
 double shu_image_sharpness (const ShuImage *image);
+
+G_END_DECLS
