@@ -111,28 +111,41 @@ launch_expand (const char *text, GHashTable *values, GError **error)
   return g_strdup (g_strstrip (out->str));
 }
 
-/* The folder that the program lies in. */
-static char *
-program_folder (void)
+char *
+launch_program_folder (void)
 {
   g_autofree char *exe = g_file_read_link ("/proc/self/exe", NULL);
 
-  return exe ? g_path_get_dirname (exe) : g_strdup (".");
+  return exe ? g_path_get_dirname (exe) : NULL;
+}
+
+/* What was installed with the program, or built with it; else, and where nobody
+ * says where the program lies, what was @installed where it was meant to be.
+ * @moved, @built: from the program's folder */
+static char *
+find_beside (const char *moved, const char *built, const char *installed)
+{
+  g_autofree char *here = launch_program_folder ();
+  const char *ways[] = {moved, built};
+
+  for (int i = 0; here && i < 2; i++) {
+    g_autofree char *path = g_canonicalize_filename (ways[i], here);
+
+    if (g_file_test (path, G_FILE_TEST_EXISTS))
+      return g_steal_pointer (&path);
+  }
+  return g_strdup (installed);
 }
 
 static char *
 pipelines_folder (void)
 {
-  g_autofree char *here = program_folder ();
   const char *said = g_getenv ("SHU_PIPELINES");
-  char *built = said && *said
-                    ? g_strdup (said)
-                    : g_build_filename (here, "..", "pipelines", NULL);
 
-  if (g_file_test (built, G_FILE_TEST_IS_DIR))
-    return built;
-  g_free (built);
-  return g_strdup (SHU_DATA_DIR "/pipelines");
+  if (said && *said && g_file_test (said, G_FILE_TEST_IS_DIR))
+    return g_strdup (said);
+  return find_beside (SHU_DATA_FROM_PROGRAM "/pipelines", "../pipelines",
+      SHU_DATA_DIR "/pipelines");
 }
 
 char *
@@ -174,20 +187,18 @@ launch_list (void)
 gboolean
 launch_load_plugin (GError **error)
 {
-  g_autofree char *here = program_folder ();
-  g_autofree char *built =
-      g_build_filename (here, "..", "plugins", "libgstsynchuman.so", NULL);
+  g_autofree char *path =
+      find_beside (SHU_PLUGIN_FROM_PROGRAM "/libgstsynchuman.so",
+          "../plugins/libgstsynchuman.so", "");
   g_autoptr (GstElementFactory) found = NULL;
   g_autoptr (GstPlugin) plugin = NULL;
 
-  if (!g_file_test (built, G_FILE_TEST_EXISTS)) {
+  if (!*path) {
     found = gst_element_factory_find ("shustage1");
     if (found)
       return TRUE;
   }
-  plugin = gst_plugin_load_file (g_file_test (built, G_FILE_TEST_EXISTS)
-                                     ? built
-                                     : SHU_PLUGIN_DIR "/libgstsynchuman.so",
-      error);
+  plugin = gst_plugin_load_file (
+      *path ? path : SHU_PLUGIN_DIR "/libgstsynchuman.so", error);
   return plugin != NULL;
 }

@@ -25,15 +25,18 @@ char *launch_quote (const char *value);
  */
 char *launch_expand (const char *text, GHashTable *values, GError **error);
 
-/* A file of the folder pipelines/ (the one that SHU_PIPELINES names, else in
- * the build tree, else installed) or NULL.
- * (transfer full) */
+/* The folder that the program lies in, NULL where nobody says: there is no
+ * /proc. (transfer full) */
+char *launch_program_folder (void);
+
+/* A file of the folder pipelines/ (the one that SHU_PIPELINES names, else the
+ * one that was installed or built with the program) or NULL. (transfer full) */
 char *launch_find (const char *name, const char *suffix);
 /* Names of the pipelines there are.  (transfer full) */
 GStrv launch_list (void);
 
-/* Makes the elements available: from the build tree that the program lies in,
- * else installed. */
+/* Makes the elements available: those that were installed or built with the
+ * program, else any that GStreamer knows. */
 gboolean launch_load_plugin (GError **error);
 
 G_END_DECLS

@@ -2,6 +2,7 @@
 /* The command line program: picks the sub-command. */
 #include "commands.h"
 #include "job.h"
+#include "launch.h"
 #include <errno.h>
 #include <gst/gst.h>
 #include <locale.h>
@@ -37,12 +38,12 @@ wait_without_spinning (char **argv)
 static int
 serve (char **argv)
 {
-  g_autofree char *exe = g_file_read_link ("/proc/self/exe", NULL);
-  g_autofree char *folder = exe ? g_path_get_dirname (exe) : g_strdup (".");
-  g_autofree char *path = g_build_filename (folder, "synchuman-server", NULL);
+  g_autofree char *folder = launch_program_folder ();
+  g_autofree char *path =
+      g_build_filename (folder ? folder : "", "synchuman-server", NULL);
 
   argv[0] = path; /* in its help */
-  execv (path, argv);
+  execvp (path, argv);
   fprintf (stderr,
       "synchuman: %s: %s (was it built? it needs libsoup 3 and libseccomp)\n",
       path, g_strerror (errno));

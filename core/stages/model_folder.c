@@ -2,6 +2,8 @@
 /* Where model folders are looked for. */
 #include "stages/model_folder_private.h"
 #include "base/error.h"
+#include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What makes a folder a model folder. */
@@ -15,26 +17,56 @@ shu_is_model_folder (const char *folder)
   return g_file_test (mark, G_FILE_TEST_IS_REGULAR);
 }
 
-/* Folders that hold model folders, in the order of preference. */
+/* Where what was installed, or built, with this library is; NULL where nobody
+ * says.
+ * @way: from the library's folder */
+static char *
+beside_library (const char *way)
+{
+  g_autofree char *folder = NULL;
+  Dl_info info;
+  char *path;
+
+  if (!dladdr ((const void *) shu_is_model_folder, &info) || !info.dli_fname)
+    return NULL;
+  path = realpath (info.dli_fname, NULL);
+  if (!path)
+    return NULL;
+  folder = g_path_get_dirname (path);
+  free (path);
+  return g_canonicalize_filename (way, folder);
+}
+
+/* Adds @name in each folder where data of programs are: the user's, what came
+ * with this library, the system's. */
+static void
+add_everywhere (GPtrArray *list, const char *name)
+{
+  const char *const *system = g_get_system_data_dirs ();
+  g_autofree char *moved = beside_library (SHU_MODELS_FROM_LIBRARY);
+  g_autofree char *built = beside_library ("../examples/models");
+
+  g_ptr_array_add (list, g_build_filename (g_get_user_data_dir (), "synchuman",
+                             "models", name, NULL));
+  if (moved)
+    g_ptr_array_add (list, g_build_filename (moved, name, NULL));
+  if (built)
+    g_ptr_array_add (list, g_build_filename (built, name, NULL));
+  for (; *system; system++)
+    g_ptr_array_add (
+        list, g_build_filename (*system, "synchuman", "models", name, NULL));
+  g_ptr_array_add (list, g_build_filename (SHU_INSTALLED_MODELS, name, NULL));
+}
+
+/* Folders that may be model folders, in the order of preference. */
 static GPtrArray *
 candidates (void)
 {
   GPtrArray *list = g_ptr_array_new_with_free_func (g_free);
-  const char *const *system = g_get_system_data_dirs ();
 
   g_ptr_array_add (list, g_strdup ("ckpts"));
-  g_ptr_array_add (list, g_build_filename (g_get_user_data_dir (), "synchuman",
-                             "models", "official", NULL));
-  for (; *system; system++)
-    g_ptr_array_add (list,
-        g_build_filename (*system, "synchuman", "models", "official", NULL));
-  g_ptr_array_add (list, g_build_filename (g_get_user_data_dir (), "synchuman",
-                             "models", "mini", NULL));
-  for (system = g_get_system_data_dirs (); *system; system++)
-    g_ptr_array_add (
-        list, g_build_filename (*system, "synchuman", "models", "mini", NULL));
-  g_ptr_array_add (list, g_strdup (SHU_INSTALLED_MODELS "/mini"));
-  g_ptr_array_add (list, g_strdup (SHU_SOURCE_MODELS "/mini"));
+  add_everywhere (list, "official");
+  add_everywhere (list, "mini");
   return list;
 }
 

@@ -67,20 +67,45 @@ grep -q "handling interrupt" "$out/log" || fail "ended before Ctrl-C: $(cat "$ou
 [ ! -s "$out/stopped.glb" ] || fail "Ctrl-C left a file"
 unset LD_LIBRARY_PATH GST_PLUGIN_PATH
 
-# the rest that programs need
-for file in bin/synchuman include/synchuman/shu.h "$libdir/pkgconfig/synchuman.pc" \
-  share/synchuman/pipelines/photo.pipeline share/synchuman/models/mini/README.md; do
-  [ -s "$there/$file" ] || fail "not installed: $file"
-done
-LD_LIBRARY_PATH=$there/$libdir "$there/bin/synchuman" --version >/dev/null
+# moved to where nobody looks, programs find plugin, pipelines and model beside themselves
+moved="$out/another place"
+mv "$there" "$moved"
+env -u SHU_MODEL "XDG_DATA_HOME=$out/none" "XDG_DATA_DIRS=$out/none" "GST_REGISTRY=$out/registry-moved" GST_DEBUG=GST_PLUGIN_LOADING:5 \
+  "$moved/bin/synchuman" run cutout "in=$photo" "out=$out/cutout.png" >"$out/log" 2>&1 || fail "moved: $(cat "$out/log")"
+grep -q "\"$moved/$libdir/gstreamer-1.0/libgstsynchuman.so\" loaded" "$out/log" || fail "moved: another plugin: $(cat "$out/log")"
+[ -s "$out/cutout.png" ] || fail "moved: no picture"
 
-# a program of others finds all headers
+# the rest that programs need
+for file in "$libdir/pkgconfig/synchuman.pc" share/doc/synchuman/LICENSE share/synchuman/models/mini/README.md; do
+  [ -s "$moved/$file" ] || fail "not installed: $file"
+done
+if command -v nm >/dev/null; then
+  exports=$(nm -D --defined-only "$moved/$libdir/libsynchuman.so" | sed -n '/ shu_/!p')
+  [ -z "$exports" ] || fail "libsynchuman.so exports more than shu_*: $exports"
+  exports=$(nm -D --defined-only "$moved/$libdir/gstreamer-1.0/libgstsynchuman.so" | grep ' shu_' || true)
+  [ -z "$exports" ] || fail "the plugin exports what is only its own: $exports"
+fi
+
+# a program of others finds all headers, each stands alone, and C++ takes them, too
 if command -v cc >/dev/null && command -v pkg-config >/dev/null; then
-  # shellcheck disable=SC2046
-  cc -o "$out/program" "$(dirname "$0")/../../examples/photo_to_glb.c" "-I$there/include/synchuman" \
-    "-L$there/$libdir" -lsynchuman $(pkg-config --cflags --libs gio-2.0) >"$out/log" 2>&1 ||
+  sed "s|^prefix=.*|prefix=$out/flat|" "$moved/$libdir/pkgconfig/synchuman.pc" >"$out/synchuman.pc"
+  ln -s "$moved" "$out/flat"
+  flags=$(PKG_CONFIG_PATH=$out pkg-config --cflags --libs synchuman) || fail "synchuman.pc"
+  # shellcheck disable=SC2086
+  cc -o "$out/program" "$(dirname "$0")/../../examples/photo_to_glb.c" $flags >"$out/log" 2>&1 ||
     fail "a program: $(cat "$out/log")"
-  LD_LIBRARY_PATH=$there/$libdir "$out/program" "$photo" "$out/program.glb" >"$out/log" 2>&1 ||
+  LD_LIBRARY_PATH=$moved/$libdir "$out/program" "$photo" "$out/program.glb" >"$out/log" 2>&1 ||
     fail "a program: $(cat "$out/log")"
   [ "$(head -c 4 "$out/program.glb")" = glTF ] || fail "a program: no GLB file"
+  languages=c
+  ! command -v c++ >/dev/null || languages="c c++"
+  for header in $(cd "$moved/include/synchuman" && find . -name '*.h'); do
+    for language in $languages; do
+      # shellcheck disable=SC2086
+      echo "#include <$header>" | cc -x $language -Wall -Wextra -Werror -fsyntax-only $flags - >"$out/log" 2>&1 ||
+        fail "$header as $language: $(cat "$out/log")"
+    done
+    grep -q G_BEGIN_DECLS "$moved/include/synchuman/$header" || [ "$header" = ./shu.h ] ||
+      fail "$header: no G_BEGIN_DECLS"
+  done
 fi
