@@ -5,9 +5,10 @@
  * @short_description: cuts the person out of a photo
  *
  * Gives the frame with transparency around the person (U^2-Net), reduced to
- * 1024 pixels on its long side where it is larger.  A frame that has
- * transparency already passes as it is.  Doubtful subjects (half a body,
- * several people) are reported as warnings.
+ * 1024 pixels on its long side where it is larger.  A frame that is cut out
+ * already passes as it is; rounded corners, or alpha that is nearly opaque
+ * everywhere, are no cut-out.  Doubtful subjects (half a body, several people)
+ * are reported as warnings.
  *
  * |[
  * gst-launch-1.0 filesrc location=photo.jpg ! shuphotodec ! shumatting ! pngenc
@@ -146,8 +147,8 @@ fill (ShuTransform *trans, GstBuffer *out, ShuTensor *cutout, GError **error)
   return image != NULL;
 }
 
-/* RGBA with transparency of its own is not cut out, nor reduced, which is known
- * when it is there. */
+/* RGBA that is a cut-out already is not reduced either, which is known when it
+ * is there. */
 static void
 announce_size (ShuTransform *trans, int width, int height)
 {

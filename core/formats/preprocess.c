@@ -34,7 +34,8 @@ find_box (ShuCtx *c, ShuTensor *cutout, int threshold,
     return FALSE;
   if (ret_measures->box.x1 < 0) {
     shu_ctx_fail (c, SHU_ERROR_NO_PERSON,
-        "no person found: no pixel of the cut-out has an alpha of %d or more",
+        "no person found: no pixel of the cut-out has an alpha of %d or more; "
+        "use one whose person is opaque",
         threshold);
     return FALSE;
   }

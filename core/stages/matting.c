@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Cuts the person out, once, before everything else (docs/architecture.md,
- * decisions).  Pictures with transparency of their own pass. */
+ * decisions).  Pictures that are cut out already pass. */
 #include "stages/stages.h"
 #include "base/error.h"
 #include "formats/preprocess.h"
@@ -221,17 +221,44 @@ cut_out (
   if (!sees_somebody (&look))
     shu_ctx_fail (c, SHU_ERROR_NO_PERSON,
         "no person was found in this picture; use one that shows one whole "
-        "person, or one with a transparent background");
+        "person, not too small, or one with a transparent background");
   return apply (&job, &look);
 }
 
+/* Whether the picture's own alpha says who the person is.  Rounded corners and
+ * alpha that is nearly opaque everywhere, as some programs write it, do not:
+ * that would make a person of the whole picture.
+ * @m: (out): of alpha, where it does */
 static gboolean
-has_alpha (ShuCtx *c, ShuTensor *photo)
+is_cutout (ShuCtx *c, ShuTensor *photo, ShuPictureMeasures *m)
 {
-  ShuPictureMeasures m;
+  guint64 n = (guint64) photo->dims[0] * photo->dims[1];
 
-  return photo->dims[2] == 4 && shu_picture_measure (c, photo, 1, &m) &&
-         m.min < 255;
+  return photo->dims[2] == 4 && shu_picture_measure (c, photo, 1, m) &&
+         m->min < 128 && m->sum * 50 < n * 255 * 49;
+}
+
+/* Other programs' cut-outs can have alpha of one or two far from the person,
+ * which nobody sees, and which would be part of the person's box.  Where the
+ * box of the person is so much smaller, what is faint goes; other cut-outs stay
+ * as they are.
+ * @m: of alpha of one and more
+ * Returns: scoped */
+static ShuTensor *
+drop_faint (ShuCtx *c, ShuTensor *photo, const ShuPictureMeasures *m)
+{
+  ShuPictureMeasures seen;
+  const ShuBox *all = &m->box, *b = &seen.box;
+  int room;
+
+  if (!shu_picture_measure (c, photo, SHU_CLEAN_FAINT, &seen) || b->x1 < 0)
+    return photo;
+  room = MAX (b->x1 - b->x0, b->y1 - b->y0) / 20 + 1;
+  if (b->x0 - all->x0 <= room && b->y0 - all->y0 <= room &&
+      all->x1 - b->x1 <= room && all->y1 - b->y1 <= room)
+    return photo;
+  return shu_matting_cutout (c, shu_slice (c, photo, 2, 0, 3),
+      shu_picture_clean (c, shu_slice (c, photo, 2, 3, 1)));
 }
 
 void
@@ -254,9 +281,12 @@ shu_stage_matting_picture (ShuModel *model, ShuTensor *photo,
   {
     SHU_SCOPE (c);
     ShuTensor *picture = shu_on_device (c, photo, SHU_TRAFFIC_IMAGE);
+    ShuPictureMeasures m;
 
-    if (!shu_ctx_failed (c) && !has_alpha (c, picture))
-      picture = cut_out (model, c, picture, progress);
+    if (!shu_ctx_failed (c))
+      picture = is_cutout (c, picture, &m)
+                    ? drop_faint (c, picture, &m)
+                    : cut_out (model, c, picture, progress);
     cutout = shu_own (c, picture);
     if (!shu_ctx_finish (c, error))
       return NULL;

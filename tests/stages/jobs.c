@@ -448,21 +448,6 @@ test_body (void)
   g_assert_cmpint (report.faces, >, 880);
 }
 
-static void
-test_matting_passes_alpha (void)
-{
-  g_autoptr (ShuModel) m = fixture_model ();
-  g_autoptr (ShuImage) image = fixture_cutout (60, 90);
-  g_autoptr (GError) error = NULL;
-  g_autofree char *warning = NULL;
-  g_autoptr (ShuImage) out =
-      shu_stage_matting (m, image, &warning, NULL, &error);
-
-  g_assert_no_error (error);
-  g_assert_cmpmem (
-      out->data, shu_image_size (out), image->data, shu_image_size (image));
-}
-
 int
 main (int argc, char **argv)
 {
@@ -487,6 +472,5 @@ main (int argc, char **argv)
   g_test_add_func ("/stages/jobs/refuses_other_sizes", test_other_sizes);
   g_test_add_func ("/stages/jobs/finds_nobody", test_nobody);
   g_test_add_func ("/stages/jobs/body_of_500_voxels", test_body);
-  g_test_add_func ("/stages/jobs/passes_alpha", test_matting_passes_alpha);
   return g_test_run ();
 }
