@@ -192,10 +192,17 @@ apply (Job *job, const Look *look)
       shu_picture_clean (c, shu_picture_crop (c, window, &box)));
 }
 
-/* Scoped; failures are @c's. */
+/* More than this is doubted of lumps of a cluttered background, of people who
+ * lie and of small groups (0.38 to 0.9); of one person who stands, up to 0.33
+ */
+static const double UNSURE = 0.36;
+
+/* Scoped; failures are @c's.
+ * @ret_unsure: (out): whether parts of the person may be missing, or too many
+ */
 static ShuTensor *
-cut_out (
-    ShuModel *model, ShuCtx *c, ShuTensor *photo, const ShuProgress *progress)
+cut_out (ShuModel *model, ShuCtx *c, ShuTensor *photo, gboolean *ret_unsure,
+    const ShuProgress *progress)
 {
   g_auto (ShuNetUser) nets = {.model = model,
       .c = c,
@@ -222,6 +229,7 @@ cut_out (
     shu_ctx_fail (c, SHU_ERROR_NO_PERSON,
         "no person was found in this picture; use one that shows one whole "
         "person, not too small, or one with a transparent background");
+  *ret_unsure = look.doubt > UNSURE;
   return apply (&job, &look);
 }
 
@@ -261,6 +269,21 @@ drop_faint (ShuCtx *c, ShuTensor *photo, const ShuPictureMeasures *m)
       shu_picture_clean (c, shu_slice (c, photo, 2, 3, 1)));
 }
 
+/* (transfer full) (nullable): what to tell of the cut-out, @subject (transfer
+ * full, nullable) among it */
+static char *
+describe (gboolean unsure, char *subject)
+{
+  g_autofree char *rest = subject;
+
+  if (!unsure)
+    return g_steal_pointer (&rest);
+  return g_strconcat (
+      "The person hardly stands out from the background, so the cut-out may be "
+      "wrong; use a photo in front of a plain background.",
+      rest ? " " : NULL, rest, NULL);
+}
+
 void
 shu_stage_matting_size (int *width, int *height)
 {
@@ -274,6 +297,7 @@ shu_stage_matting_picture (ShuModel *model, ShuTensor *photo,
   g_autoptr (ShuCtx) c = NULL;
   g_autoptr (ShuTensor) cutout = NULL;
   g_autofree char *text = NULL;
+  gboolean unsure = FALSE;
 
   c = shu_model_context (model, progress, error);
   if (!c)
@@ -286,7 +310,7 @@ shu_stage_matting_picture (ShuModel *model, ShuTensor *photo,
     if (!shu_ctx_failed (c))
       picture = is_cutout (c, picture, &m)
                     ? drop_faint (c, picture, &m)
-                    : cut_out (model, c, picture, progress);
+                    : cut_out (model, c, picture, &unsure, progress);
     cutout = shu_own (c, picture);
     if (!shu_ctx_finish (c, error))
       return NULL;
@@ -296,7 +320,7 @@ shu_stage_matting_picture (ShuModel *model, ShuTensor *photo,
   if (!shu_progress (progress, "matting", 1, 1, error))
     return NULL;
   if (ret_warning)
-    *ret_warning = g_steal_pointer (&text);
+    *ret_warning = describe (unsure, g_steal_pointer (&text));
   return g_steal_pointer (&cutout);
 }
 

@@ -2,7 +2,10 @@
 /* Pictures with alpha: whose says who the person is, and whose does not. */
 #include "fixtures.h"
 #include "base/image.h"
+#include "formats/photo.h"
 #include <string.h>
+
+static const char *root; /* of the source */
 
 /* A cut-out of @size x @size, its person half as high, with what @change does.
  */
@@ -145,6 +148,57 @@ test_cuts_out_rectangles (void)
   }
 }
 
+/* A wall of rectangles in all colours. */
+static ShuImage *
+clutter (int width, int height)
+{
+  ShuImage *image = shu_image_new (width, height, 3);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (5);
+
+  for (int i = 0; i < 90; i++) {
+    int x0 = g_rand_int_range (rand, -25, width);
+    int y0 = g_rand_int_range (rand, -25, height);
+    int w = g_rand_int_range (rand, 10, 110);
+    int h = g_rand_int_range (rand, 10, 110);
+    guint32 colour = g_rand_int (rand);
+
+    for (int y = MAX (y0, 0); y < MIN (y0 + h, height); y++)
+      for (int x = MAX (x0, 0); x < MIN (x0 + w, width); x++)
+        for (int k = 0; k < 3; k++)
+          image->data[(y * width + x) * 3 + k] = colour >> 8 * k & 255;
+  }
+  return image;
+}
+
+/* The model that ships says so where it is unsure, and of its sample not. */
+static void
+test_says_unsure (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *folder =
+      g_build_filename (root, "examples/models/mini", NULL);
+  g_autofree char *path =
+      g_build_filename (root, "examples/images/generated-person.jpg", NULL);
+  g_autoptr (GMappedFile) map = g_mapped_file_new (path, FALSE, &error);
+  g_autoptr (GBytes) bytes = g_mapped_file_get_bytes (map);
+  g_autoptr (ShuImage) person = shu_photo_decode (bytes, &error);
+  g_autoptr (ShuImage) wall = clutter (300, 450);
+  g_autoptr (ShuModel) m = shu_model_get (folder, "cpu", &error);
+  const ShuImage *photos[] = {person, wall};
+
+  g_assert_no_error (error);
+  for (int i = 0; i < 2; i++) {
+    g_autofree char *warning = NULL;
+    g_autoptr (ShuImage) out =
+        shu_stage_matting (m, photos[i], &warning, NULL, &error);
+
+    g_assert_no_error (error);
+    g_test_message ("%s", warning ? warning : "no warning");
+    g_assert_true (
+        (warning && strstr (warning, "hardly stands out")) == (i == 1));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -153,5 +207,8 @@ main (int argc, char **argv)
   g_test_add_func ("/stages/matting/drops_faint", test_drops_faint);
   g_test_add_func (
       "/stages/matting/cuts_out_rectangles", test_cuts_out_rectangles);
+  g_assert_cmpint (argc, ==, 2);
+  root = argv[1];
+  g_test_add_func ("/stages/matting/says_where_unsure", test_says_unsure);
   return g_test_run ();
 }
