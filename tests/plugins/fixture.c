@@ -89,3 +89,25 @@ fixture_frame (int width, int height, GstCaps **ret_caps)
       "framerate", GST_TYPE_FRACTION, 0, 1, NULL);
   return gst_buffer_new_memdup (image->data, size);
 }
+
+void
+fixture_succeed (const char *description)
+{
+  g_autofree char *message = fixture_run (description, NULL);
+
+  g_assert_cmpstr (message, ==, NULL);
+}
+
+void
+photo_fixture_setup (PhotoFixture *f, gconstpointer data)
+{
+  f->folder = harness_folder ();
+  harness_put_png (f->folder, "a.png", 90, 120);
+}
+
+void
+photo_fixture_teardown (PhotoFixture *f, gconstpointer data)
+{
+  harness_remove (f->folder);
+  g_free (f->folder);
+}

@@ -6,39 +6,11 @@
 #include <glib/gstdio.h>
 #include <unistd.h>
 
-#define HEAD "filesrc location=%s/a.png ! shuphotodec ! shumatting ! "
-#define TO_VIEWS HEAD "shupreprocess seed=5 ! shustage1 num-inference-steps=2"
 #define TO_GLB                                                                 \
   "shustage2 num-steps=2 ! shumesh ! shutexture texture-size=256 ! shuglbmux"
 
-typedef struct {
-  char *folder;
-} Fixture;
-
 static void
-setup (Fixture *f, gconstpointer data)
-{
-  f->folder = harness_folder ();
-  harness_put_png (f->folder, "a.png", 90, 120);
-}
-
-static void
-teardown (Fixture *f, gconstpointer data)
-{
-  harness_remove (f->folder);
-  g_free (f->folder);
-}
-
-static void
-runs (const char *description)
-{
-  g_autofree char *message = fixture_run (description, NULL);
-
-  g_assert_cmpstr (message, ==, NULL);
-}
-
-static void
-resumed_is_the_same (Fixture *f, gconstpointer data)
+resumed_is_the_same (PhotoFixture *f, gconstpointer data)
 {
   g_autofree char *whole = g_strdup_printf (TO_VIEWS
       " ! " TO_GLB " ! filesink location=%s/whole.glb",
@@ -53,9 +25,9 @@ resumed_is_the_same (Fixture *f, gconstpointer data)
   g_autoptr (GBytes) a = NULL;
   g_autoptr (GBytes) b = NULL;
 
-  runs (whole);
-  runs (first);
-  runs (second);
+  fixture_succeed (whole);
+  fixture_succeed (first);
+  fixture_succeed (second);
   a = harness_contents (f->folder, "whole.glb");
   b = harness_contents (f->folder, "parts.glb");
   g_assert_cmpuint (g_bytes_get_size (a), >, 1000);
@@ -64,7 +36,7 @@ resumed_is_the_same (Fixture *f, gconstpointer data)
 }
 
 static void
-views_are_frames (Fixture *f, gconstpointer data)
+views_are_frames (PhotoFixture *f, gconstpointer data)
 {
   g_autofree char *d = g_strdup_printf (TO_VIEWS
       " ! tee name=t ! queue ! shuviews ! pngenc ! multifilesink "
@@ -75,18 +47,18 @@ views_are_frames (Fixture *f, gconstpointer data)
       "shuviewssrc location=%s/s1 ! " TO_GLB " ! shufilesink location=%s/b.glb",
       f->folder, f->folder);
 
-  runs (d);
+  fixture_succeed (d);
   g_assert_true (harness_exists (f->folder, "v-00.png"));
   g_assert_true (harness_exists (f->folder, "v-09.png"));
   g_assert_false (harness_exists (f->folder, "v-10.png"));
   g_assert_true (harness_exists (f->folder, "v.npz"));
   g_assert_true (harness_exists (f->folder, "s1/color_4.png"));
-  runs (back);
+  fixture_succeed (back);
   g_assert_true (harness_exists (f->folder, "b.glb"));
 }
 
 static void
-ply_and_sheet (Fixture *f, gconstpointer data)
+ply_and_sheet (PhotoFixture *f, gconstpointer data)
 {
   g_autofree char *d = g_strdup_printf (TO_VIEWS
       " ! shustage2 num-steps=2 ! tee name=a ! queue ! shumesh ! shutexture "
@@ -98,7 +70,7 @@ ply_and_sheet (Fixture *f, gconstpointer data)
   g_autoptr (GBytes) gaussians = NULL;
   g_autoptr (GBytes) mesh = NULL;
 
-  runs (d);
+  fixture_succeed (d);
   gaussians = harness_contents (f->folder, "g.ply");
   mesh = harness_contents (f->folder, "m.ply");
   g_assert_true (harness_exists (f->folder, "s.png"));
@@ -107,7 +79,7 @@ ply_and_sheet (Fixture *f, gconstpointer data)
 }
 
 static void
-several_frames (Fixture *f, gconstpointer data)
+several_frames (PhotoFixture *f, gconstpointer data)
 {
   g_autofree char *d = g_strdup_printf (
       "multifilesrc location=%s/p-%%d.png stop-index=2 ! shuphotodec ! "
@@ -120,7 +92,7 @@ several_frames (Fixture *f, gconstpointer data)
 
     harness_put_png (f->folder, name, 60 + 17 * i, 110 - 13 * i);
   }
-  runs (d);
+  fixture_succeed (d);
   g_assert_true (harness_exists (f->folder, "m-0.glb"));
   g_assert_true (harness_exists (f->folder, "m-1.glb"));
   g_assert_true (harness_exists (f->folder, "m-2.glb"));
@@ -130,7 +102,7 @@ several_frames (Fixture *f, gconstpointer data)
 /* Several frames in flight, and several pipelines at a time on one model: every
  * file is that of a job of its own. */
 static void
-together_is_the_same (Fixture *f, gconstpointer data)
+together_is_the_same (PhotoFixture *f, gconstpointer data)
 {
   static const char *const job =
       "multifilesrc location=%s/%s.png loop=true num-buffers=2 ! "
@@ -146,7 +118,7 @@ together_is_the_same (Fixture *f, gconstpointer data)
     g_autofree char *alone = g_strdup_printf (job, f->folder, i ? "b" : "a",
         5 + i, "", "", "", f->folder, i ? "alone-b" : "alone-a");
 
-    runs (alone);
+    fixture_succeed (alone);
   }
   for (int i = 0; i < 2; i++) {
     g_autofree char *d = g_strdup_printf (job, f->folder, i ? "b" : "a", 5 + i,
@@ -209,7 +181,7 @@ hold_stage2 (GstBus *bus, GstMessage *m, gpointer data)
 
 /* With a queue between them two stages work at the same time. */
 static void
-subjects_overlap (Fixture *f, gconstpointer data)
+subjects_overlap (PhotoFixture *f, gconstpointer data)
 {
   g_autofree char *d = g_strdup_printf (
       "multifilesrc location=%s/a.png loop=true num-buffers=2 ! shuphotodec ! "
@@ -247,7 +219,7 @@ keep_report (GstBus *bus, GstMessage *m, gpointer data)
 
 /* One message says what became of the extracted faces. */
 static void
-mesh_report (Fixture *f, gconstpointer data)
+mesh_report (PhotoFixture *f, gconstpointer data)
 {
   g_autofree char *d = g_strdup_printf (TO_VIEWS
       " ! shustage2 num-steps=2 ! shumesh faces=900 ! fakesink",
@@ -276,23 +248,23 @@ mesh_report (Fixture *f, gconstpointer data)
 
 /* Set on one element, the model reaches those before and behind it. */
 static void
-model_is_shared (Fixture *f, gconstpointer data)
+model_is_shared (PhotoFixture *f, gconstpointer data)
 {
-  g_autofree char *d = g_strdup_printf (HEAD
+  g_autofree char *d = g_strdup_printf (FROM_PHOTO
       "shupreprocess ! shustage1 ! shustage2 num-steps=1 model=" TINY
       " ! fakesink",
       f->folder);
 
   g_setenv ("SHU_MODEL", "/nonexistent", TRUE);
-  runs (d);
+  fixture_succeed (d);
   g_setenv ("SHU_MODEL", TINY, TRUE);
 }
 
 static void
-model_from_application (Fixture *f, gconstpointer data)
+model_from_application (PhotoFixture *f, gconstpointer data)
 {
-  g_autofree char *d =
-      g_strdup_printf (HEAD "shupreprocess ! shustage1 ! fakesink", f->folder);
+  g_autofree char *d = g_strdup_printf (
+      FROM_PHOTO "shupreprocess ! shustage1 ! fakesink", f->folder);
   g_autoptr (GstElement) pipeline = gst_parse_launch (d, NULL);
   g_autoptr (GstContext) context = gst_context_new (SHU_MODEL_CONTEXT, TRUE);
 
@@ -307,7 +279,7 @@ model_from_application (Fixture *f, gconstpointer data)
 }
 
 static void
-errors (Fixture *f, gconstpointer data)
+errors (PhotoFixture *f, gconstpointer data)
 {
   static const struct {
     const char *description;
@@ -369,7 +341,7 @@ folder_without_dino (const char *root, const char *whole)
 
 /* What to do is said once: by the library, or behind what it says. */
 static void
-errors_advise_once (Fixture *f, gconstpointer data)
+errors_advise_once (PhotoFixture *f, gconstpointer data)
 {
   g_autofree char *missing = NULL, *cut = NULL, *model = NULL, *whole = NULL;
   g_autofree char *first = NULL, *second = NULL;
@@ -382,7 +354,7 @@ errors_advise_once (Fixture *f, gconstpointer data)
   g_assert_no_error (error);
   g_setenv ("TORCH_HOME", f->folder, TRUE);
   model = folder_without_dino (f->folder, shu_model_folder (mini));
-  missing = g_strdup_printf (HEAD
+  missing = g_strdup_printf (FROM_PHOTO
       "shupreprocess ! shustage1 model=%s device=cpu num-inference-steps=1 ! "
       "fakesink",
       f->folder, model);
@@ -396,7 +368,7 @@ errors_advise_once (Fixture *f, gconstpointer data)
   whole =
       g_strdup_printf (TO_VIEWS " ! shubundleenc ! shufilesink location=%s/v",
           f->folder, f->folder);
-  runs (whole);
+  fixture_succeed (whole);
   views = harness_contents (f->folder, "v");
   harness_put (f->folder, "cut", g_bytes_get_data (views, NULL),
       g_bytes_get_size (views) - 100);
@@ -409,7 +381,7 @@ errors_advise_once (Fixture *f, gconstpointer data)
 /* SHU_TAPS: what matches is written, named after network and result; where it
  * cannot be written the job fails. */
 static void
-taps (Fixture *f, gconstpointer data)
+taps (PhotoFixture *f, gconstpointer data)
 {
   g_autofree char *d = g_strdup_printf (TO_VIEWS " ! fakesink", f->folder);
   g_autofree char *folder = g_build_filename (f->folder, "taps", NULL);
@@ -422,7 +394,7 @@ taps (Fixture *f, gconstpointer data)
   g_assert_nonnull (message);
   g_assert_nonnull (strstr (message, "joint-conv_in"));
   g_mkdir (folder, 0777);
-  runs (d);
+  fixture_succeed (d);
   g_unsetenv ("SHU_TAPS_DIR");
   g_unsetenv ("SHU_TAPS");
   /* the first was the one that failed; two steps */
@@ -440,7 +412,8 @@ taps (Fixture *f, gconstpointer data)
 }
 
 #define ADD(path, func)                                                        \
-  g_test_add ("/plugins/" path, Fixture, NULL, setup, func, teardown)
+  g_test_add ("/plugins/" path, PhotoFixture, NULL, photo_fixture_setup, func, \
+      photo_fixture_teardown)
 
 int
 main (int argc, char **argv)

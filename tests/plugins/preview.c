@@ -2,43 +2,14 @@
 /* The pad of shustage1 that shows the views while they come about. */
 #include "fixture.h"
 
-#define HEAD "filesrc location=%s/a.png ! shuphotodec ! shumatting ! "
-#define TO_VIEWS HEAD "shupreprocess seed=5 ! shustage1 num-inference-steps=2"
-
-typedef struct {
-  char *folder;
-} Fixture;
-
-static void
-setup (Fixture *f, gconstpointer data)
-{
-  f->folder = harness_folder ();
-  harness_put_png (f->folder, "a.png", 90, 120);
-}
-
-static void
-teardown (Fixture *f, gconstpointer data)
-{
-  harness_remove (f->folder);
-  g_free (f->folder);
-}
-
-static void
-runs (const char *description)
-{
-  g_autofree char *message = fixture_run (description, NULL);
-
-  g_assert_cmpstr (message, ==, NULL);
-}
-
 /* The preview gives a frame a step, changes nothing and delays nothing: not
  * even where its sink holds the first frame until the job is done. */
 static void
-every_step (Fixture *f, gconstpointer data)
+every_step (PhotoFixture *f, gconstpointer data)
 {
   static const char *const sinks[] = {
       "", "s.preview ! fakesink", "s.preview ! pngenc ! fakesink"};
-  g_autofree char *live = g_strdup_printf (HEAD
+  g_autofree char *live = g_strdup_printf (FROM_PHOTO
       "shupreprocess ! shustage1 name=s num-inference-steps=5 ! fakesink "
       "async=false s.preview ! pngenc ! multifilesink location=%s/p%%d.png",
       f->folder, f->folder);
@@ -51,7 +22,7 @@ every_step (Fixture *f, gconstpointer data)
         " name=s ! shubundleenc ! shufilesink location=%s/v%d %s",
         f->folder, f->folder, i, sinks[i]);
 
-    runs (d);
+    fixture_succeed (d);
   }
   for (int i = 1; i < 3; i++) {
     g_autofree char *name = g_strdup_printf ("v%d", i);
@@ -60,7 +31,7 @@ every_step (Fixture *f, gconstpointer data)
 
     g_assert_true (g_bytes_equal (with, without));
   }
-  runs (live);
+  fixture_succeed (live);
   g_assert_true (harness_exists (f->folder, "p4.png"));
   g_assert_false (harness_exists (f->folder, "p5.png"));
   first = harness_contents (f->folder, "p0.png");
@@ -73,7 +44,7 @@ every_step (Fixture *f, gconstpointer data)
 
 /* As many as asked for; also where the end of the stream begins the work. */
 static void
-every_few_steps (Fixture *f, gconstpointer data)
+every_few_steps (PhotoFixture *f, gconstpointer data)
 {
   static const struct {
     const char *properties;
@@ -82,7 +53,7 @@ every_few_steps (Fixture *f, gconstpointer data)
       {"batch-size=2 batch-latency=600000 preview-interval=5", 1}};
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
-    g_autofree char *d = g_strdup_printf (HEAD
+    g_autofree char *d = g_strdup_printf (FROM_PHOTO
         "shupreprocess ! shustage1 name=s num-inference-steps=5 %s ! fakesink "
         "async=false s.preview ! pngenc ! multifilesink "
         "location=%s/%zu-%%d.png",
@@ -91,7 +62,7 @@ every_few_steps (Fixture *f, gconstpointer data)
         g_strdup_printf ("%zu-%d.png", i, rows[i].n_frames - 1);
     g_autofree char *none = g_strdup_printf ("%zu-%d.png", i, rows[i].n_frames);
 
-    runs (d);
+    fixture_succeed (d);
     g_assert_true (harness_exists (f->folder, last));
     g_assert_false (harness_exists (f->folder, none));
   }
@@ -133,11 +104,11 @@ frame_came (GstElement *sink, GstBuffer *buffer, GstPad *pad, gpointer data)
 
 /* Of what nobody has taken the last frames are kept. */
 static void
-keeps_the_last (Fixture *f, gconstpointer data)
+keeps_the_last (PhotoFixture *f, gconstpointer data)
 {
   enum { STEPS = 40, KEPT = 16 };
 
-  g_autofree char *d = g_strdup_printf (HEAD
+  g_autofree char *d = g_strdup_printf (FROM_PHOTO
       "shupreprocess ! shustage1 name=s num-inference-steps=%d ! fakesink "
       "name=views async=false signal-handoffs=true s.preview ! fakesink "
       "name=look async=false sync=false signal-handoffs=true",
@@ -164,7 +135,8 @@ main (int argc, char **argv)
 {
   fixture_init (&argc, &argv);
 #define ADD(name)                                                              \
-  g_test_add ("/plugins/preview/" #name, Fixture, NULL, setup, name, teardown)
+  g_test_add ("/plugins/preview/" #name, PhotoFixture, NULL,                   \
+      photo_fixture_setup, name, photo_fixture_teardown)
   ADD (every_step);
   ADD (every_few_steps);
   ADD (keeps_the_last);

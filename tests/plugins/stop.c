@@ -3,35 +3,18 @@
  * effect within one step, nothing hangs, nothing leaks. */
 #include "fixture.h"
 
-#define HEAD "filesrc location=%s/a.png ! shuphotodec ! shumatting ! "
 #define LONG_JOB                                                               \
-  HEAD "shupreprocess ! shustage1 name=s num-inference-steps=%d ! fakesink"
+  FROM_PHOTO                                                                   \
+  "shupreprocess ! shustage1 name=s num-inference-steps=%d ! fakesink"
 #define WHOLE_JOB                                                              \
-  HEAD "shupreprocess ! shustage1 num-inference-steps=2 ! shustage2 "          \
-       "num-steps=2 ! shumesh ! shutexture texture-size=256 ! tee name=t ! "   \
-       "queue ! shuglbmux ! fakesink  t. ! queue ! shusheet ! fakesink"
+  FROM_PHOTO                                                                   \
+  "shupreprocess ! shustage1 num-inference-steps=2 ! shustage2 "               \
+  "num-steps=2 ! shumesh ! shutexture texture-size=256 ! tee name=t ! "        \
+  "queue ! shuglbmux ! fakesink  t. ! queue ! shusheet ! fakesink"
 
 /* Far more than one step takes on a slow machine beside other work, and far
  * less than the minutes of a thousand. */
 enum { PATIENCE = 20 * G_TIME_SPAN_SECOND };
-
-typedef struct {
-  char *folder;
-} Fixture;
-
-static void
-setup (Fixture *f, gconstpointer data)
-{
-  f->folder = harness_folder ();
-  harness_put_png (f->folder, "a.png", 90, 120);
-}
-
-static void
-teardown (Fixture *f, gconstpointer data)
-{
-  harness_remove (f->folder);
-  g_free (f->folder);
-}
 
 static void
 soon (gint64 since)
@@ -154,7 +137,7 @@ stop_and_check (GstElement *pipeline)
 }
 
 static void
-stops_at_any_moment (Fixture *f, gconstpointer data)
+stops_at_any_moment (PhotoFixture *f, gconstpointer data)
 {
   GstElement *pipeline;
 
@@ -185,7 +168,7 @@ stops_at_any_moment (Fixture *f, gconstpointer data)
 
 /* A flushing seek while Stage 1 works: it starts again and gets to the end. */
 static void
-seeks_in_the_middle (Fixture *f, gconstpointer data)
+seeks_in_the_middle (PhotoFixture *f, gconstpointer data)
 {
   GstElement *pipeline =
       start_job (g_strdup_printf (LONG_JOB, f->folder, 1000));
@@ -205,7 +188,7 @@ seeks_in_the_middle (Fixture *f, gconstpointer data)
 
 /* The preview starts again with the job. */
 static void
-seeks_with_preview (Fixture *f, gconstpointer data)
+seeks_with_preview (PhotoFixture *f, gconstpointer data)
 {
   GstElement *pipeline = start_job (g_strdup_printf (
       LONG_JOB " async=false s.preview ! fakesink name=p", f->folder, 1000));
@@ -240,7 +223,7 @@ hold (GstPad *pad, GstPadProbeInfo *info, gpointer data)
  * waits for the source's thread, and where that one prerolls a sink at the end
  * of the job, both would wait for ever. */
 static void
-ends_after_the_photo (Fixture *f, gconstpointer data)
+ends_after_the_photo (PhotoFixture *f, gconstpointer data)
 {
   GstElement *pipeline = start_job (g_strdup_printf (
       "filesrc location=%s/a.png ! queue ! shuphotodec ! shumatting ! "
@@ -266,7 +249,7 @@ ends_after_the_photo (Fixture *f, gconstpointer data)
 
 /* Where one buffer takes many pictures. */
 static void
-stops_between_pictures (Fixture *f, gconstpointer data)
+stops_between_pictures (PhotoFixture *f, gconstpointer data)
 {
   enum { N = 200 };
 
@@ -367,7 +350,7 @@ flush_one (int i, int ms, GstCaps *caps, GstBuffer *buffer)
 
 /* Each stage in turn gets what the one before it made. */
 static void
-flush_interrupts (Fixture *f, gconstpointer data)
+flush_interrupts (PhotoFixture *f, gconstpointer data)
 {
   g_autoptr (GstCaps) caps = NULL;
   GstBuffer *buffer = fixture_frame (90, 120, &caps);
@@ -455,7 +438,7 @@ stop_in_storm (int ms, GstCaps *caps, GstBuffer *buffer)
 }
 
 static void
-flush_does_not_restart (Fixture *f, gconstpointer data)
+flush_does_not_restart (PhotoFixture *f, gconstpointer data)
 {
   g_autoptr (GstCaps) caps = NULL;
   g_autoptr (GstCaps) frame_caps = NULL;
@@ -473,7 +456,8 @@ flush_does_not_restart (Fixture *f, gconstpointer data)
 }
 
 #define ADD(path, func)                                                        \
-  g_test_add ("/plugins/stop/" path, Fixture, NULL, setup, func, teardown)
+  g_test_add ("/plugins/stop/" path, PhotoFixture, NULL, photo_fixture_setup,  \
+      func, photo_fixture_teardown)
 
 int
 main (int argc, char **argv)

@@ -5,12 +5,6 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-static GBytes *
-photo (void)
-{
-  return harness_png (90, 130, TRUE);
-}
-
 /* ---- what it says about itself ---- */
 
 static void
@@ -102,7 +96,7 @@ check_completed (Fixture *f, const Answer *a, const char *color)
 static void
 test_generate (void)
 {
-  g_autoptr (GBytes) image = photo ();
+  g_autoptr (GBytes) image = fixture_photo ();
   Fixture f;
   Answer a, zip;
   JsonObject *parameters;
@@ -145,33 +139,12 @@ test_generate (void)
 static char *
 submit (Fixture *f, const char *fields)
 {
-  g_autoptr (GBytes) image = photo ();
+  g_autoptr (GBytes) image = fixture_photo ();
   g_autofree char *all = g_strconcat (fields, " async=true", NULL);
   g_auto (Answer) a = fixture_ask (f, fixture_form (f, image, all));
 
   g_assert_cmpint (a.status, ==, 202);
   return g_strdup (answer_string (&a, "job_id"));
-}
-
-static ApiJob *
-find (const Fixture *f, const char *id)
-{
-  ApiJob *job = store_find (queue_store (f->server->queue), id);
-
-  g_assert_nonnull (job);
-  return job;
-}
-
-static gboolean
-job_is_over (gpointer data)
-{
-  return api_job_is_over (data);
-}
-
-static gboolean
-job_is_running (gpointer data)
-{
-  return ((ApiJob *) data)->state == API_RUNNING;
 }
 
 static void
@@ -223,14 +196,14 @@ test_delete (void)
   fixture_start (&f, "", NULL);
   id = submit (&f, "num_inference_steps=1000");
   path = g_strdup_printf ("jobs/%s", id);
-  job = api_job_ref (find (&f, id));
+  job = api_job_ref (fixture_job (&f, id));
   fixture_wait (job_steps, job);
   start = g_get_monotonic_time ();
   a = fixture_ask (&f, fixture_message (&f, "DELETE", path));
   g_assert_cmpint (a.status, ==, 202);
   answer_clear (&a);
   step = job->step;
-  fixture_wait (job_is_over, job);
+  fixture_wait (fixture_job_is_over, job);
   g_assert_cmpint (job->state, ==, API_CANCELLED);
   g_test_message ("cancelled after %.0f ms and %d steps",
       (double) (g_get_monotonic_time () - start) / 1e3, job->step - step);
@@ -269,7 +242,7 @@ queue_is_busy (gpointer data)
 static void
 test_hangs_up (void)
 {
-  g_autoptr (GBytes) image = photo ();
+  g_autoptr (GBytes) image = fixture_photo ();
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   Fixture f;
   SoupMessage *msg;
@@ -323,7 +296,7 @@ test_zip_hangs_up (void)
 {
   static const char fields[] =
       "seed=1 num_inference_steps=1 texture_size=256 download=true";
-  g_autoptr (GBytes) image = photo ();
+  g_autoptr (GBytes) image = fixture_photo ();
   Fixture f;
   g_autofree char *path = NULL;
   g_autofree char *zip = NULL;
@@ -369,10 +342,10 @@ test_worker_dies (void)
 
   fixture_start (&f, "", NULL);
   id = submit (&f, "texture_size=256");
-  job = find (&f, id);
-  fixture_wait (job_is_running, job);
+  job = fixture_job (&f, id);
+  fixture_wait (fixture_job_is_running, job);
   host_kill (queue_worker (f.server->queue, 0));
-  fixture_wait (job_is_over, job);
+  fixture_wait (fixture_job_is_over, job);
   g_assert_cmpint (job->state, ==, API_COMPLETED);
   g_assert_cmpint (job->tries, ==, 2);
   fixture_stop (&f);
@@ -390,15 +363,15 @@ test_taken_up (void)
 
   fixture_start (&f, "", NULL);
   id = submit (&f, "texture_size=256");
-  fixture_wait (job_is_running, find (&f, id));
+  fixture_wait (fixture_job_is_running, fixture_job (&f, id));
   root = g_strdup (f.root);
   g_free (f.root);
   f.root = harness_folder ();
   fixture_stop (&f);
   options = g_strdup_printf ("--root %s", root);
   fixture_start (&next, options, NULL);
-  job = find (&next, id);
-  fixture_wait (job_is_over, job);
+  job = fixture_job (&next, id);
+  fixture_wait (fixture_job_is_over, job);
   g_assert_cmpint (job->state, ==, API_COMPLETED);
   fixture_stop (&next);
   harness_remove (root);
@@ -413,8 +386,8 @@ test_timeout (void)
 
   fixture_start (&f, "--job-timeout 1", NULL);
   id = submit (&f, "num_inference_steps=1000");
-  job = find (&f, id);
-  fixture_wait (job_is_over, job);
+  job = fixture_job (&f, id);
+  fixture_wait (fixture_job_is_over, job);
   g_assert_cmpint (job->state, ==, API_FAILED);
   g_assert_cmpstr (job->cause, ==, "timeout");
   fixture_stop (&f);
@@ -427,7 +400,7 @@ test_idempotent (void)
 {
   static const char *const fields[] = {
       "seed=1 async=true", "seed=1 async=true", "seed=2 async=true"};
-  g_autoptr (GBytes) image = photo ();
+  g_autoptr (GBytes) image = fixture_photo ();
   Fixture f;
   Answer a[3];
 
@@ -457,7 +430,7 @@ test_kept (void)
 
   fixture_start (&f, "--retention 1", NULL);
   id = submit (&f, "num_inference_steps=1 texture_size=256");
-  fixture_wait (job_is_over, find (&f, id));
+  fixture_wait (fixture_job_is_over, fixture_job (&f, id));
   g_usleep (1100 * 1000);
   store_tidy (queue_store (f.server->queue));
   g_assert_null (store_find (queue_store (f.server->queue), id));

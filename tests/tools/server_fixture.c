@@ -267,3 +267,32 @@ fixture_raw_together (Fixture *f, guint n, const char *const *texts, char **ret)
   for (guint i = 0; i < n; i++)
     ret[i] = raw_end (all + i);
 }
+
+/* ---- jobs ---- */
+
+GBytes *
+fixture_photo (void)
+{
+  return harness_png (90, 130, TRUE);
+}
+
+ApiJob *
+fixture_job (const Fixture *f, const char *id)
+{
+  ApiJob *job = store_find (queue_store (f->server->queue), id);
+
+  g_assert_nonnull (job);
+  return job;
+}
+
+gboolean
+fixture_job_is_over (gpointer job)
+{
+  return api_job_is_over (job);
+}
+
+gboolean
+fixture_job_is_running (gpointer job)
+{
+  return ((ApiJob *) job)->state == API_RUNNING;
+}

@@ -27,6 +27,12 @@ void fixture_wait_ready (Fixture *f);
 /* Lets the server work until @condition holds; fails after a minute. */
 void fixture_wait (gboolean (*condition) (gpointer data), gpointer data);
 
+/* The job with that id, which must be there, and what fixture_wait() may wait
+ * for. */
+ApiJob *fixture_job (const Fixture *f, const char *id);
+gboolean fixture_job_is_over (gpointer job);
+gboolean fixture_job_is_running (gpointer job);
+
 /**
  * Answer:
  * @json: (nullable): the body, where it is a JSON object
@@ -45,6 +51,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Answer, answer_clear)
 /* (transfer full) */
 SoupMessage *fixture_message (
     const Fixture *f, const char *method, const char *path);
+/* A PNG file of a person.  (transfer full) */
+GBytes *fixture_photo (void);
 /* A form with @image (nullable) and fields "name=value", spaces between. */
 SoupMessage *fixture_form (const Fixture *f, GBytes *image, const char *fields);
 /* Takes over @msg. */

@@ -7,43 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-static GBytes *
-photo (void)
-{
-  return harness_png (90, 130, TRUE);
-}
-
 /* The same form under a key.  (transfer full) */
 static SoupMessage *
 keyed (const Fixture *f, const char *key, const char *fields)
 {
-  g_autoptr (GBytes) image = photo ();
+  g_autoptr (GBytes) image = fixture_photo ();
   SoupMessage *msg = fixture_form (f, image, fields);
 
   soup_message_headers_append (
       soup_message_get_request_headers (msg), "Idempotency-Key", key);
   return msg;
-}
-
-static ApiJob *
-find (const Fixture *f, const char *id)
-{
-  ApiJob *job = store_find (queue_store (f->server->queue), id);
-
-  g_assert_nonnull (job);
-  return job;
-}
-
-static gboolean
-job_is_over (gpointer data)
-{
-  return api_job_is_over (data);
-}
-
-static gboolean
-job_is_running (gpointer data)
-{
-  return ((ApiJob *) data)->state == API_RUNNING;
 }
 
 /* ---- bodies ---- */
@@ -186,8 +159,8 @@ test_many_cancels (void)
   fixture_start (&f, "", NULL);
   fixture_wait_ready (&f);
   a = fixture_ask (&f, keyed (&f, "k", "async=true num_inference_steps=1000"));
-  job = api_job_ref (find (&f, answer_string (&a, "job_id")));
-  fixture_wait (job_is_running, job);
+  job = api_job_ref (fixture_job (&f, answer_string (&a, "job_id")));
+  fixture_wait (fixture_job_is_running, job);
   worker = child ();
   g_assert_cmpint (worker, >, 0);
   kill (worker, SIGSTOP);
@@ -196,7 +169,7 @@ test_many_cancels (void)
     queue_cancel (f.server->queue, job);
   alarm (0);
   kill (worker, SIGCONT);
-  fixture_wait (job_is_over, job);
+  fixture_wait (fixture_job_is_over, job);
   g_assert_cmpint (job->state, ==, API_CANCELLED);
   fixture_stop (&f);
 }
@@ -287,7 +260,7 @@ test_key_after_loss (void)
   g_assert_cmpint (a.status, ==, 200);
   g_assert_cmpstr (answer_string (&a, "job_id"), !=, first);
   /* the end of the first one does not take the key along */
-  store_remove (queue_store (f.server->queue), find (&f, first));
+  store_remove (queue_store (f.server->queue), fixture_job (&f, first));
   b = fixture_ask (&f, keyed (&f, "k", fields));
   g_assert_cmpstr (
       answer_string (&a, "job_id"), ==, answer_string (&b, "job_id"));
@@ -306,8 +279,8 @@ test_key_shared (void)
 
   fixture_start (&f, "", NULL);
   a = fixture_ask (&f, keyed (&f, "k", "num_inference_steps=1000 async=true"));
-  job = find (&f, answer_string (&a, "job_id"));
-  fixture_wait (job_is_running, job);
+  job = fixture_job (&f, answer_string (&a, "job_id"));
+  fixture_wait (fixture_job_is_running, job);
   wait_and_go (&f, keyed (&f, "k", fields), job);
   g_assert_false (job->cancelling);
   g_assert_cmpint (job->state, ==, API_RUNNING);
@@ -336,7 +309,7 @@ test_failure (void)
   g_assert_cmpint (a.status, ==, 422);
   g_assert_cmpstr (answer_string (&a, "cause"), ==, "photo");
   g_assert_cmpint (
-      find (&f, answer_string (&a, "job_id"))->state, ==, API_FAILED);
+      fixture_job (&f, answer_string (&a, "job_id"))->state, ==, API_FAILED);
   fixture_stop (&f);
 }
 
@@ -411,7 +384,7 @@ test_zip (void)
         &f, keyed (&f, "k", "num_inference_steps=1 texture_size=256"));
     gint64 bytes;
 
-    job = api_job_ref (find (&f, answer_string (&a, "job_id")));
+    job = api_job_ref (fixture_job (&f, answer_string (&a, "job_id")));
     bytes = job->bytes;
     path = g_strdup_printf ("jobs/%s/result.zip", job->id);
     msg = fixture_message (&f, "GET", path);
@@ -464,7 +437,7 @@ test_words (void)
 static void
 test_no_model (void)
 {
-  g_autoptr (GBytes) image = photo ();
+  g_autoptr (GBytes) image = fixture_photo ();
   Fixture f;
 
   fixture_start (&f, "--model /nowhere", NULL);
@@ -562,7 +535,7 @@ test_numbers (void)
 static void
 test_up_size (void)
 {
-  g_autoptr (GBytes) image = photo ();
+  g_autoptr (GBytes) image = fixture_photo ();
   Fixture f;
   g_auto (Answer) a = {0};
 
