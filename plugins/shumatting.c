@@ -64,7 +64,7 @@ is_reduced (const GstStructure *s)
 
   return gst_structure_get_int (s, "width", &width) &&
          gst_structure_get_int (s, "height", &height) &&
-         MAX (width, height) >= SHU_MATTING_SIDE - 1;
+         shu_stage_matting_reduces_to (width, height);
 }
 
 static void

@@ -290,6 +290,13 @@ shu_stage_matting_size (int *width, int *height)
   shu_matting_size (width, height);
 }
 
+gboolean
+shu_stage_matting_reduces_to (int width, int height)
+{
+  /* one less for some sizes: shu_matting_size() */
+  return MAX (width, height) >= SHU_MATTING_SIDE - 1;
+}
+
 ShuTensor *
 shu_stage_matting_picture (ShuModel *model, ShuTensor *photo,
     char **ret_warning, const ShuProgress *progress, GError **error)

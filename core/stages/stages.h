@@ -50,6 +50,8 @@ ShuImage *shu_stage_matting (ShuModel *model, const ShuImage *photo,
  *   cut-out: at most %SHU_MATTING_SIDE on the long side
  */
 void shu_stage_matting_size (int *width, int *height);
+/* Whether larger photos have cut-outs of that size, too. */
+gboolean shu_stage_matting_reduces_to (int width, int height);
 
 /**
  * shu_stage_matting_picture:
